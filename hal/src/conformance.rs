@@ -1,0 +1,1 @@
+//! The suite a porter runs against an implementation.

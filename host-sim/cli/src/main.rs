@@ -1,0 +1,2 @@
+//! The `barexe` command.
+fn main() {}

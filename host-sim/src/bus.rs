@@ -1,0 +1,46 @@
+//! What a command streamer sees of the device around it.
+//!
+//! The device (registers, GGTT, memory, interrupts) implements [`Bus`]; a command streamer executes against it. The
+//! split keeps the two halves testable apart.
+
+use crate::trace::Event;
+
+/// Access to memory that does not exist, or beyond it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusError {
+    /// Bus address of the refused access.
+    pub addr: u64,
+}
+
+/// The device side of one engine.
+pub trait Bus {
+    /// Reads device-visible memory at a bus address.
+    ///
+    /// # Errors
+    /// [`BusError`] where no live buffer lies.
+    fn dma_read(&mut self, addr: u64, into: &mut [u8]) -> Result<(), BusError>;
+
+    /// Writes device-visible memory at a bus address.
+    ///
+    /// # Errors
+    /// [`BusError`] where no live buffer lies; nothing is written then.
+    fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError>;
+
+    /// The GGTT entry of a page, as it stands.
+    fn ggtt_entry(&mut self, page: u32) -> u64;
+
+    /// Replaces a GGTT entry (`MI_UPDATE_GTT`).
+    fn set_ggtt_entry(&mut self, page: u32, entry: u64);
+
+    /// Reads a register outside the executing engine's own window.
+    fn mmio_read(&mut self, offset: u32) -> u32;
+
+    /// Writes a register outside the executing engine's own window.
+    fn mmio_write(&mut self, offset: u32, value: u32);
+
+    /// Virtual time in nanoseconds.
+    fn now_ns(&mut self) -> u64;
+
+    /// Puts an event on the timeline.
+    fn trace(&mut self, event: Event);
+}

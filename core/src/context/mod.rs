@@ -1,0 +1,1 @@
+//! Context images and descriptors.

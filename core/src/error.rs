@@ -1,0 +1,300 @@
+//! Why a call was refused.
+//!
+//! Every variant is one cause and carries what was wrong; [`Error::errno`] gives the code of the specification
+//! (bind-and-exec sheet §3). A refused call has changed nothing.
+
+use barexe_hal::{ClientFault, HalError, HalErrorKind};
+use core::fmt;
+
+/// A capacity of the lent storage, by the name of its field in `Storage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Capacity {
+    /// Open clients.
+    Clients,
+    /// Address spaces.
+    Vms,
+    /// Mappings of all address spaces.
+    Vmas,
+    /// Buffer objects.
+    Bos,
+    /// Contiguous pieces that back buffer objects.
+    BoBlocks,
+    /// CPU mappings of buffer objects.
+    BoMappings,
+    /// Exec queues and bind queues.
+    Queues,
+    /// Jobs and binds accepted and not finished.
+    Jobs,
+    /// Fences that accepted work waits for.
+    Dependencies,
+    /// Sync objects.
+    Syncobjs,
+    /// Out-syncs and user fences of accepted work.
+    UserFences,
+    /// Blocks of page-table memory.
+    PtBlocks,
+    /// Page tables that hold leaves only.
+    PtNodes,
+    /// Page directories.
+    PtDirectories,
+    /// Ranges of the global GTT, firmware's own included.
+    GgttNodes,
+    /// GGTT address space.
+    GgttSpace,
+    /// Batch ring space of one queue.
+    Ring,
+    /// Pages of deferred frees.
+    Graves,
+}
+
+/// Kinds of object a client names by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ObjectKind {
+    /// A client of the device.
+    Client,
+    /// Address space.
+    Vm,
+    /// Exec or bind queue.
+    Queue,
+    /// Buffer object (GEM handle).
+    Bo,
+    /// Sync object.
+    Syncobj,
+    /// CPU mapping of a buffer object.
+    BoMapping,
+    /// Accepted work named by a ticket.
+    Work,
+}
+
+/// A refused call, or accepted work that ended badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument is outside what the call accepts.
+    Invalid {
+        /// The argument.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// No object of that kind has this id, for this client.
+    NotFound {
+        /// Kind of object.
+        kind: ObjectKind,
+        /// The id given.
+        id: u32,
+    },
+    /// A capacity of the lent storage is used up.
+    Exhausted(Capacity),
+    /// Bookkeeping memory for an array call is used up; a shorter array may pass.
+    ArrayExhausted(Capacity),
+    /// Client memory cannot be reached.
+    ClientFault(ClientFault),
+    /// The combination is legal but not supported.
+    Unsupported {
+        /// What is not supported.
+        what: &'static str,
+    },
+    /// The facility does not exist on this device.
+    NoFacility {
+        /// Which.
+        what: &'static str,
+    },
+    /// The queue, VM or device was banned, killed or wedged.
+    Canceled,
+    /// The object is in use.
+    Busy {
+        /// Kind of object.
+        kind: ObjectKind,
+        /// Its id.
+        id: u32,
+    },
+    /// A limit of work in flight is reached; repeat later.
+    Again,
+    /// The caller lacks the privilege.
+    NotPermitted {
+        /// What it asked for.
+        what: &'static str,
+        /// The value.
+        value: u64,
+    },
+    /// Client extension chain too long, in links.
+    ChainTooLong(u32),
+    /// A deadline passed.
+    TimedOut,
+    /// The wait was interrupted; repeat the call.
+    Interrupted,
+    /// A HAL call failed.
+    Hal(HalError),
+    /// The device does not answer (all ones).
+    DeviceGone,
+    /// The device answered with something it must not.
+    DeviceBroken {
+        /// What was read.
+        what: &'static str,
+        /// The value.
+        value: u64,
+    },
+}
+
+impl Error {
+    /// An argument error.
+    #[must_use]
+    pub const fn invalid(what: &'static str, value: u64) -> Self {
+        Self::Invalid { what, value }
+    }
+
+    /// The code of the specification.
+    #[must_use]
+    pub const fn errno(&self) -> Errno {
+        match self {
+            Self::Invalid { .. } => Errno::EINVAL,
+            Self::NotFound { .. } => Errno::ENOENT,
+            Self::Exhausted(_) => Errno::ENOMEM,
+            Self::ArrayExhausted(_) => Errno::ENOBUFS,
+            Self::ClientFault(_) => Errno::EFAULT,
+            Self::Unsupported { .. } => Errno::EOPNOTSUPP,
+            Self::NoFacility { .. } => Errno::ENODEV,
+            Self::Canceled => Errno::ECANCELED,
+            Self::Busy { .. } => Errno::EBUSY,
+            Self::Again => Errno::EAGAIN,
+            Self::NotPermitted { .. } => Errno::EPERM,
+            Self::ChainTooLong(_) => Errno::E2BIG,
+            Self::TimedOut => Errno::ETIME,
+            Self::Interrupted => Errno::EINTR,
+            Self::Hal(error) => hal_errno(error.kind()),
+            Self::DeviceGone => Errno::ENODEV,
+            Self::DeviceBroken { .. } => Errno::EIO,
+        }
+    }
+}
+
+const fn hal_errno(kind: HalErrorKind) -> Errno {
+    match kind {
+        HalErrorKind::NoMemory => Errno::ENOMEM,
+        HalErrorKind::Interrupted => Errno::EINTR,
+        HalErrorKind::DeviceGone => Errno::ENODEV,
+        HalErrorKind::Unsupported => Errno::EOPNOTSUPP,
+        HalErrorKind::BadRequest | _ => Errno::EIO,
+    }
+}
+
+impl From<HalError> for Error {
+    fn from(error: HalError) -> Self {
+        Self::Hal(error)
+    }
+}
+
+impl From<ClientFault> for Error {
+    fn from(fault: ClientFault) -> Self {
+        Self::ClientFault(fault)
+    }
+}
+
+impl From<barexe_hal::Interrupted> for Error {
+    fn from(_: barexe_hal::Interrupted) -> Self {
+        Self::Interrupted
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid { what, value } => write!(f, "{what} {value:#x} is not valid"),
+            Self::NotFound { kind, id } => write!(f, "no {kind:?} with id {id:#x}"),
+            Self::Exhausted(capacity) | Self::ArrayExhausted(capacity) => write!(f, "capacity {capacity:?} used up"),
+            Self::ClientFault(fault) => write!(f, "{fault}"),
+            Self::Unsupported { what } => write!(f, "{what} is not supported"),
+            Self::NoFacility { what } => write!(f, "the device has no {what}"),
+            Self::Canceled => f.write_str("canceled: queue, VM or device is banned"),
+            Self::Busy { kind, id } => write!(f, "{kind:?} {id:#x} is in use"),
+            Self::Again => f.write_str("too much work in flight, try again"),
+            Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
+            Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Interrupted => f.write_str("interrupted"),
+            Self::Hal(error) => write!(f, "{error}"),
+            Self::DeviceGone => f.write_str("the device does not answer"),
+            Self::DeviceBroken { what, value } => write!(f, "the device gave {what} {value:#x}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+macro_rules! errnos {
+    ($($(#[$doc:meta])* $name:ident = $value:literal),+ $(,)?) => {
+        /// Error numbers of the client interface.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Errno {
+            $($(#[$doc])* $name = $value),+
+        }
+
+        impl Errno {
+            /// The positive number.
+            #[must_use]
+            pub const fn code(self) -> i32 {
+                match self { $(Self::$name => $value),+ }
+            }
+
+            /// The symbolic name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),+ }
+            }
+        }
+    };
+}
+
+errnos! {
+    /// Not permitted.
+    EPERM = 1,
+    /// No such object.
+    ENOENT = 2,
+    /// Interrupted; repeat.
+    EINTR = 4,
+    /// Device error.
+    EIO = 5,
+    /// Chain or list too long.
+    E2BIG = 7,
+    /// Try again.
+    EAGAIN = 11,
+    /// Out of memory.
+    ENOMEM = 12,
+    /// Client memory cannot be reached.
+    EFAULT = 14,
+    /// In use.
+    EBUSY = 16,
+    /// No such device or facility.
+    ENODEV = 19,
+    /// Bad argument.
+    EINVAL = 22,
+    /// Not an ioctl of this device.
+    ENOTTY = 25,
+    /// No space.
+    ENOSPC = 28,
+    /// Timed out.
+    ETIME = 62,
+    /// Not supported.
+    EOPNOTSUPP = 95,
+    /// No buffer space: shorten the array.
+    ENOBUFS = 105,
+    /// Canceled.
+    ECANCELED = 125,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_map_to_the_codes_of_the_specification() {
+        let not_found = Error::NotFound { kind: ObjectKind::Vm, id: 7 };
+        assert_eq!(not_found.errno().code(), 2);
+        assert_eq!(Error::Exhausted(Capacity::Vms).errno(), Errno::ENOMEM);
+        assert_eq!(Error::ArrayExhausted(Capacity::Vmas).errno(), Errno::ENOBUFS);
+        assert_eq!(Error::Hal(HalErrorKind::Interrupted.into()).errno(), Errno::EINTR);
+        assert_eq!(Error::Canceled.errno().code(), 125);
+    }
+}

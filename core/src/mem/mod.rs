@@ -1,0 +1,3 @@
+//! Memory: page-table formats, page-table memory, the global GTT, buffer objects, TLB invalidation.
+//!
+//! Knows nothing of VMAs: it maps ranges, not mappings.

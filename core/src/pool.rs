@@ -1,0 +1,278 @@
+//! Fixed pools with generation-checked handles.
+//!
+//! Storage is a slice the caller lends. A handle names a slot *and* the generation in which it was filled, so a handle
+//! that outlived its object finds nothing rather than somebody else's object.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+/// One cell of a pool, empty until the pool fills it. Create arrays of them with [`Slot::EMPTY`].
+#[derive(Debug)]
+pub struct Slot<T> {
+    generation: u32,
+    next_free: u32,
+    value: Option<T>,
+}
+
+impl<T> Slot<T> {
+    /// An empty cell.
+    pub const EMPTY: Self = Self { generation: 0, next_free: NONE, value: None };
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+const NONE: u32 = u32::MAX;
+
+/// Names an object in a [`Pool`] of `T`; stale once the object is removed.
+pub struct Handle<T> {
+    index: u32,
+    generation: u32,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Handle<T> {
+    const fn new(index: u32, generation: u32) -> Self {
+        Self { index, generation, kind: PhantomData }
+    }
+
+    /// Position of the slot in the pool.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// The 32-bit id under which clients know the object: slot number from 1 in the low half, generation above, bit
+    /// 31 clear. Never 0.
+    #[must_use]
+    pub const fn id(self) -> u32 {
+        (self.generation & 0x7FFF) << 16 | (self.index.wrapping_add(1) & 0xFFFF)
+    }
+}
+
+impl<T> Clone for Handle<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Handle<T> {}
+impl<T> PartialEq for Handle<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.index == other.index && self.generation == other.generation
+    }
+}
+impl<T> Eq for Handle<T> {}
+impl<T> fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}.{}", self.index, self.generation)
+    }
+}
+
+/// A pool over lent slots.
+#[derive(Debug)]
+pub struct Pool<'a, T> {
+    slots: &'a mut [Slot<T>],
+    first_free: u32,
+    live: u32,
+}
+
+/// Most slots a pool uses; more are left unused so that an id keeps its 16-bit slot number.
+pub const MAX_SLOTS: usize = 0xFFFF;
+
+impl<'a, T> Pool<'a, T> {
+    /// An empty pool over `slots`. Whatever the slots still held is dropped; generations go on counting.
+    #[must_use]
+    pub fn new(slots: &'a mut [Slot<T>]) -> Self {
+        let mut pool = Self { slots, first_free: NONE, live: 0 };
+        let len = crate::num::u32_capped(pool.slots.len().min(MAX_SLOTS));
+        for index in (0..len).rev() {
+            if let Some(slot) = pool.slot_mut(index)
+                && slot.value.take().is_some()
+            {
+                slot.generation = slot.generation.wrapping_add(1);
+            }
+            pool.push_free(index);
+        }
+        pool
+    }
+
+    /// The lent slots back.
+    #[must_use]
+    pub const fn into_slots(self) -> &'a mut [Slot<T>] {
+        self.slots
+    }
+
+    fn slot(&self, index: u32) -> Option<&Slot<T>> {
+        self.slots.get(crate::num::usize_of(index))
+    }
+
+    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
+        self.slots.get_mut(crate::num::usize_of(index))
+    }
+
+    fn push_free(&mut self, index: u32) {
+        let next = self.first_free;
+        if let Some(slot) = self.slot_mut(index) {
+            slot.next_free = next;
+            self.first_free = index;
+        }
+    }
+
+    /// Objects in the pool.
+    #[must_use]
+    pub const fn live(&self) -> u32 {
+        self.live
+    }
+
+    /// Objects the pool can still take.
+    #[must_use]
+    pub fn room(&self) -> u32 {
+        crate::num::u32_capped(self.slots.len().min(MAX_SLOTS)).saturating_sub(self.live)
+    }
+
+    /// Puts `value` into a free slot.
+    ///
+    /// # Errors
+    /// Gives `value` back when every slot is taken; nothing changed.
+    pub fn insert(&mut self, value: T) -> Result<Handle<T>, T> {
+        let index = self.first_free;
+        let Some(slot) = self.slot_mut(index) else { return Err(value) };
+        slot.value = Some(value);
+        let (next, generation) = (slot.next_free, slot.generation);
+        self.first_free = next;
+        self.live = self.live.saturating_add(1);
+        Ok(Handle::new(index, generation))
+    }
+
+    /// The object, unless the handle is stale.
+    #[must_use]
+    pub fn get(&self, handle: Handle<T>) -> Option<&T> {
+        let slot = self.slot(handle.index)?;
+        if slot.generation == handle.generation { slot.value.as_ref() } else { None }
+    }
+
+    /// The object, unless the handle is stale.
+    #[must_use]
+    pub fn get_mut(&mut self, handle: Handle<T>) -> Option<&mut T> {
+        let slot = self.slot_mut(handle.index)?;
+        if slot.generation == handle.generation { slot.value.as_mut() } else { None }
+    }
+
+    /// Takes the object out; the handle and every copy of it are stale from now on.
+    pub fn remove(&mut self, handle: Handle<T>) -> Option<T> {
+        let slot = self.slot_mut(handle.index)?;
+        if slot.generation != handle.generation {
+            return None;
+        }
+        let value = slot.value.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.push_free(handle.index);
+        self.live = self.live.saturating_sub(1);
+        Some(value)
+    }
+
+    /// The live object a client's id names, see [`Handle::id`].
+    #[must_use]
+    pub fn by_id(&self, id: u32) -> Option<Handle<T>> {
+        let index = (id & 0xFFFF).checked_sub(1)?;
+        let handle = self.handle_at(index)?;
+        if handle.id() == id { Some(handle) } else { None }
+    }
+
+    /// The handle of whatever lives in slot `index`.
+    #[must_use]
+    pub fn handle_at(&self, index: u32) -> Option<Handle<T>> {
+        let slot = self.slot(index)?;
+        slot.value.as_ref()?;
+        Some(Handle::new(index, slot.generation))
+    }
+
+    /// Handles of all live objects, by slot position.
+    pub fn handles(&self) -> impl Iterator<Item = Handle<T>> + '_ {
+        (0..).zip(self.slots.iter()).filter_map(|(index, slot)| {
+            slot.value.as_ref()?;
+            Some(Handle::new(index, slot.generation))
+        })
+    }
+
+    /// Every live object with its handle.
+    pub fn iter(&self) -> impl Iterator<Item = (Handle<T>, &T)> {
+        (0..)
+            .zip(self.slots.iter())
+            .filter_map(|(index, slot)| Some((Handle::new(index, slot.generation), slot.value.as_ref()?)))
+    }
+
+    /// Every live object with its handle, for change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Handle<T>, &mut T)> {
+        (0..)
+            .zip(self.slots.iter_mut())
+            .filter_map(|(index, slot)| Some((Handle::new(index, slot.generation), slot.value.as_mut()?)))
+    }
+
+    /// One past the largest slot position, for walks that change the pool on the way.
+    #[must_use]
+    pub fn positions(&self) -> u32 {
+        crate::num::u32_capped(self.slots.len().min(MAX_SLOTS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_pool_gives_the_value_back_and_room_returns_on_removal() {
+        let mut slots = [const { Slot::EMPTY }; 3];
+        let mut pool = Pool::new(&mut slots);
+        let first = pool.insert(10).unwrap();
+        pool.insert(11).unwrap();
+        pool.insert(12).unwrap();
+        assert_eq!(pool.insert(13), Err(13));
+        assert_eq!(pool.remove(first), Some(10));
+        assert_eq!(pool.room(), 1);
+        assert!(pool.insert(14).is_ok());
+    }
+
+    #[test]
+    fn a_stale_handle_finds_nothing_even_when_the_slot_is_taken_again() {
+        let mut slots = [const { Slot::EMPTY }; 1];
+        let mut pool = Pool::new(&mut slots);
+        let old = pool.insert('a').unwrap();
+        pool.remove(old);
+        let new = pool.insert('b').unwrap();
+        assert_eq!((pool.get(old), pool.get(new)), (None, Some(&'b')));
+        assert_eq!(pool.remove(old), None);
+        assert_ne!(old.id(), new.id());
+        assert_eq!((pool.by_id(old.id()), pool.by_id(new.id())), (None, Some(new)));
+    }
+
+    #[test]
+    fn ids_start_at_one_and_zero_names_nothing() {
+        let mut slots = [const { Slot::EMPTY }; 2];
+        let mut pool = Pool::new(&mut slots);
+        assert_eq!(pool.insert(()).unwrap().id(), 1);
+        assert_eq!(pool.insert(()).unwrap().id(), 2);
+        assert_eq!(pool.by_id(0), None);
+        assert_eq!(pool.by_id(u32::MAX), None);
+    }
+
+    #[test]
+    fn handles_from_an_earlier_life_of_the_storage_are_stale() {
+        let mut slots = [const { Slot::EMPTY }; 1];
+        let mut pool = Pool::new(&mut slots);
+        let old = pool.insert(1).unwrap();
+        let slots = pool.into_slots();
+        let pool = Pool::new(slots);
+        assert_eq!(pool.get(old), None);
+        assert_eq!(pool.live(), 0);
+    }
+
+    #[test]
+    fn an_empty_slice_is_a_pool_that_is_always_full() {
+        let mut pool: Pool<'_, u8> = Pool::new(&mut []);
+        assert_eq!(pool.insert(1), Err(1));
+    }
+}

@@ -1,0 +1,1 @@
+//! Command types, emitters and the bounded ring writer.

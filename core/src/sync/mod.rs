@@ -1,0 +1,1 @@
+//! Fences, sequence numbers, sync objects.

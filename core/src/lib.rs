@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod context;
+pub mod device;
 pub mod error;
 pub mod family;
 pub mod gt;

@@ -1,0 +1,3 @@
+//! The public face: clients, handles and every call.
+
+pub mod request;

@@ -1,1 +1,4 @@
 //! Fences, sequence numbers, sync objects.
+
+pub mod compare;
+pub mod seqno;

@@ -9,9 +9,22 @@ mod xe2;
 pub use gen12::GEN12;
 pub use xe2::XE2;
 
+use crate::context::LrcFormat;
+use crate::mem::format::PtFormat;
+use crate::mem::pat::PatTable;
+use crate::ring::RingFormat;
+
 /// A hardware family.
 #[derive(Debug)]
 pub struct Family {
     /// Name for people: `Gen12`, `Xe2`.
     pub name: &'static str,
+    /// Page-table and GGTT entries.
+    pub pt: PtFormat,
+    /// Page attribute table.
+    pub pat: PatTable,
+    /// Contents of rings.
+    pub ring: RingFormat,
+    /// Context buffers, images and descriptors.
+    pub lrc: LrcFormat,
 }

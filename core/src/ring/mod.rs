@@ -1,1 +1,20 @@
 //! Command types, emitters and the bounded ring writer.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`job`] | what one job puts into its ring, step by step |
+//! | [`writer`] | room in a ring, and the copy into it |
+//! | [`format`] | what differs between families |
+//! | [`pipe`] | flags of PIPE_CONTROL |
+//! | [`emitter`], [`command`] | a bounded list of dwords, and the commands; leaf modules, used by `context` too |
+//!
+//! Knows nothing of fences' meaning: a sequence number is a number to be stored.
+
+pub mod command;
+pub mod emitter;
+pub mod format;
+pub mod job;
+pub mod pipe;
+pub mod writer;
+
+pub use format::RingFormat;

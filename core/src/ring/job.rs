@@ -1,0 +1,235 @@
+//! What one job puts into its ring, as a list of named steps.
+//!
+//! ```text
+//! [watchdog] stamp  before-batch  BATCH  arbitration off  [user fence]  seqno  interrupt, arbitration on
+//! ```
+//!
+//! The order of visible writes is the contract (commands sheet §2.9): timestamp, start seqno, effects of the batch,
+//! user fence, seqno, interrupt. From "arbitration off" to the end nothing can preempt, so a context that is switched
+//! out with start seqno ahead of seqno stopped inside its batch.
+
+use super::RingFormat;
+use super::command::{self, BatchAddr, FlushScope};
+use super::emitter::{Emitter, NoRoom};
+use super::pipe::{PipeFlags, PipeGroup0, PipeGroup1, pipe_control};
+use crate::context::layout::{FLUSH_SCRATCH_BYTES, LrcAddrs};
+use crate::gt::EngineClass;
+use crate::sync::seqno::Seqno;
+use barexe_hal::GpuVa;
+
+/// Room reserved for a job, in dwords: what the reference driver reserves. The longest sequence has 71 (commands
+/// sheet §2.6).
+pub const JOB_DWORDS_MAX: usize = 74;
+
+/// One job of an exec queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobRequest {
+    /// The batch to run.
+    pub batch: BatchAddr,
+    /// Number stored when it starts and when it is done.
+    pub seqno: Seqno,
+    /// Whether translations are invalidated before the batch.
+    pub flush_tlb: bool,
+    /// A qword to write when the batch is done, before the seqno: address in the queue's VM, and value.
+    pub user_fence: Option<(GpuVa, u64)>,
+    /// Whether the job deliberately hangs the engine until its watchdog resets it.
+    pub force_reset: bool,
+    /// Whether the driver runs as an SR-IOV virtual function.
+    pub virtual_function: bool,
+}
+
+/// One job on the migration VM: page-table writes, then what uses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MigrationRequest {
+    /// First batch, the page-table writes.
+    pub first: GpuVa,
+    /// Second batch, which may rely on them.
+    pub second: GpuVa,
+    /// Number stored when the job starts and when it is done.
+    pub seqno: Seqno,
+    /// What the job flushes. The flush between the batches takes TLB from it, the last one all of it.
+    pub flush: FlushScope,
+    /// Whether the driver runs as an SR-IOV virtual function.
+    pub virtual_function: bool,
+}
+
+/// Emits one job of an exec queue of `class`.
+///
+/// # Errors
+/// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`].
+pub fn emit_job(
+    format: &RingFormat,
+    class: EngineClass,
+    lrc: &LrcAddrs,
+    job: &JobRequest,
+    out: &mut Emitter<'_>,
+) -> Result<(), NoRoom> {
+    if job.force_reset {
+        hang_until_watchdog(lrc, out)?;
+    }
+    stamp_start_time(lrc, job.virtual_function, out)?;
+    match class {
+        EngineClass::Copy | EngineClass::Gsc => prepare_copy(lrc, job, out)?,
+        EngineClass::VideoDecode | EngineClass::VideoEnhance => prepare_video(format, class, lrc, job, out)?,
+        EngineClass::Render | EngineClass::Compute => prepare_pipe(format, class, lrc, job, out)?,
+    }
+    out.emit(command::batch_start(job.batch))?;
+    out.emit(command::arbitration(false))?;
+    match class {
+        EngineClass::Render | EngineClass::Compute => complete_pipe(format, class, lrc, job, out)?,
+        EngineClass::Copy | EngineClass::Gsc | EngineClass::VideoDecode | EngineClass::VideoEnhance => {
+            complete_flush(lrc, job, out)?;
+        }
+    }
+    signal_and_yield(out)
+}
+
+/// Emits one migration job; they run on copy engines.
+///
+/// Arbitration is off from before the first batch to the end, so the context is not switched out between the table
+/// writes and their use.
+///
+/// # Errors
+/// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`].
+pub fn emit_migration(lrc: &LrcAddrs, job: &MigrationRequest, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    stamp_start_time(lrc, job.virtual_function, out)?;
+    mark_started(lrc, job.seqno, out)?;
+    out.emit(command::arbitration(false))?;
+    out.emit(command::batch_start(BatchAddr::Ppgtt(job.first)))?;
+    out.emit(command::pre_parser(false))?;
+    let between = job.flush.intersection(FlushScope::TLB);
+    out.emit(command::flush_then_store(lrc.start_seqno, job.seqno.get(), between))?;
+    out.emit(command::pre_parser(true))?;
+    out.emit(command::batch_start(BatchAddr::Ppgtt(job.second)))?;
+    out.emit(command::flush_then_store(lrc.seqno, job.seqno.get(), job.flush))?;
+    signal_and_yield(out)
+}
+
+/// Arms the engine's watchdog and waits for what never comes, so that the engine is reset (commands sheet §2.3).
+fn hang_until_watchdog(lrc: &LrcAddrs, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    let arm = ((command::WATCHDOG_THRESHOLD, 2), (command::WATCHDOG_CONTROL, 0));
+    out.emit(command::load_two_engine_registers(arm.0, arm.1))?;
+    out.emit(command::wait_dword_equals(lrc.pphwsp, 0xDEAD))?;
+    out.emit(command::load_engine_register(command::WATCHDOG_CONTROL, 1))
+}
+
+/// Samples the context's clock, which the timeout check subtracts from. A virtual function stores a second copy where
+/// the hardware saves the clock of a context that is switched out.
+fn stamp_start_time(lrc: &LrcAddrs, virtual_function: bool, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    out.emit(command::store_engine_register(command::CTX_TIMESTAMP, lrc.job_timestamp))?;
+    if virtual_function {
+        out.emit(command::store_engine_register(command::CTX_TIMESTAMP, lrc.context_timestamp))?;
+    }
+    Ok(())
+}
+
+/// Says that the job has left the queue and reached its batch.
+fn mark_started(lrc: &LrcAddrs, seqno: Seqno, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    out.emit(command::store_dword(lrc.start_seqno, seqno.get()))
+}
+
+/// The same by a flush that invalidates translations first.
+fn mark_started_flushing_tlb(lrc: &LrcAddrs, seqno: Seqno, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    out.emit(command::flush_then_store(lrc.start_seqno, seqno.get(), FlushScope::TLB))
+}
+
+/// Copy and GSC: the pre-parser is stopped only for a TLB flush, lest it fetch through what is being invalidated.
+fn prepare_copy(lrc: &LrcAddrs, job: &JobRequest, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    if !job.flush_tlb {
+        return mark_started(lrc, job.seqno, out);
+    }
+    out.emit(command::pre_parser(false))?;
+    mark_started_flushing_tlb(lrc, job.seqno, out)?;
+    out.emit(command::pre_parser(true))
+}
+
+/// Video: the pre-parser is always stopped, even with nothing to invalidate.
+fn prepare_video(
+    format: &RingFormat,
+    class: EngineClass,
+    lrc: &LrcAddrs,
+    job: &JobRequest,
+    out: &mut Emitter<'_>,
+) -> Result<(), NoRoom> {
+    out.emit(command::pre_parser(false))?;
+    invalidate_aux(format, class, out)?;
+    if job.flush_tlb {
+        mark_started_flushing_tlb(lrc, job.seqno, out)?;
+        return out.emit(command::pre_parser(true));
+    }
+    out.emit(command::pre_parser(true))?;
+    mark_started(lrc, job.seqno, out)
+}
+
+/// Render and compute: caches are invalidated by PIPE_CONTROL, translations with them if asked.
+fn prepare_pipe(
+    format: &RingFormat,
+    class: EngineClass,
+    lrc: &LrcAddrs,
+    job: &JobRequest,
+    out: &mut Emitter<'_>,
+) -> Result<(), NoRoom> {
+    // Caches are flushed before the auxiliary table is invalidated under them.
+    if format.aux_register(class).is_some() {
+        flush_caches(format, class, out)?;
+    }
+    out.emit(command::pre_parser(false))?;
+    out.emit(pipe_control(format.invalidate_flags(class, job.flush_tlb), FLUSH_SCRATCH_BYTES, 0))?;
+    invalidate_aux(format, class, out)?;
+    out.emit(command::pre_parser(true))?;
+    mark_started(lrc, job.seqno, out)
+}
+
+/// Invalidates the auxiliary table of the class, where there is one.
+fn invalidate_aux(format: &RingFormat, class: EngineClass, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    match format.aux_register(class) {
+        Some(register) => out.emit(command::invalidate_aux_table(register)),
+        None => Ok(()),
+    }
+}
+
+/// Makes the writes of a render or compute batch visible.
+fn flush_caches(format: &RingFormat, class: EngineClass, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    if format.pre_flush {
+        let depth_only = PipeFlags(PipeGroup0::empty(), PipeGroup1::DEPTH_FLUSH);
+        out.emit(pipe_control(depth_only, FLUSH_SCRATCH_BYTES, 0))?;
+    }
+    out.emit(pipe_control(format.flush_flags(class), 0, 0))
+}
+
+/// Render and compute: flush, user fence, seqno. The flush stalls, so the user fence needs none of its own.
+fn complete_pipe(
+    format: &RingFormat,
+    class: EngineClass,
+    lrc: &LrcAddrs,
+    job: &JobRequest,
+    out: &mut Emitter<'_>,
+) -> Result<(), NoRoom> {
+    flush_caches(format, class, out)?;
+    if let Some((va, value)) = job.user_fence {
+        out.emit(command::store_qword(va, value))?;
+    }
+    // The write is 64 bits wide and clears the dword after the seqno, which nobody uses.
+    out.emit(pipe_control(format.seqno_flags(class), lrc.seqno.get(), u64::from(job.seqno.get())))
+}
+
+/// Other classes: a user fence must not overtake the batch, so a flush goes before it; the seqno's own flush covers
+/// the rest.
+fn complete_flush(lrc: &LrcAddrs, job: &JobRequest, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    if let Some((va, value)) = job.user_fence {
+        out.emit(command::flush())?;
+        out.emit(command::store_qword(va, value))?;
+    }
+    out.emit(command::flush_then_store(lrc.seqno, job.seqno.get(), FlushScope::empty()))
+}
+
+/// Tells the driver to look, and lets other contexts run again.
+fn signal_and_yield(out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    out.emit(command::user_interrupt())?;
+    out.emit(command::arbitration(true))?;
+    out.emit(command::arbitration_point())
+}
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod tests;

@@ -1,1 +1,4 @@
-//! tests
+//! Shared helpers of the specification tests. For dev-dependencies only.
+
+pub mod memory;
+pub mod vectors;

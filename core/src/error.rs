@@ -30,7 +30,11 @@ pub enum Capacity {
     Dependencies,
     /// Sync objects.
     Syncobjs,
+    /// Points of timeline sync objects.
+    SyncPoints,
     /// Out-syncs and user fences of accepted work.
+    OutSyncs,
+    /// Bind user fences that are not delivered.
     UserFences,
     /// Blocks of page-table memory.
     PtBlocks,
@@ -42,10 +46,12 @@ pub enum Capacity {
     GgttNodes,
     /// GGTT address space.
     GgttSpace,
+    /// Mapping changes that accepted binds still have to carry out.
+    BindSteps,
+    /// Operations of one bind call.
+    BindOps,
     /// Batch ring space of one queue.
     Ring,
-    /// Pages of deferred frees.
-    Graves,
 }
 
 /// Kinds of object a client names by id.

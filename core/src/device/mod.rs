@@ -1,3 +1,159 @@
 //! The public face: clients, handles and every call.
+//!
+//! A [`Device`] is one value over one HAL and lent storage. Calls take `&mut self` and never wait: they are refused
+//! and change nothing, or they are accepted and give a [`Ticket`]. [`Device::poll`] moves accepted work forward;
+//! who calls it, and how one waits in between, is the embedder's choice.
 
+mod bind;
+mod bo;
+mod client;
+mod engines;
+mod exec;
+mod life;
+mod queues;
 pub mod request;
+mod syncobj;
+mod syncs;
+mod ticket;
+mod vm;
+mod work;
+
+pub use bo::{BoMapping, MappingId};
+pub use client::{Client, ClientId};
+pub use life::OpenError;
+pub use syncobj::SyncobjLook;
+pub use syncs::PendingUserFence;
+pub use ticket::{Ticket, TicketState};
+pub use work::PollReport;
+
+use crate::Error;
+use crate::chain::{Chain, LinkPool};
+use crate::exec::job::JobPool;
+use crate::exec::queue::Queues;
+use crate::gt::{DeviceInfo, IrqFlag};
+use crate::mem::bo::{BlockPool, Bo};
+use crate::mem::ggtt::Ggtt;
+use crate::mem::pages::PtMemory;
+use crate::mem::tlb::{EngineTlb, TlbInvalidator};
+use crate::pool::Pool;
+use crate::submit::Ports;
+use crate::sync::fence::{DependencyPool, Timelines};
+use crate::sync::syncobj::{OutSync, SyncPoints, Syncobj};
+use crate::vm::Vms;
+use crate::vm::bind::StepPool;
+use crate::vm::vma::Vmas;
+use barexe_hal::{Hal, Nanos};
+use request::BindOp;
+
+/// What the embedder decides about a device before it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// System memory the GPU may be given, in bytes: what clients are told.
+    pub system_memory_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { system_memory_bytes: 1 << 30 }
+    }
+}
+
+/// Whether the device still works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceState {
+    /// It does.
+    Live,
+    /// It answered in a way it must not, or did not finish in time; everything accepted has been signalled.
+    Wedged,
+    /// It does not answer at all.
+    Gone,
+}
+
+/// The pools of a device, apart from the HAL so that both can be borrowed at once.
+#[derive(Debug)]
+pub(crate) struct Pools<'a> {
+    pub(crate) clients: Pool<'a, Client>,
+    pub(crate) vms: Vms<'a>,
+    pub(crate) vmas: Vmas<'a>,
+    pub(crate) steps: StepPool<'a>,
+    pub(crate) bos: Pool<'a, Bo>,
+    pub(crate) bo_blocks: BlockPool<'a>,
+    pub(crate) bo_mappings: Pool<'a, BoMapping>,
+    pub(crate) queues: Queues<'a>,
+    pub(crate) timelines: Timelines<'a>,
+    pub(crate) jobs: JobPool<'a>,
+    pub(crate) dependencies: DependencyPool<'a>,
+    pub(crate) out_syncs: LinkPool<'a, OutSync>,
+    pub(crate) syncobjs: Pool<'a, Syncobj>,
+    pub(crate) sync_points: SyncPoints<'a>,
+    pub(crate) user_fences: LinkPool<'a, PendingUserFence>,
+    pub(crate) bind_ops: &'a mut [BindOp],
+}
+
+/// An Intel Xe GPU, driven.
+#[derive(Debug)]
+pub struct Device<'a, H: Hal> {
+    hal: H,
+    info: DeviceInfo,
+    config: Config,
+    state: DeviceState,
+    pools: Pools<'a>,
+    pages: PtMemory<'a>,
+    ggtt: Ggtt<'a>,
+    tlb: TlbInvalidator<EngineTlb>,
+    ports: Ports,
+    irq: Option<&'a IrqFlag>,
+    /// User fences that [`deliver_user_fences`](Self::deliver_user_fences) has to store.
+    user_fences_due: Chain<PendingUserFence>,
+    /// Places that accepted binds keep in the pool for theirs.
+    user_fences_reserved: u32,
+    next_asid: u32,
+    next_mmap_offset: u64,
+}
+
+impl<H: Hal> Device<'_, H> {
+    /// What the probe found.
+    #[must_use]
+    pub const fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// What it was opened with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether it still works.
+    #[must_use]
+    pub const fn state(&self) -> DeviceState {
+        self.state
+    }
+
+    /// The HAL's clock.
+    pub fn now(&mut self) -> Nanos {
+        self.hal.now()
+    }
+
+    /// Lets the embedder's surroundings run, see [`Clock::relax`](barexe_hal::Clock::relax).
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn relax(&mut self, until: Nanos) -> Result<(), Error> {
+        Ok(self.hal.relax(until)?)
+    }
+
+    /// The HAL, for embedders that share it.
+    pub const fn hal_mut(&mut self) -> &mut H {
+        &mut self.hal
+    }
+
+    /// Refuses calls that need a working device.
+    const fn check_live(&self) -> Result<(), Error> {
+        match self.state {
+            DeviceState::Live => Ok(()),
+            DeviceState::Wedged => Err(Error::Canceled),
+            DeviceState::Gone => Err(Error::DeviceGone),
+        }
+    }
+}

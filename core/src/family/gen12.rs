@@ -1,6 +1,6 @@
 //! Graphics 12.00: Tiger Lake and its siblings.
 
-use super::Family;
+use super::{Family, gen12_gt};
 use crate::context::descriptor::DescriptorFormat;
 use crate::context::{LrcFormat, tables};
 use crate::mem::format::{AtomicsRule, GgttFormat, Level, PatScatter, PtFormat};
@@ -58,4 +58,5 @@ pub static GEN12: Family = Family {
         aux: Some(AUX),
         descriptor: DescriptorFormat { id_shift: 37, id_bits: 11, names_engine: true },
     },
+    gt: gen12_gt::GT,
 };

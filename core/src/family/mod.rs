@@ -4,12 +4,16 @@
 //! only fill the tables. A new family is a new file and a row in the platform table.
 
 mod gen12;
+mod gen12_gt;
 mod xe2;
+mod xe2_gt;
+pub mod xe2_unverified;
 
 pub use gen12::GEN12;
 pub use xe2::XE2;
 
 use crate::context::LrcFormat;
+use crate::gt::GtFormat;
 use crate::mem::format::PtFormat;
 use crate::mem::pat::PatTable;
 use crate::ring::RingFormat;
@@ -27,4 +31,6 @@ pub struct Family {
     pub ring: RingFormat,
     /// Context buffers, images and descriptors.
     pub lrc: LrcFormat,
+    /// GT bring-up, interrupts, GGTT, TLB invalidation.
+    pub gt: GtFormat,
 }

@@ -1,6 +1,6 @@
 //! Graphics 20.04: Lunar Lake.
 
-use super::Family;
+use super::{Family, xe2_gt};
 use crate::context::descriptor::DescriptorFormat;
 use crate::context::{LrcFormat, tables};
 use crate::mem::format::{AtomicsRule, GgttFormat, Level, PatScatter, PtFormat};
@@ -89,4 +89,5 @@ pub static XE2: Family = Family {
         aux: None,
         descriptor: DescriptorFormat { id_shift: 39, id_bits: 16, names_engine: false },
     },
+    gt: xe2_gt::GT,
 };

@@ -1,7 +1,44 @@
 //! The graphics technology block: probe, registers, forcewake, engines, interrupts, workarounds.
 //!
 //! Knows nothing of clients, jobs or mappings.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`bring_up`](mod@bring_up) | from a PCI function to engines that take work, and back |
+//! | [`info`] | what was found: [`DeviceInfo`], [`Engine`] |
+//! | [`irq`], [`irq_setup`] | interrupts: recording, service, enables and masks |
+//! | [`engine_init`], [`register_list`], [`workaround`] | registers of engines, workaround rows, their application |
+//! | [`cache_policy`], [`clock`], [`forcewake`], [`mcr`], [`reset`], [`topology`] | one hardware block each |
+//! | [`platform`], [`ip`], [`units`] | tables: platforms, versions, engines |
+//! | [`access`], [`regs`], [`mod@format`] | registers: how, which, and what differs between families |
 
+pub mod access;
+pub mod bring_up;
+pub mod cache_policy;
+pub mod clock;
 mod engine;
+pub mod engine_init;
+pub mod forcewake;
+pub mod format;
+pub mod info;
+pub mod ip;
+pub mod irq;
+pub mod irq_setup;
+pub mod mcr;
+pub mod platform;
+pub mod register_list;
+pub mod regs;
+pub mod reset;
+pub mod topology;
+pub mod units;
+pub mod workaround;
 
+pub use access::{GtIndex, Registers};
+pub use bring_up::{bring_up, quiesce};
 pub use engine::EngineClass;
+pub use format::GtFormat;
+pub use info::{DeviceInfo, Engine};
+pub use ip::{IpVersion, Stepping};
+pub use irq::{IrqFlag, IrqHandle, IrqReport};
+pub use platform::{PLATFORMS, Platform, by_device_id, by_name};
+pub use units::{EngineMask, IrqBit};

@@ -2,5 +2,10 @@
 //!
 //! Knows nothing of VMAs: it maps ranges, not mappings.
 
+pub mod bo;
 pub mod format;
+pub mod ggtt;
+pub mod pages;
 pub mod pat;
+pub mod tlb;
+pub mod tree;

@@ -84,6 +84,28 @@ pub fn emit_job(
     signal_and_yield(out)
 }
 
+/// Emits a job without a batch: it stores its number and raises the interrupt. The idle context runs it, to show that
+/// the context before it has left the engine.
+///
+/// # Errors
+/// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`].
+pub fn emit_marker(
+    format: &RingFormat,
+    class: EngineClass,
+    lrc: &LrcAddrs,
+    seqno: Seqno,
+    out: &mut Emitter<'_>,
+) -> Result<(), NoRoom> {
+    out.emit(command::arbitration(false))?;
+    match class {
+        EngineClass::Render | EngineClass::Compute => store_seqno_pipe(format, class, lrc, seqno, out)?,
+        EngineClass::Copy | EngineClass::Gsc | EngineClass::VideoDecode | EngineClass::VideoEnhance => {
+            store_seqno_flush(lrc, seqno, out)?;
+        }
+    }
+    signal_and_yield(out)
+}
+
 /// Emits one migration job; they run on copy engines.
 ///
 /// Arbitration is off from before the first batch to the end, so the context is not switched out between the table
@@ -209,8 +231,22 @@ fn complete_pipe(
     if let Some((va, value)) = job.user_fence {
         out.emit(command::store_qword(va, value))?;
     }
-    // The write is 64 bits wide and clears the dword after the seqno, which nobody uses.
-    out.emit(pipe_control(format.seqno_flags(class), lrc.seqno.get(), u64::from(job.seqno.get())))
+    store_seqno_pipe(format, class, lrc, job.seqno, out)
+}
+
+/// The write is 64 bits wide and clears the dword after the seqno, which nobody uses.
+fn store_seqno_pipe(
+    format: &RingFormat,
+    class: EngineClass,
+    lrc: &LrcAddrs,
+    seqno: Seqno,
+    out: &mut Emitter<'_>,
+) -> Result<(), NoRoom> {
+    out.emit(pipe_control(format.seqno_flags(class), lrc.seqno.get(), u64::from(seqno.get())))
+}
+
+fn store_seqno_flush(lrc: &LrcAddrs, seqno: Seqno, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    out.emit(command::flush_then_store(lrc.seqno, seqno.get(), FlushScope::empty()))
 }
 
 /// Other classes: a user fence must not overtake the batch, so a flush goes before it; the seqno's own flush covers
@@ -220,7 +256,7 @@ fn complete_flush(lrc: &LrcAddrs, job: &JobRequest, out: &mut Emitter<'_>) -> Re
         out.emit(command::flush())?;
         out.emit(command::store_qword(va, value))?;
     }
-    out.emit(command::flush_then_store(lrc.seqno, job.seqno.get(), FlushScope::empty()))
+    store_seqno_flush(lrc, job.seqno, out)
 }
 
 /// Tells the driver to look, and lets other contexts run again.

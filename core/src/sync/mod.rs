@@ -1,4 +1,6 @@
 //! Fences, sequence numbers, sync objects.
 
 pub mod compare;
+pub mod fence;
 pub mod seqno;
+pub mod syncobj;

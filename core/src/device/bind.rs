@@ -1,0 +1,266 @@
+//! The bind call: checks, plan, reservation, acceptance.
+//!
+//! Order of the checks: bind-and-exec sheet §3.2. Everything that can fail comes before [`Device::accept`]: after it
+//! the call has happened, whatever the device does.
+
+use super::client::ClientId;
+use super::request::{BindCall, BindKind, BindOp, Source, SyncEntry, UserFenceWrite, VmFlags};
+use super::syncs::{CallSyncs, SyncRules};
+use super::{Device, Pools, Ticket};
+use crate::exec::job::{BindWork, Job, Work};
+use crate::exec::queue::{Queue, QueueKind, QueueState};
+use crate::mem::pages::{Dropped, Need};
+use crate::mem::tree::{NullBacking, VaRange, need as tables_needed};
+use crate::num::usize_of;
+use crate::pool::Handle;
+use crate::sync::fence::Fence;
+use crate::vm::bind::{Plan, Planner, Steps, check_bo, check_op, check_range};
+use crate::vm::vma::{Vma, VmaBacking};
+use crate::vm::{Vm, VmState};
+use crate::{Capacity, Error, ObjectKind};
+use barexe_hal::{ClientAddr, ClientMemory, Hal};
+
+/// Binds whose ranges lie in one block of this size are kept in call order across bind queues: the widest block one
+/// change of a directory can touch on these platforms (bind-and-exec sheet §4.7).
+const CONFLICT_BYTES: u64 = 512 << 30;
+
+impl<'a, H: Hal> Device<'a, H> {
+    /// Changes the mappings of a VM: all operations, in order, or none.
+    ///
+    /// Without operations the call is a barrier: its out-syncs signal when everything accepted earlier on the queue
+    /// and all its in-syncs have. `memory` is only used to look at the address of a user fence.
+    ///
+    /// # Errors
+    /// Bind-and-exec sheet §3.2, row by row; nothing has changed then.
+    pub fn vm_bind(
+        &mut self,
+        client: ClientId,
+        call: &BindCall,
+        ops: &mut dyn Source<BindOp>,
+        syncs: &mut dyn Source<SyncEntry>,
+        memory: &mut dyn ClientMemory,
+    ) -> Result<Ticket, Error> {
+        self.check_live()?;
+        self.check_client(client)?;
+        // The interface answers EINVAL for an unknown VM here, where other calls answer ENOENT (M5).
+        let vm = self.vm_of(client, call.vm).map_err(|_| Error::invalid("VM id", u64::from(call.vm)))?;
+        let count = self.read_ops(ops)?;
+        let queue = self.bind_queue_for(client, vm, call)?;
+        self.check_ops(client, vm, call.vm, count)?;
+        let lr_mode = self.pools.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::LR_MODE));
+        let rules = SyncRules { exec: false, lr_mode, no_user_fence: count == 0 };
+        let captured = self.capture_syncs(client, rules, syncs, Some(memory))?;
+        let fence = self.plan_and_accept(client, vm, queue, count, captured)?;
+        self.poll();
+        Ok(Ticket::new(client, fence))
+    }
+
+    /// Reads the operations once into lent storage, checking each by itself.
+    fn read_ops(&mut self, ops: &mut dyn Source<BindOp>) -> Result<u32, Error> {
+        let count = ops.len();
+        if usize_of(count) > self.pools.bind_ops.len() {
+            return Err(Error::ArrayExhausted(Capacity::BindOps));
+        }
+        for (index, slot) in (0..count).zip(self.pools.bind_ops.iter_mut()) {
+            *slot = ops.get(index)?;
+            check_op(slot, &self.info)?;
+        }
+        Ok(count)
+    }
+
+    fn bind_queue_for(&self, client: ClientId, vm: Handle<Vm>, call: &BindCall) -> Result<Handle<Queue>, Error> {
+        let found = self.pools.vms.get(vm).ok_or(Error::invalid("VM id", u64::from(call.vm)))?;
+        let named = if call.queue == 0 { None } else { Some(self.queue_of(client, call.queue)?) };
+        if let Some(queue) = named.and_then(|queue| self.pools.queues.get(queue))
+            && (queue.exec().is_some() || queue.vm != vm)
+        {
+            return Err(Error::invalid("bind queue id", u64::from(call.queue)));
+        }
+        let closed = Error::NotFound { kind: ObjectKind::Vm, id: call.vm };
+        if found.state != VmState::Live {
+            return Err(closed);
+        }
+        named.or(found.default_queue).ok_or(closed)
+    }
+
+    /// Rows 18 and 20: ranges against the VM, objects against the operations.
+    fn check_ops(&self, client: ClientId, vm: Handle<Vm>, _vm_id: u32, count: u32) -> Result<(), Error> {
+        let va_bytes = self.info.platform.family.pt.va_span_bytes();
+        for op in self.pools.ops(count) {
+            check_range(op, va_bytes)?;
+        }
+        for op in self.pools.ops(count) {
+            if let BindKind::Map { bo, .. } = op.kind {
+                let handle = self.bo_of(client, bo)?;
+                let missing = Error::NotFound { kind: ObjectKind::Bo, id: bo };
+                check_bo(op, self.pools.bos.get(handle).ok_or(missing)?, vm, &self.info)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From captured syncs to an accepted job, or back to where the call began.
+    fn plan_and_accept(
+        &mut self,
+        client: ClientId,
+        vm: Handle<Vm>,
+        queue: Handle<Queue>,
+        count: u32,
+        mut syncs: CallSyncs,
+    ) -> Result<Fence, Error> {
+        let planned = self.room_for_bind(queue, &syncs).and_then(|()| self.plan(client, vm, count));
+        let (plan, steps) = match planned {
+            Ok(planned) => planned,
+            Err(error) => {
+                self.pools.release_syncs(syncs);
+                return Err(as_array_error(error, count));
+            }
+        };
+        let ready = self.add_bind_dependencies(vm, queue, &plan, &mut syncs);
+        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, plan.need));
+        if let Err(error) = ready {
+            self.pools.undo(vm, steps);
+            self.pools.release_syncs(syncs);
+            return Err(as_array_error(error, count));
+        }
+        self.accept(client, vm, queue, plan, steps, syncs)
+    }
+
+    fn room_for_bind(&self, queue: Handle<Queue>, syncs: &CallSyncs) -> Result<(), Error> {
+        let found = self.pools.queues.get(queue).ok_or(Error::Exhausted(Capacity::Queues))?;
+        found.room_for_job(&self.pools.jobs)?;
+        if syncs.user_fence.is_some() && self.pools.user_fences.room() <= self.user_fences_reserved {
+            return Err(Error::Exhausted(Capacity::UserFences));
+        }
+        Ok(())
+    }
+
+    fn plan(&mut self, client: ClientId, vm: Handle<Vm>, count: u32) -> Result<(Plan, Steps), Error> {
+        let format = &self.info.platform.family.pt;
+        for index in 0..count {
+            let Some(op) = self.pools.bind_ops.get(usize_of(index)).copied() else { break };
+            if let BindKind::Map { bo, .. } = op.kind {
+                self.bo_of(client, bo)?;
+            }
+        }
+        let pools = &mut self.pools;
+        let blocks = &pools.bo_blocks;
+        let need = |bos: &crate::Pool<'a, crate::mem::bo::Bo>, vma: &Vma| -> Need {
+            match vma.backing {
+                VmaBacking::Null => tables_needed(format, vma.range, &NullBacking),
+                VmaBacking::Bo { bo, offset_bytes } => bos
+                    .get(bo)
+                    .map_or(Need::default(), |bo| tables_needed(format, vma.range, &bo.cursor(blocks, offset_bytes))),
+            }
+        };
+        let list = pools.vms.get_mut(vm).map(|vm| &mut vm.vmas);
+        let list = list.ok_or(Error::invalid("VM", 0))?;
+        let mut planner = Planner {
+            vmas: &mut pools.vmas,
+            list,
+            steps: &mut pools.steps,
+            bos: &mut pools.bos,
+            plan: Plan::default(),
+            done: Steps::new(),
+        };
+        for op in pools.bind_ops.iter().take(usize_of(count)) {
+            let bo = if let BindKind::Map { bo, .. } = op.kind { planner.bos.by_id(bo) } else { None };
+            if let Err(error) = planner.expand(op, bo, &need) {
+                planner.undo();
+                return Err(error);
+            }
+        }
+        Ok((planner.plan, planner.done))
+    }
+
+    /// What the bind waits for beside its in-syncs (bind-and-exec sheet §4.7): earlier binds of other queues nearby,
+    /// and everything in the VM if mappings are rewritten that work may be using.
+    fn add_bind_dependencies(
+        &mut self,
+        vm: Handle<Vm>,
+        queue: Handle<Queue>,
+        plan: &Plan,
+        syncs: &mut CallSyncs,
+    ) -> Result<(), Error> {
+        let Pools { queues, jobs, timelines, dependencies, .. } = &mut self.pools;
+        for (handle, other) in queues.iter().filter(|(handle, other)| other.vm == vm && *handle != queue) {
+            let waits = match other.kind {
+                QueueKind::Exec(_) => plan.rebinds.then(|| Fence::last_of(timelines, other.timeline)),
+                QueueKind::Bind => {
+                    let conflicting = other.jobs.iter(jobs).filter(|job| conflicts(&job.work, plan.span)).last();
+                    conflicting.map(|job| Fence { timeline: other.timeline, point: job.point })
+                }
+            };
+            let _ = handle;
+            if let Some(fence) = waits {
+                syncs.wait.add(dependencies, timelines, fence)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The call has happened from here on.
+    fn accept(
+        &mut self,
+        client: ClientId,
+        vm: Handle<Vm>,
+        queue: Handle<Queue>,
+        plan: Plan,
+        steps: Steps,
+        mut syncs: CallSyncs,
+    ) -> Result<Fence, Error> {
+        let pools = &mut self.pools;
+        let found = pools.queues.get_mut(queue).ok_or(Error::Exhausted(Capacity::Queues))?;
+        debug_assert!(found.state == QueueState::Live);
+        let timeline = found.timeline;
+        let point = pools.timelines.get_mut(timeline).map_or(0, crate::sync::fence::Timeline::accept);
+        let fence = Fence { timeline, point };
+        let user_fence = syncs.user_fence.and_then(|(addr, value)| Some((ClientAddr::new(addr)?, value)));
+        let user_fence = user_fence.map(|(addr, value)| UserFenceWrite { addr, value });
+        self.user_fences_reserved = self.user_fences_reserved.saturating_add(u32::from(user_fence.is_some()));
+        let work = BindWork {
+            steps,
+            need: plan.need,
+            span: plan.span,
+            invalidation: None,
+            removed: Steps::new(),
+            dropped: Dropped::NONE,
+            written: false,
+            user_fence,
+        };
+        let wait = core::mem::take(&mut syncs.wait);
+        found.push(&mut pools.jobs, Job { point, wait, work: Work::Bind(work) });
+        if let (true, Some(vm)) = (plan.rebinds, pools.vms.get_mut(vm)) {
+            vm.kernel_fence = Some(fence);
+        }
+        pools.signal_outs(syncs, fence);
+        let _ = client;
+        Ok(fence)
+    }
+}
+
+/// Array calls report exhausted bookkeeping as ENOBUFS, so that the client can shorten the array.
+const fn as_array_error(error: Error, count: u32) -> Error {
+    if let (Error::Exhausted(capacity), true) = (error, count > 1) { Error::ArrayExhausted(capacity) } else { error }
+}
+
+fn conflicts(work: &Work, span: Option<VaRange>) -> bool {
+    let (Work::Bind(BindWork { span: Some(theirs), .. }), Some(ours)) = (work, span) else { return false };
+    let first = |range: VaRange| range.start / CONFLICT_BYTES;
+    let last = |range: VaRange| range.end.saturating_sub(1) / CONFLICT_BYTES;
+    first(*theirs) <= last(ours) && first(ours) <= last(*theirs)
+}
+
+impl Pools<'_> {
+    /// The operations of the call that is being checked.
+    fn ops(&self, count: u32) -> impl Iterator<Item = &BindOp> {
+        self.bind_ops.iter().take(usize_of(count))
+    }
+
+    /// Undoes planned steps.
+    fn undo(&mut self, vm: Handle<Vm>, steps: Steps) {
+        let Some(vm) = self.vms.get_mut(vm) else { return };
+        let (vmas, list, bos) = (&mut self.vmas, &mut vm.vmas, &mut self.bos);
+        Planner { vmas, list, steps: &mut self.steps, bos, plan: Plan::default(), done: steps }.undo();
+    }
+}

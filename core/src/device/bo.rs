@@ -1,0 +1,201 @@
+//! Calls on buffer objects.
+
+use super::Device;
+use super::client::ClientId;
+use super::request::{BoRequest, CpuCaching};
+use crate::mem::bo::Bo;
+use crate::pool::Handle;
+use crate::{Capacity, Error, ObjectKind};
+use barexe_hal::Hal;
+
+/// A CPU mapping of a buffer object. It keeps the object's memory, also after its handle is closed.
+#[derive(Clone, Copy, Debug)]
+pub struct BoMapping {
+    client: ClientId,
+    bo: Handle<Bo>,
+    len_bytes: u64,
+}
+
+/// Names a CPU mapping.
+pub type MappingId = Handle<BoMapping>;
+
+impl<H: Hal> Device<'_, H> {
+    /// Creates a buffer object of zeroed memory; its handle.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`] (the VM), [`Error::Exhausted`], the HAL's.
+    pub fn bo_create(&mut self, client: ClientId, request: &BoRequest) -> Result<u32, Error> {
+        self.check_live()?;
+        self.check_client(client)?;
+        if request.size_bytes == 0 || request.size_bytes & 0xFFF != 0 {
+            return Err(Error::invalid("buffer object size", request.size_bytes));
+        }
+        if request.scanout && request.caching == CpuCaching::WriteBack {
+            return Err(Error::invalid("caching of a scan-out object", 1));
+        }
+        let vm = request.vm.map(|id| self.vm_of(client, id)).transpose()?;
+        if self.pools.bos.room() == 0 {
+            return Err(Error::Exhausted(Capacity::Bos));
+        }
+        let last = self.info.dma_last;
+        let (size, blocks) = (request.size_bytes, &mut self.pools.bo_blocks);
+        let mut bo = Bo::new(size, request.caching, last, blocks, &mut self.hal)?;
+        bo.client = Some(client);
+        bo.vm = vm;
+        bo.no_compression = request.no_compression;
+        bo.mmap_offset = self.next_mmap_offset;
+        match self.pools.bos.insert(bo) {
+            Ok(handle) => {
+                self.next_mmap_offset = self.next_mmap_offset.saturating_add(size);
+                Ok(handle.id())
+            }
+            Err(bo) => {
+                bo.free(&mut self.pools.bo_blocks, &mut self.hal);
+                Err(Error::Exhausted(Capacity::Bos))
+            }
+        }
+    }
+
+    /// Closes a handle. Mappings, GPU and CPU ones, keep the memory.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an unknown handle, as the shared layer of the interface has it.
+    pub fn bo_close(&mut self, client: ClientId, handle: u32) -> Result<(), Error> {
+        let bo = self.bo_of(client, handle).map_err(|_| Error::invalid("GEM handle", u64::from(handle)))?;
+        if let Some(bo) = self.pools.bos.get_mut(bo) {
+            bo.client = None;
+        }
+        self.free_bo_if_unused(bo);
+        Ok(())
+    }
+
+    /// The offset under which [`bo_map`](Self::bo_map) finds the object: the same at every call, apart from the
+    /// offsets of all other objects.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn bo_mmap_offset(&self, client: ClientId, handle: u32) -> Result<u64, Error> {
+        let bo = self.bo_of(client, handle)?;
+        Ok(self.pools.bos.get(bo).map_or(0, |bo| bo.mmap_offset))
+    }
+
+    /// Maps the first `len_bytes` of the object at an mmap offset for the CPU.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where no object of the client begins or it is shorter, [`Error::Exhausted`].
+    pub fn bo_map(&mut self, client: ClientId, offset: u64, len_bytes: u64) -> Result<MappingId, Error> {
+        let found = self.pools.bos.iter().find(|(_, bo)| bo.client == Some(client) && bo.mmap_offset == offset);
+        let (handle, bo) = found.ok_or(Error::invalid("mmap offset", offset))?;
+        if len_bytes > bo.size_bytes {
+            return Err(Error::invalid("mmap length", len_bytes));
+        }
+        let mapping = BoMapping { client, bo: handle, len_bytes };
+        let id = self.pools.bo_mappings.insert(mapping).map_err(|_| Error::Exhausted(Capacity::BoMappings))?;
+        self.use_bo(handle);
+        Ok(id)
+    }
+
+    /// Takes a CPU mapping away.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn bo_unmap(&mut self, client: ClientId, mapping: MappingId) -> Result<(), Error> {
+        let bo = self.mapping_of(client, mapping)?.bo;
+        self.pools.bo_mappings.remove(mapping);
+        self.unuse_bo(bo);
+        Ok(())
+    }
+
+    /// Copies bytes out of a mapped object.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`] outside the mapping.
+    pub fn mapping_read(
+        &self,
+        client: ClientId,
+        mapping: MappingId,
+        offset: u64,
+        into: &mut [u8],
+    ) -> Result<(), Error> {
+        let bo = self.bo_for_access(client, mapping, offset, into.len())?;
+        bo.copy(&self.pools.bo_blocks, offset, into.len(), |block, at, range| {
+            let part = into.get_mut(range).ok_or(Error::invalid("offset in mapping", offset))?;
+            block.read_bytes(at, part).map_err(|_| Error::invalid("offset in mapping", offset))
+        })
+    }
+
+    /// Copies bytes into a mapped object.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`] outside the mapping.
+    pub fn mapping_write(
+        &mut self,
+        client: ClientId,
+        mapping: MappingId,
+        offset: u64,
+        from: &[u8],
+    ) -> Result<(), Error> {
+        let bo = self.bo_for_access(client, mapping, offset, from.len())?;
+        bo.copy(&self.pools.bo_blocks, offset, from.len(), |block, at, range| {
+            let part = from.get(range).ok_or(Error::invalid("offset in mapping", offset))?;
+            block.write_bytes(at, part).map_err(|_| Error::invalid("offset in mapping", offset))
+        })
+    }
+
+    fn mapping_of(&self, client: ClientId, mapping: MappingId) -> Result<&BoMapping, Error> {
+        let found = self.pools.bo_mappings.get(mapping).filter(|found| found.client == client);
+        found.ok_or(Error::NotFound { kind: ObjectKind::BoMapping, id: mapping.id() })
+    }
+
+    fn bo_for_access(&self, client: ClientId, mapping: MappingId, offset: u64, len: usize) -> Result<&Bo, Error> {
+        let mapping = self.mapping_of(client, mapping)?;
+        let end = offset.checked_add(crate::num::u64_of(len));
+        if end.is_none_or(|end| end > mapping.len_bytes) {
+            return Err(Error::invalid("offset in mapping", offset));
+        }
+        self.pools.bos.get(mapping.bo).ok_or(Error::invalid("offset in mapping", offset))
+    }
+
+    /// The client's object with this handle.
+    pub(super) fn bo_of(&self, client: ClientId, handle: u32) -> Result<Handle<Bo>, Error> {
+        let bos = &self.pools.bos;
+        let bo = bos.by_id(handle).filter(|bo| bos.get(*bo).is_some_and(|bo| bo.client == Some(client)));
+        bo.ok_or(Error::NotFound { kind: ObjectKind::Bo, id: handle })
+    }
+
+    fn use_bo(&mut self, bo: Handle<Bo>) {
+        if let Some(bo) = self.pools.bos.get_mut(bo) {
+            bo.uses = bo.uses.saturating_add(1);
+        }
+    }
+
+    /// Drops one use of an object, and the object with the last.
+    pub(super) fn unuse_bo(&mut self, bo: Handle<Bo>) {
+        if let Some(bo) = self.pools.bos.get_mut(bo) {
+            bo.uses = bo.uses.saturating_sub(1);
+        }
+        self.free_bo_if_unused(bo);
+    }
+
+    fn free_bo_if_unused(&mut self, bo: Handle<Bo>) {
+        if self.pools.bos.get(bo).is_some_and(|bo| bo.uses == 0 && bo.client.is_none())
+            && let Some(bo) = self.pools.bos.remove(bo)
+        {
+            bo.free(&mut self.pools.bo_blocks, &mut self.hal);
+        }
+    }
+
+    /// Closes every handle and mapping of a client.
+    pub(super) fn drop_bos_of(&mut self, client: ClientId) {
+        for position in 0..self.pools.bo_mappings.positions() {
+            if let Some(mapping) = self.pools.bo_mappings.handle_at(position) {
+                let _ = self.bo_unmap(client, mapping);
+            }
+        }
+        for position in 0..self.pools.bos.positions() {
+            if let Some(bo) = self.pools.bos.handle_at(position) {
+                let _ = self.bo_close(client, bo.id());
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Clients: whoever opened the device. One client's objects do not exist for another.
+
+use super::Device;
+use crate::exec::queue::{Queue, Queues};
+use crate::pool::Handle;
+use crate::vm::{Vm, VmState, Vms};
+use crate::{Capacity, Error, ObjectKind};
+use barexe_hal::Hal;
+
+/// An open client.
+#[derive(Debug)]
+pub struct Client {
+    /// May use what only privileged callers may.
+    pub privileged: bool,
+}
+
+/// Names a client.
+pub type ClientId = Handle<Client>;
+
+impl<H: Hal> Device<'_, H> {
+    /// Opens a client. A privileged one may ask for high priority.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`].
+    pub fn client_open(&mut self, privileged: bool) -> Result<ClientId, Error> {
+        self.check_live()?;
+        let client = self.pools.clients.insert(Client { privileged });
+        client.map_err(|_| Error::Exhausted(Capacity::Clients))
+    }
+
+    /// Whether the client is privileged.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn client_is_privileged(&self, client: ClientId) -> Result<bool, Error> {
+        Ok(self.check_client(client)?.privileged)
+    }
+
+    /// Closes a client and lets go of everything it has, also in the middle of work: what is not in a ring is
+    /// cancelled, what is runs to its end, memory goes when nothing can reach it any more.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn client_close(&mut self, client: ClientId) -> Result<(), Error> {
+        self.check_client(client)?;
+        for position in 0..self.pools.queues.positions() {
+            if let Some(queue) = self.pools.queues.handle_at(position)
+                && self.pools.queues.get(queue).is_some_and(|q| q.client == client)
+            {
+                self.kill_queue(queue);
+            }
+        }
+        for (_, vm) in self.pools.vms.iter_mut().filter(|(_, vm)| vm.client == client) {
+            vm.state = VmState::Closed;
+        }
+        self.drop_syncobjs_of(client);
+        self.drop_bos_of(client);
+        self.drop_user_fences_of(client);
+        self.pools.clients.remove(client);
+        self.poll();
+        Ok(())
+    }
+
+    /// The client, if it is open.
+    pub(super) fn check_client(&self, client: ClientId) -> Result<&Client, Error> {
+        let missing = Error::NotFound { kind: ObjectKind::Client, id: client.id() };
+        self.pools.clients.get(client).ok_or(missing)
+    }
+
+    /// The client's VM of this id, unless it was destroyed.
+    pub(super) fn vm_of(&self, client: ClientId, id: u32) -> Result<Handle<Vm>, Error> {
+        find_vm(&self.pools.vms, client, id)
+    }
+
+    /// The client's queue of this id, unless it was destroyed.
+    pub(super) fn queue_of(&self, client: ClientId, id: u32) -> Result<Handle<Queue>, Error> {
+        find_queue(&self.pools.queues, client, id)
+    }
+}
+
+fn find_vm(vms: &Vms<'_>, client: ClientId, id: u32) -> Result<Handle<Vm>, Error> {
+    let visible = |vm: &Vm| vm.client == client && vm.state != VmState::Closed;
+    let handle = vms.by_id(id).filter(|handle| vms.get(*handle).is_some_and(visible));
+    handle.ok_or(Error::NotFound { kind: ObjectKind::Vm, id })
+}
+
+fn find_queue(queues: &Queues<'_>, client: ClientId, id: u32) -> Result<Handle<Queue>, Error> {
+    let visible = |queue: &Queue| {
+        queue.client == client && !queue.hidden && queue.state != crate::exec::queue::QueueState::Destroyed
+    };
+    let handle = queues.by_id(id).filter(|handle| queues.get(*handle).is_some_and(visible));
+    handle.ok_or(Error::NotFound { kind: ObjectKind::Queue, id })
+}

@@ -1,0 +1,272 @@
+//! Opening and closing a device.
+
+use super::{Config, Device, DeviceState, Pools};
+use crate::Error;
+use crate::chain::Chain;
+use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
+use crate::gt::{self, DeviceInfo, IrqFlag};
+use crate::mem::ggtt::{Ggtt, GgttNode};
+use crate::mem::pages::PtMemory;
+use crate::mem::tlb::{EngineTlb, TlbInvalidator};
+use crate::pool::{Pool, Slot};
+use crate::storage::Storage;
+use crate::submit::{Execlist, Holder, Port, Ports};
+use crate::sync::seqno::Seqno;
+use barexe_hal::{DmaCaching, Hal, Nanos};
+
+/// A device that could not be opened: why, and everything that was lent.
+#[derive(Debug)]
+pub struct OpenError<'a, H> {
+    /// Why.
+    pub error: Error,
+    /// The HAL.
+    pub hal: H,
+    /// The storage.
+    pub storage: Storage<'a>,
+}
+
+/// Where mmap offsets begin; below lies what no object may have.
+const FIRST_MMAP_OFFSET: u64 = 0x1000_0000;
+/// How long closing waits for batches to end before it resets the GTs under them.
+const DRAIN_LIMIT: Nanos = Nanos::from_millis(100);
+/// How long closing sleeps between two looks.
+const DRAIN_STEP: Nanos = Nanos::from_micros(50);
+
+impl<'a, H: Hal> Device<'a, H> {
+    /// Probes and initialises the device behind `hal`.
+    ///
+    /// `irq` is where the embedder's interrupt entry leaves its mark; without it, [`poll`](Self::poll) alone finds
+    /// out. Firmware's own GGTT entries are kept.
+    ///
+    /// # Errors
+    /// Whatever the probe met, with the HAL and the storage; the hardware is as it was found.
+    #[expect(clippy::result_large_err, reason = "gives back all that was lent, and there is no heap to box it in")]
+    pub fn open(
+        mut hal: H,
+        mut storage: Storage<'a>,
+        config: Config,
+        irq: Option<&'a IrqFlag>,
+    ) -> Result<Self, OpenError<'a, H>> {
+        let nodes = core::mem::take(&mut storage.ggtt_nodes);
+        match bring_up(&mut hal, nodes) {
+            Ok(brought) => Ok(Self::assemble(hal, storage, config, irq, brought)),
+            Err((error, nodes)) => {
+                storage.ggtt_nodes = nodes;
+                Err(OpenError { error, hal, storage })
+            }
+        }
+    }
+
+    fn assemble(
+        hal: H,
+        storage: Storage<'a>,
+        config: Config,
+        irq: Option<&'a IrqFlag>,
+        (info, ggtt, ports): Brought<'a>,
+    ) -> Self {
+        let caching =
+            if info.platform.family.pt.cached_tables { DmaCaching::WriteBack } else { DmaCaching::WriteCombining };
+        let block = hal.max_block_bytes();
+        let notes = (storage.pt_blocks, storage.pt_notes, storage.pt_directories);
+        let pages = PtMemory::new(notes.0, notes.1, notes.2, block, info.dma_last, caching);
+        let tlb = TlbInvalidator::new(EngineTlb::new(&info));
+        let pools = Pools {
+            clients: Pool::new(storage.clients),
+            vms: Pool::new(storage.vms),
+            vmas: Pool::new(storage.vmas),
+            steps: Pool::new(storage.steps),
+            bos: Pool::new(storage.bos),
+            bo_blocks: Pool::new(storage.bo_blocks),
+            bo_mappings: Pool::new(storage.bo_mappings),
+            queues: Pool::new(storage.queues),
+            timelines: Pool::new(storage.timelines),
+            jobs: Pool::new(storage.jobs),
+            dependencies: Pool::new(storage.dependencies),
+            out_syncs: Pool::new(storage.out_syncs),
+            syncobjs: Pool::new(storage.syncobjs),
+            sync_points: Pool::new(storage.sync_points),
+            user_fences: Pool::new(storage.user_fences),
+            bind_ops: storage.bind_ops,
+        };
+        Self {
+            hal,
+            info,
+            config,
+            state: DeviceState::Live,
+            pools,
+            pages,
+            ggtt,
+            tlb,
+            ports,
+            irq,
+            next_asid: 1,
+            next_mmap_offset: FIRST_MMAP_OFFSET,
+            user_fences_due: Chain::new(),
+            user_fences_reserved: 0,
+        }
+    }
+
+    /// Gives the device up: closes every client, waits a bounded time for batches to end and resets the GTs if they do
+    /// not, restores the GGTT, turns interrupts and bus mastering off, and gives every buffer back.
+    #[must_use = "the HAL and the storage can be used again"]
+    pub fn close(mut self) -> (H, Storage<'a>) {
+        for position in 0..self.pools.clients.positions() {
+            if let Some(client) = self.pools.clients.handle_at(position) {
+                let _ = self.client_close(client);
+            }
+        }
+        self.drain();
+        if !self.is_idle() {
+            gt::reset::full(&mut self.hal, &self.info);
+        }
+        self.free_everything();
+        gt::quiesce(&mut self.hal, &self.info);
+        self.into_parts()
+    }
+
+    /// Polls until nothing is left to do, the limit is reached, or the device fails.
+    fn drain(&mut self) {
+        let limit = self.hal.now().saturating_add(DRAIN_LIMIT);
+        while self.state == DeviceState::Live && !self.is_idle() {
+            let now = self.hal.now();
+            if now >= limit {
+                return;
+            }
+            self.poll();
+            // An interruption only shortens this wait: giving up is not an answer to it here.
+            let _ = self.hal.relax(now.saturating_add(DRAIN_STEP));
+        }
+    }
+
+    /// Whether nothing of any client is left and every engine runs its idle context.
+    fn is_idle(&self) -> bool {
+        self.pools.queues.live() == 0 && self.pools.vms.live() == 0 && self.ports.iter().all(Port::is_vacant)
+    }
+
+    /// Frees what drains left over: only on a device that no longer runs anything.
+    fn free_everything(&mut self) {
+        for position in 0..self.pools.queues.positions() {
+            if let Some(queue) = self.pools.queues.handle_at(position) {
+                self.free_queue(queue);
+            }
+        }
+        for position in 0..self.pools.vms.positions() {
+            if let Some(vm) = self.pools.vms.handle_at(position) {
+                self.free_vm(vm);
+            }
+        }
+        for position in 0..self.pools.bos.positions() {
+            let bo = self.pools.bos.handle_at(position).and_then(|bo| self.pools.bos.remove(bo));
+            if let Some(bo) = bo {
+                bo.free(&mut self.pools.bo_blocks, &mut self.hal);
+            }
+        }
+        free_ports(core::mem::take(&mut self.ports), &mut self.ggtt, &mut self.hal);
+    }
+
+    fn into_parts(mut self) -> (H, Storage<'a>) {
+        let ggtt_nodes = self.ggtt.close(&mut self.hal);
+        let (pt_blocks, pt_notes, pt_directories) = self.pages.close(&mut self.hal);
+        let pools = self.pools;
+        let storage = Storage {
+            clients: pools.clients.into_slots(),
+            vms: pools.vms.into_slots(),
+            vmas: pools.vmas.into_slots(),
+            steps: pools.steps.into_slots(),
+            bind_ops: pools.bind_ops,
+            bos: pools.bos.into_slots(),
+            bo_blocks: pools.bo_blocks.into_slots(),
+            bo_mappings: pools.bo_mappings.into_slots(),
+            queues: pools.queues.into_slots(),
+            timelines: pools.timelines.into_slots(),
+            jobs: pools.jobs.into_slots(),
+            dependencies: pools.dependencies.into_slots(),
+            out_syncs: pools.out_syncs.into_slots(),
+            syncobjs: pools.syncobjs.into_slots(),
+            sync_points: pools.sync_points.into_slots(),
+            user_fences: pools.user_fences.into_slots(),
+            pt_blocks,
+            pt_notes,
+            pt_directories,
+            ggtt_nodes,
+        };
+        (self.hal, storage)
+    }
+}
+
+/// The GTs and everything made on them before the pools.
+type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports);
+
+/// From a PCI function to engines with idle contexts, or back to where it began.
+fn bring_up<'a, H: Hal>(
+    hal: &mut H,
+    nodes: &'a mut [Slot<GgttNode>],
+) -> Result<Brought<'a>, (Error, &'a mut [Slot<GgttNode>])> {
+    let info = match gt::bring_up(hal) {
+        Ok(info) => info,
+        Err(error) => return Err((error, nodes)),
+    };
+    let mut ggtt = match Ggtt::set_up(hal, &info, nodes) {
+        Ok(ggtt) => ggtt,
+        Err((error, nodes)) => {
+            gt::quiesce(hal, &info);
+            return Err((error, nodes));
+        }
+    };
+    match make_ports(&info, &mut ggtt, hal) {
+        Ok(ports) => Ok((info, ggtt, ports)),
+        Err(error) => {
+            let nodes = ggtt.close(hal);
+            gt::quiesce(hal, &info);
+            Err((error, nodes))
+        }
+    }
+}
+
+fn make_ports<H: Hal>(info: &DeviceInfo, ggtt: &mut Ggtt<'_>, hal: &mut H) -> Result<Ports, Error> {
+    let mut ports = Ports::new();
+    for (index, engine) in (0u8..).zip(&info.engines) {
+        match make_port(index, engine, info, ggtt, hal) {
+            // There are as many places as there can be engines.
+            Ok(port) => drop(ports.push(port)),
+            Err(error) => {
+                free_ports(ports, ggtt, hal);
+                return Err(error);
+            }
+        }
+    }
+    Ok(ports)
+}
+
+fn make_port<H: Hal>(
+    index: u8,
+    engine: &gt::Engine,
+    info: &DeviceInfo,
+    ggtt: &mut Ggtt<'_>,
+    hal: &mut H,
+) -> Result<Port, Error> {
+    let status_page = ggtt_memory(4096, info, ggtt, hal)?;
+    match Lrc::new(&LrcRequest { engine: index, vm: None }, info, ggtt, hal) {
+        Ok(idle) => Ok(Port {
+            execlist: Execlist::new(engine.base),
+            status_page,
+            idle,
+            holder: Holder::Nobody,
+            leaving: None,
+            proof: Seqno::initial_memory(),
+            context_id: 1,
+            next_queue: 0,
+        }),
+        Err(error) => {
+            free_ggtt_memory(status_page, ggtt, hal);
+            Err(error)
+        }
+    }
+}
+
+fn free_ports<H: Hal>(ports: Ports, ggtt: &mut Ggtt<'_>, hal: &mut H) {
+    for port in ports {
+        port.idle.free(ggtt, hal);
+        free_ggtt_memory(port.status_page, ggtt, hal);
+    }
+}

@@ -1,0 +1,138 @@
+//! Calls that create and destroy queues.
+
+use super::Device;
+use super::client::ClientId;
+use super::request::QueueRequest;
+use crate::exec::lrc::{Lrc, LrcRequest};
+use crate::exec::queue::{ExecPart, Queue, QueueKind, QueueState};
+use crate::pool::Handle;
+use crate::vm::{Vm, VmState};
+use crate::{Capacity, Error, ObjectKind};
+use barexe_hal::Hal;
+
+/// Longest time slice a client may ask for, in microseconds (bind-and-exec sheet §3.6).
+const MAX_TIMESLICE_US: u32 = 10_000_000;
+
+impl<H: Hal> Device<'_, H> {
+    /// Creates an exec queue on one engine; its id.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for engines that do not exist, are reserved, or are more than one; [`Error::NotFound`] (the
+    /// VM); [`Error::NotPermitted`]; [`Error::Exhausted`], the HAL's.
+    pub fn exec_queue_create(&mut self, client: ClientId, request: &QueueRequest<'_>) -> Result<u32, Error> {
+        self.check_live()?;
+        let privileged = self.check_client(client)?.privileged;
+        let engine = self.engine_of(request)?;
+        let vm = self.live_vm_of(client, request.vm)?;
+        check_properties(request, privileged)?;
+        self.room_for_queue()?;
+        let lrc = self.make_lrc(engine, vm)?;
+        let properties = request.properties;
+        let exec = ExecPart { engine, lrc, next_to_emit: None, flushed: 0, properties };
+        Ok(self.add_queue(client, vm, QueueKind::Exec(exec), false)?.id())
+    }
+
+    /// Creates a bind queue of a VM; its id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the VM), [`Error::Exhausted`].
+    pub fn bind_queue_create(&mut self, client: ClientId, vm: u32) -> Result<u32, Error> {
+        self.check_live()?;
+        self.check_client(client)?;
+        let vm = self.live_vm_of(client, vm)?;
+        self.room_for_queue()?;
+        Ok(self.add_queue(client, vm, QueueKind::Bind, false)?.id())
+    }
+
+    /// Destroys a queue. Binds it accepted still complete; batches that are not in the ring are cancelled; fences of
+    /// all of them signal.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn queue_destroy(&mut self, client: ClientId, id: u32) -> Result<(), Error> {
+        self.check_client(client)?;
+        let queue = self.queue_of(client, id)?;
+        self.kill_queue(queue);
+        self.poll();
+        Ok(())
+    }
+
+    /// Batches per exec call, 0 for a bind queue.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn queue_width(&self, client: ClientId, id: u32) -> Result<u16, Error> {
+        let queue = self.queue_of(client, id)?;
+        Ok(self.pools.queues.get(queue).map_or(0, |queue| u16::from(queue.exec().is_some())))
+    }
+
+    /// Whether the queue was banned: nothing more runs on it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn queue_is_banned(&self, client: ClientId, id: u32) -> Result<bool, Error> {
+        let queue = self.queue_of(client, id)?;
+        Ok(self.pools.queues.get(queue).is_some_and(|queue| queue.state == QueueState::Banned))
+    }
+
+    pub(super) fn kill_queue(&mut self, queue: Handle<Queue>) {
+        if let Some(queue) = self.pools.queues.get_mut(queue) {
+            queue.state = QueueState::Destroyed;
+        }
+    }
+
+    pub(super) fn live_vm_of(&self, client: ClientId, id: u32) -> Result<Handle<Vm>, Error> {
+        let vm = self.vm_of(client, id)?;
+        let live = self.pools.vms.get(vm).is_some_and(|vm| vm.state == VmState::Live);
+        if live { Ok(vm) } else { Err(Error::NotFound { kind: ObjectKind::Vm, id }) }
+    }
+
+    pub(super) fn room_for_queue(&self) -> Result<(), Error> {
+        if self.pools.queues.room() == 0 || self.pools.timelines.room() == 0 {
+            return Err(Error::Exhausted(Capacity::Queues));
+        }
+        Ok(())
+    }
+
+    /// Position of the one engine a request names: bind-and-exec sheet §3.6 row 6a.
+    fn engine_of(&self, request: &QueueRequest<'_>) -> Result<u8, Error> {
+        let [placement] = request.placements else {
+            return Err(Error::invalid("number of placements", crate::num::u64_of(request.placements.len())));
+        };
+        if request.width != 1 {
+            return Err(Error::invalid("queue width", u64::from(request.width)));
+        }
+        let fits = |engine: &crate::gt::Engine| {
+            !engine.reserved
+                && engine.class == placement.class
+                && u16::from(engine.logical) == placement.instance
+                && u16::from(engine.gt) == placement.gt
+        };
+        let position = self.info.engines.iter().position(fits);
+        let position = position.and_then(|position| u8::try_from(position).ok());
+        position.ok_or(Error::invalid("engine instance", u64::from(placement.instance)))
+    }
+
+    fn make_lrc(&mut self, engine: u8, vm: Handle<Vm>) -> Result<Lrc, Error> {
+        let vm = self.pools.vms.get(vm).ok_or(Error::invalid("VM", 0))?;
+        let root = vm.tree.root(&self.pages).ok_or(Error::invalid("root table", 0))?;
+        let descriptor = self.info.platform.family.pt.directory(root, false);
+        let request = LrcRequest { engine, vm: Some((vm.asid, descriptor)) };
+        Lrc::new(&request, &self.info, &mut self.ggtt, &mut self.hal)
+    }
+}
+
+fn check_properties(request: &QueueRequest<'_>, privileged: bool) -> Result<(), Error> {
+    let properties = request.properties;
+    let priority = u64::from(properties.priority);
+    if properties.priority > 2 {
+        return Err(Error::invalid("queue priority", priority));
+    }
+    if properties.priority > 1 && !privileged {
+        return Err(Error::NotPermitted { what: "queue priority", value: priority });
+    }
+    if properties.timeslice_us == 0 || properties.timeslice_us > MAX_TIMESLICE_US {
+        return Err(Error::invalid("time slice in microseconds", u64::from(properties.timeslice_us)));
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! Sync entries of a call: checked and captured before it is accepted, carried out when it is.
+//!
+//! Rules and order: bind-and-exec sheet §3.8. In-syncs become dependencies at once, so that a later reset of the
+//! object changes nothing. Out-syncs are noted in lent storage and applied in entry order after the call is accepted;
+//! nothing about them can fail by then.
+
+use super::client::ClientId;
+use super::request::{Source, SyncEntry, SyncTarget, UserFenceWrite};
+use super::{Device, Pools};
+use crate::chain::Chain;
+use crate::sync::fence::{Dependencies, Fence};
+use crate::sync::syncobj::{OutSync, reserve_point};
+use crate::{Capacity, Error};
+use barexe_hal::{ClientAddr, ClientMemory, GpuVa, Hal};
+
+/// What kind of call the entries belong to (R6, R7).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SyncRules {
+    /// A user fence is a GPU address rather than a client's.
+    pub(super) exec: bool,
+    /// No completion fences are handed out.
+    pub(super) lr_mode: bool,
+    /// A zero-op call: there is nobody to write a user fence.
+    pub(super) no_user_fence: bool,
+}
+
+/// The entries of one call, captured.
+#[derive(Debug, Default)]
+pub(super) struct CallSyncs {
+    pub(super) wait: Dependencies,
+    outs: Chain<OutSync>,
+    /// The call's user fence: address and value.
+    pub(super) user_fence: Option<(u64, u64)>,
+}
+
+/// A bind user fence that is due.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingUserFence {
+    client: ClientId,
+    write: UserFenceWrite,
+}
+
+impl<H: Hal> Device<'_, H> {
+    /// Captures all entries.
+    ///
+    /// # Errors
+    /// The code of the first bad entry; everything captured so far is released.
+    pub(super) fn capture_syncs(
+        &mut self,
+        client: ClientId,
+        rules: SyncRules,
+        entries: &mut dyn Source<SyncEntry>,
+        memory: Option<&mut dyn ClientMemory>,
+    ) -> Result<CallSyncs, Error> {
+        let mut syncs = CallSyncs::default();
+        match self.capture_entries(client, rules, entries, memory, &mut syncs) {
+            Ok(()) => Ok(syncs),
+            Err(error) => {
+                self.pools.release_syncs(syncs);
+                Err(error)
+            }
+        }
+    }
+
+    fn capture_entries(
+        &mut self,
+        client: ClientId,
+        rules: SyncRules,
+        entries: &mut dyn Source<SyncEntry>,
+        mut memory: Option<&mut dyn ClientMemory>,
+        syncs: &mut CallSyncs,
+    ) -> Result<(), Error> {
+        for index in 0..entries.len() {
+            let entry = entries.get(index)?;
+            match entry.target {
+                SyncTarget::UserFence { addr, value } => {
+                    check_user_fence(rules, entry.signal, addr, &mut memory)?;
+                    if syncs.user_fence.replace((addr, value)).is_some() {
+                        return Err(Error::invalid("second user fence of a call, entry", u64::from(index)));
+                    }
+                }
+                SyncTarget::Syncobj { handle } => self.capture(client, rules, entry.signal, handle, None, syncs)?,
+                SyncTarget::Timeline { handle, point } => {
+                    self.capture(client, rules, entry.signal, handle, Some(point), syncs)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn capture(
+        &mut self,
+        client: ClientId,
+        rules: SyncRules,
+        signal: bool,
+        handle: u32,
+        point: Option<u64>,
+        syncs: &mut CallSyncs,
+    ) -> Result<(), Error> {
+        if signal && rules.lr_mode {
+            return Err(Error::Unsupported { what: "an out-sync object in a long-running VM" });
+        }
+        if point == Some(0) {
+            return Err(Error::invalid("timeline point", 0));
+        }
+        let syncobj = self.syncobj_of(client, handle)?;
+        let pools = &mut self.pools;
+        if !signal {
+            let found = pools.syncobjs.get(syncobj).ok_or(Error::invalid("sync object", u64::from(handle)))?;
+            let (points, timelines) = (&pools.sync_points, &pools.timelines);
+            return found.depend(points, timelines, point.unwrap_or(0), &mut syncs.wait, &mut pools.dependencies);
+        }
+        let out = match point {
+            None => OutSync::Binary(syncobj),
+            Some(value) => OutSync::Timeline { syncobj, value, point: reserve_point(&mut pools.sync_points)? },
+        };
+        syncs.outs.push(&mut pools.out_syncs, out).map(drop).map_err(|out| {
+            pools.release_out(out);
+            Error::Exhausted(Capacity::OutSyncs)
+        })
+    }
+
+    /// Stores every due user fence of `client` in its memory, in the order in which binds finished. A place the
+    /// client no longer has is passed over.
+    pub fn deliver_user_fences(&mut self, client: ClientId, memory: &mut dyn ClientMemory) {
+        let mut rest = Chain::new();
+        while let Some(due) = self.user_fences_due.pop(&mut self.pools.user_fences) {
+            if due.client == client {
+                // A fault here is the client's own doing (bind-and-exec sheet §6.2): the fence is just not stored.
+                let _ = memory.copy_out(due.write.addr, &due.write.value.to_le_bytes());
+            } else {
+                let _ = rest.push(&mut self.pools.user_fences, due);
+            }
+        }
+        self.user_fences_due = rest;
+    }
+
+    /// Notes that a bind user fence is due; a place was reserved when the bind was accepted.
+    pub(super) fn user_fence_is_due(&mut self, client: ClientId, write: UserFenceWrite) {
+        self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
+        if self.pools.clients.get(client).is_some() {
+            let _ = self.user_fences_due.push(&mut self.pools.user_fences, PendingUserFence { client, write });
+        }
+    }
+
+    pub(super) fn drop_user_fences_of(&mut self, client: ClientId) {
+        self.deliver_user_fences(client, &mut barexe_hal::client::NoClientMemory);
+    }
+}
+
+fn check_user_fence(
+    rules: SyncRules,
+    signal: bool,
+    addr: u64,
+    memory: &mut Option<&mut dyn ClientMemory>,
+) -> Result<(), Error> {
+    if rules.no_user_fence {
+        return Err(Error::Unsupported { what: "a user fence on a call without operations" });
+    }
+    if !signal {
+        return Err(Error::Unsupported { what: "a user fence to wait for" });
+    }
+    if addr & 7 != 0 {
+        return Err(Error::invalid("user fence address", addr));
+    }
+    if rules.exec {
+        return gpu_va(addr).map(drop);
+    }
+    let addr = ClientAddr::new(addr).ok_or(Error::invalid("user fence address", addr))?;
+    let mut old = [0; 8];
+    match memory {
+        Some(memory) => Ok(memory.copy_in(addr, &mut old)?),
+        None => Ok(()),
+    }
+}
+
+/// A GPU address as clients write it: possibly sign-extended from the top bit of the address space.
+pub(super) fn gpu_va(addr: u64) -> Result<GpuVa, Error> {
+    GpuVa::new(addr & ((1 << 57) - 1)).ok_or(Error::invalid("GPU address", addr))
+}
+
+impl Pools<'_> {
+    fn release_out(&mut self, out: OutSync) {
+        if let OutSync::Timeline { point, .. } = out {
+            self.sync_points.remove(point);
+        }
+    }
+
+    /// Lets go of what a call captured when the call is refused.
+    pub(super) fn release_syncs(&mut self, mut syncs: CallSyncs) {
+        syncs.wait.clear(&mut self.dependencies);
+        while let Some(out) = syncs.outs.pop(&mut self.out_syncs) {
+            self.release_out(out);
+        }
+    }
+
+    /// Gives the accepted call's fence to its out-syncs, in entry order; what it waits for.
+    pub(super) fn signal_outs(&mut self, mut syncs: CallSyncs, fence: Fence) {
+        while let Some(out) = syncs.outs.pop(&mut self.out_syncs) {
+            match out {
+                OutSync::Binary(syncobj) => {
+                    if let Some(syncobj) = self.syncobjs.get_mut(syncobj) {
+                        syncobj.set_fence(&mut self.sync_points, fence);
+                    }
+                }
+                OutSync::Timeline { syncobj, value, point } => {
+                    if let Some(syncobj) = self.syncobjs.get_mut(syncobj) {
+                        syncobj.add_point(&mut self.sync_points, &self.timelines, point, fence, value);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Calls that create and destroy address spaces.
+
+use super::Device;
+use super::client::ClientId;
+use super::request::VmFlags;
+use crate::exec::queue::{Queue, QueueKind, QueueState};
+use crate::mem::tree::{PageTree, Walk, need_of_new};
+use crate::pool::Handle;
+use crate::vm::vma::VmaList;
+use crate::vm::{Vm, VmState};
+use crate::{Capacity, Error};
+use barexe_hal::Hal;
+
+/// ASIDs are 20 bits wide and 0 is nobody's (page-tables sheet §2.7).
+const LAST_ASID: u32 = (1 << 20) - 1;
+
+impl<H: Hal> Device<'_, H> {
+    /// Creates an address space; its id. It starts empty.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for modes this device does not have, [`Error::Exhausted`], the HAL's.
+    pub fn vm_create(&mut self, client: ClientId, flags: VmFlags) -> Result<u32, Error> {
+        self.check_live()?;
+        self.check_client(client)?;
+        check_flags(flags)?;
+        self.room_for_vm()?;
+        let walk_format = &self.info.platform.family.pt;
+        let scratch = flags.contains(VmFlags::SCRATCH_PAGE);
+        let need = need_of_new(walk_format, scratch);
+        self.pages.reserve(&mut self.hal, need)?;
+        let mut walk = Walk { pages: &mut self.pages, format: walk_format, dma: &mut self.hal };
+        let tree = PageTree::new(&mut walk, scratch)?;
+        let vm = Vm {
+            client,
+            flags,
+            state: VmState::Live,
+            asid: self.take_asid(),
+            vmas: VmaList::new(),
+            tree,
+            default_queue: None,
+            queues: 0,
+            flush_count: 0,
+            kernel_fence: None,
+            teardown: None,
+        };
+        let vm = self.pools.vms.insert(vm).map_err(|_| Error::Exhausted(Capacity::Vms))?;
+        let queue = self.add_queue(client, vm, QueueKind::Bind, true)?;
+        if let Some(vm) = self.pools.vms.get_mut(vm) {
+            vm.default_queue = Some(queue);
+        }
+        Ok(vm.id())
+    }
+
+    fn room_for_vm(&self) -> Result<(), Error> {
+        if self.pools.vms.room() == 0 {
+            return Err(Error::Exhausted(Capacity::Vms));
+        }
+        self.room_for_queue()
+    }
+
+    fn take_asid(&mut self) -> u32 {
+        // One ASID per VM ever made until they run out; then the lowest that no live VM has.
+        loop {
+            let asid = self.next_asid;
+            self.next_asid = if asid >= LAST_ASID { 1 } else { asid.saturating_add(1) };
+            if self.pools.vms.iter().all(|(_, vm)| vm.asid != asid) {
+                return asid;
+            }
+        }
+    }
+
+    /// Destroys an address space. Its id is gone at once; its memory goes when no queue can reach it any more.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn vm_destroy(&mut self, client: ClientId, id: u32) -> Result<(), Error> {
+        self.check_client(client)?;
+        let vm = self.vm_of(client, id)?;
+        let queue = self.pools.vms.get_mut(vm).and_then(|vm| {
+            vm.state = VmState::Closed;
+            vm.default_queue
+        });
+        if let Some(queue) = queue.and_then(|queue| self.pools.queues.get_mut(queue)) {
+            queue.state = QueueState::Destroyed;
+        }
+        self.poll();
+        Ok(())
+    }
+
+    /// Moves the end of a closed VM forward; whether something changed.
+    ///
+    /// Nothing refers to it any more once its last queue is gone: queues go only when no engine holds their context.
+    pub(super) fn tear_down_vm(&mut self, handle: Handle<Vm>) -> bool {
+        let Some(vm) = self.pools.vms.get_mut(handle) else { return false };
+        if vm.state != VmState::Closed || vm.queues > 0 {
+            return false;
+        }
+        match vm.teardown {
+            None => {
+                vm.teardown = Some(self.tlb.request());
+                true
+            }
+            Some(ticket) if self.tlb.is_done(ticket) => {
+                self.free_vm(handle);
+                true
+            }
+            Some(_) => false,
+        }
+    }
+
+    /// Frees a VM that nothing can reach.
+    pub(super) fn free_vm(&mut self, handle: Handle<Vm>) {
+        let Some(mut vm) = self.pools.vms.remove(handle) else { return };
+        while let Some(vma) = vm.vmas.first() {
+            vm.vmas.unlink(&mut self.pools.vmas, vma);
+            self.free_vma(vma);
+        }
+        let dropped = vm.tree.into_dropped(&mut self.pages);
+        self.pages.release(dropped);
+    }
+
+    /// Frees a mapping that is in no page table any more.
+    pub(super) fn free_vma(&mut self, vma: Handle<crate::vm::vma::Vma>) {
+        let backing = self.pools.vmas.remove(vma).map(|vma| vma.backing);
+        if let Some(crate::vm::vma::VmaBacking::Bo { bo, .. }) = backing {
+            self.unuse_bo(bo);
+        }
+    }
+
+    /// A bind queue or exec queue of `vm`, with its timeline. There is room (see `room_for_queue`).
+    pub(super) fn add_queue(
+        &mut self,
+        client: ClientId,
+        vm: Handle<Vm>,
+        kind: QueueKind,
+        hidden: bool,
+    ) -> Result<Handle<Queue>, Error> {
+        let full = Error::Exhausted(Capacity::Queues);
+        let timeline = self.pools.timelines.insert(Default::default()).map_err(|_| full)?;
+        let queue = Queue {
+            client,
+            vm,
+            timeline,
+            state: QueueState::Live,
+            hidden,
+            jobs: Default::default(),
+            live_jobs: 0,
+            kind,
+        };
+        let queue = self.pools.queues.insert(queue).map_err(|_| full)?;
+        if let Some(vm) = self.pools.vms.get_mut(vm) {
+            vm.queues = vm.queues.saturating_add(1);
+        }
+        Ok(queue)
+    }
+}
+
+/// Bind-and-exec sheet §3.1. This core has no device page faults yet, whatever the hardware.
+fn check_flags(flags: VmFlags) -> Result<(), Error> {
+    let bits = u64::from(flags.bits());
+    let unknown = flags.difference(VmFlags::all());
+    if !unknown.is_empty() || flags.intersects(VmFlags::FAULT_MODE | VmFlags::NO_VM_OVERCOMMIT) {
+        return Err(Error::invalid("VM flags", bits));
+    }
+    Ok(())
+}

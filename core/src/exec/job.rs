@@ -1,0 +1,66 @@
+//! Accepted work.
+
+use super::lrc::Emitted;
+use crate::chain::{Chain, LinkPool};
+use crate::device::request::UserFenceWrite;
+use crate::mem::pages::{Dropped, Need};
+use crate::mem::tlb::TlbTicket;
+use crate::sync::fence::Dependencies;
+use crate::vm::bind::Steps;
+use crate::vm::vma::VaRange;
+use barexe_hal::GpuVa;
+
+/// What a job does when its turn has come.
+#[derive(Debug)]
+pub enum Work {
+    /// Nothing: it is over when everything before it is (a zero-op call).
+    Barrier,
+    /// Runs a batch.
+    Batch {
+        /// Where it starts.
+        batch: GpuVa,
+        /// Value the GPU stores when the batch is over, and where.
+        user_fence: Option<(GpuVa, u64)>,
+        /// Where it is in the ring, once it is there.
+        emitted: Option<Emitted>,
+    },
+    /// Changes page tables.
+    Bind(BindWork),
+}
+
+/// A change of page tables.
+#[derive(Debug)]
+pub struct BindWork {
+    /// Mapping changes, in order.
+    pub steps: Steps,
+    /// What of the reservation is left.
+    pub need: Need,
+    /// Addresses it changes; none if there is nothing to do.
+    pub span: Option<VaRange>,
+    /// Once carried out: the invalidation that must be over before old tables and mappings go.
+    pub invalidation: Option<TlbTicket>,
+    /// Mappings that are gone from the page tables and wait for the invalidation.
+    pub removed: Steps,
+    /// Tables that are gone from the page tables and wait for the invalidation.
+    pub dropped: Dropped,
+    /// Whether the entries are written.
+    pub written: bool,
+    /// The client's user fences, due when the bind is over.
+    pub user_fence: Option<UserFenceWrite>,
+}
+
+/// One accepted call.
+#[derive(Debug)]
+pub struct Job {
+    /// Its point on the queue's timeline.
+    pub point: u64,
+    /// What it waits for before it starts.
+    pub wait: Dependencies,
+    /// What it does.
+    pub work: Work,
+}
+
+/// The jobs of all queues.
+pub type JobPool<'a> = LinkPool<'a, Job>;
+/// The jobs of one queue, oldest first.
+pub type Jobs = Chain<Job>;

@@ -1,0 +1,322 @@
+//! Logical ring contexts: one ring, one context image and one fence word, reached by the engine through the GGTT.
+//!
+//! How far the ring is free is known from the numbers that jobs wrote, not from the head the hardware saves: that one
+//! is only written when the context leaves the engine.
+
+use crate::Error;
+use crate::context::create::{ContextRequest, VmRoot, write_context, write_seqno_page};
+use crate::context::descriptor::Descriptor;
+use crate::context::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES};
+use crate::gt::{DeviceInfo, EngineClass};
+use crate::mem::ggtt::{Ggtt, GgttCaching, GgttRange};
+use crate::num::{u64_of, usize_of};
+use crate::ring::RingFormat;
+use crate::ring::command::BatchAddr;
+use crate::ring::emitter::{Emitter, NoRoom};
+use crate::ring::job::{JOB_DWORDS_MAX, JobRequest, emit_job, emit_marker};
+use crate::ring::writer::{RingError, RingState};
+use crate::sync::seqno::Seqno;
+use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GpuVa, Hal};
+
+/// Bytes of a ring (commands-and-fences sheet §2.1).
+pub const RING_BYTES: u32 = 16 << 10;
+
+/// A context to create.
+#[derive(Clone, Copy, Debug)]
+pub struct LrcRequest {
+    /// Position of the engine in [`DeviceInfo::engines`].
+    pub engine: u8,
+    /// The VM it runs in: ASID and root descriptor.
+    pub vm: Option<(u32, u64)>,
+}
+
+/// A batch to run.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchRequest {
+    /// Where it starts.
+    pub batch: GpuVa,
+    /// What the GPU stores when it is over, and where.
+    pub user_fence: Option<(GpuVa, u64)>,
+    /// Whether translations are dropped first.
+    pub flush_tlb: bool,
+}
+
+/// Where a job lies in the ring, and its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emitted {
+    /// Its number.
+    pub seqno: Seqno,
+    tail_bytes: u32,
+}
+
+/// A context.
+#[derive(Debug)]
+pub struct Lrc {
+    buffer: DmaBuffer,
+    range: GgttRange,
+    seqno_page: DmaBuffer,
+    seqno_range: GgttRange,
+    layout: LrcLayout,
+    addrs: LrcAddrs,
+    ring: RingState,
+    head_bytes: u32,
+    submitted_tail: u32,
+    last: Seqno,
+    seen: Seqno,
+    descriptor: Descriptor,
+    id: u32,
+}
+
+const fn page_request(len_bytes: u64, info: &DeviceInfo) -> DmaRequest {
+    DmaRequest {
+        len_bytes,
+        align_bytes: 4096,
+        last_addr: info.dma_last,
+        caching: DmaCaching::WriteBack,
+        owner: DmaOwner::Driver,
+    }
+}
+
+/// Memory that the device reaches through the GGTT.
+///
+/// # Errors
+/// The HAL's, [`Error::Exhausted`]; nothing stays allocated.
+pub fn ggtt_memory<H: Hal>(
+    len_bytes: u64,
+    info: &DeviceInfo,
+    ggtt: &mut Ggtt<'_>,
+    hal: &mut H,
+) -> Result<(DmaBuffer, GgttRange), Error> {
+    let buffer = hal.alloc(page_request(len_bytes, info))?;
+    let pages = crate::num::low32(u64_of(buffer.len_bytes()) >> 12);
+    let range = match ggtt.alloc(pages, 1) {
+        Ok(range) => range,
+        Err(error) => {
+            hal.free(buffer);
+            return Err(error);
+        }
+    };
+    match ggtt.map(hal, &range, buffer.bus(), GgttCaching::WriteBack) {
+        Ok(()) => Ok((buffer, range)),
+        Err(error) => {
+            free_ggtt_memory((buffer, range), ggtt, hal);
+            Err(error)
+        }
+    }
+}
+
+/// Gives such memory back.
+pub fn free_ggtt_memory<H: Hal>(memory: (DmaBuffer, GgttRange), ggtt: &mut Ggtt<'_>, hal: &mut H) {
+    ggtt.free(hal, memory.1);
+    hal.free(memory.0);
+}
+
+impl Lrc {
+    /// A context that has never run.
+    ///
+    /// # Errors
+    /// The HAL's, [`Error::Exhausted`]; nothing stays allocated.
+    pub fn new<H: Hal>(
+        request: &LrcRequest,
+        info: &DeviceInfo,
+        ggtt: &mut Ggtt<'_>,
+        hal: &mut H,
+    ) -> Result<Self, Error> {
+        let engine = info.engines.get(usize::from(request.engine)).ok_or(Error::invalid("engine", 0))?;
+        let format = &info.platform.family.lrc;
+        let layout =
+            format.layout(engine.class, RING_BYTES).ok_or(Error::invalid("ring size", u64::from(RING_BYTES)))?;
+        let memory = ggtt_memory(u64::from(layout.total_bytes), info, ggtt, hal)?;
+        let seqno = match ggtt_memory(4096, info, ggtt, hal) {
+            Ok(seqno) => seqno,
+            Err(error) => {
+                free_ggtt_memory(memory, ggtt, hal);
+                return Err(error);
+            }
+        };
+        let made = fill(request, info, engine, &layout, &memory, &seqno);
+        let Some((addrs, ring, descriptor)) = made else {
+            free_ggtt_memory(seqno, ggtt, hal);
+            free_ggtt_memory(memory, ggtt, hal);
+            return Err(Error::invalid("context layout", u64::from(layout.total_bytes)));
+        };
+        let ((buffer, range), (seqno_page, seqno_range)) = (memory, seqno);
+        hal.publish(&buffer, 0..buffer.len_bytes());
+        hal.publish(&seqno_page, 0..seqno_page.len_bytes());
+        let start = Seqno::initial_memory();
+        let fresh = Self {
+            buffer,
+            range,
+            seqno_page,
+            seqno_range,
+            layout,
+            addrs,
+            head_bytes: ring.tail_bytes(),
+            submitted_tail: ring.tail_bytes(),
+            ring,
+            last: start,
+            seen: start,
+            descriptor,
+            id: 0,
+        };
+        Ok(fresh)
+    }
+
+    /// Gives its memory back. No engine holds it any more.
+    pub fn free<H: Hal>(self, ggtt: &mut Ggtt<'_>, hal: &mut H) {
+        free_ggtt_memory((self.buffer, self.range), ggtt, hal);
+        free_ggtt_memory((self.seqno_page, self.seqno_range), ggtt, hal);
+    }
+
+    /// The number of the newest job that is over.
+    ///
+    /// # Errors
+    /// [`Error::DeviceBroken`] for a number that no job has: the word does not belong to clients, so nothing that is
+    /// read from it can be trusted then.
+    pub fn completed(&mut self, dma: &mut impl DmaMemory) -> Result<Seqno, Error> {
+        let at = usize_of(SEQNO_BYTES);
+        dma.observe(&self.seqno_page, at..at.saturating_add(4));
+        let word = self.seqno_page.read_u32(at).unwrap_or(u32::MAX);
+        let seqno = Seqno::new(word);
+        if seqno.is_later_than(self.last) || self.seen.is_later_than(seqno) {
+            return Err(Error::DeviceBroken { what: "job number", value: u64::from(word) });
+        }
+        self.seen = seqno;
+        Ok(seqno)
+    }
+
+    /// Frees the ring up to the end of a job that is over.
+    pub const fn retire(&mut self, job: Emitted) {
+        self.head_bytes = job.tail_bytes;
+    }
+
+    /// Whether jobs are in the ring that were not over at the last look.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        !self.last.reached_by(self.seen)
+    }
+
+    /// Whether jobs are in the ring that the engine was not told of.
+    #[must_use]
+    pub const fn has_unsubmitted(&self) -> bool {
+        self.ring.tail_bytes() != self.submitted_tail
+    }
+
+    /// Software id it was last submitted with, 0 if never.
+    #[must_use]
+    pub const fn context_id(&self) -> u32 {
+        self.id
+    }
+
+    /// Gives it a software id.
+    pub const fn set_context_id(&mut self, id: u32) {
+        self.id = id;
+    }
+
+    /// GGTT address of its PPHWSP, which descriptors name.
+    #[must_use]
+    pub const fn addrs(&self) -> &LrcAddrs {
+        &self.addrs
+    }
+
+    /// Puts a job into the ring; `None` if there is no room now. The engine learns of it by
+    /// [`publish_tail`](Self::publish_tail).
+    ///
+    /// # Errors
+    /// [`Error::DeviceBroken`] if the ring is not what it was made to be.
+    pub fn emit(
+        &mut self,
+        format: &RingFormat,
+        class: EngineClass,
+        request: &BatchRequest,
+        dma: &mut impl DmaMemory,
+    ) -> Result<Option<Emitted>, Error> {
+        let seqno = self.last.next();
+        let job = JobRequest {
+            batch: BatchAddr::Ppgtt(request.batch),
+            seqno,
+            flush_tlb: request.flush_tlb,
+            user_fence: request.user_fence,
+            force_reset: false,
+            virtual_function: false,
+        };
+        let addrs = self.addrs;
+        self.write(seqno, dma, |out| emit_job(format, class, &addrs, &job, out))
+    }
+
+    /// Puts a job without a batch into the ring: it only writes its number and raises the interrupt.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn emit_marker(
+        &mut self,
+        format: &RingFormat,
+        class: EngineClass,
+        dma: &mut impl DmaMemory,
+    ) -> Result<Option<Emitted>, Error> {
+        let seqno = self.last.next();
+        let addrs = self.addrs;
+        self.write(seqno, dma, |out| emit_marker(format, class, &addrs, seqno, out))
+    }
+
+    fn write(
+        &mut self,
+        seqno: Seqno,
+        dma: &mut impl DmaMemory,
+        emit: impl FnOnce(&mut Emitter<'_>) -> Result<(), NoRoom>,
+    ) -> Result<Option<Emitted>, Error> {
+        let mut room = [0; JOB_DWORDS_MAX];
+        let mut out = Emitter::new(&mut room);
+        let broken = Error::DeviceBroken { what: "ring", value: u64::from(self.ring.tail_bytes()) };
+        emit(&mut out).map_err(|_| broken)?;
+        let reserved = self.ring.reserve(&self.buffer, self.head_bytes, JOB_DWORDS_MAX);
+        let span = match reserved.and_then(|reservation| reservation.write(out.dwords())) {
+            Ok(span) => span,
+            Err(RingError::Full { .. }) => return Ok(None),
+            Err(_) => return Err(broken),
+        };
+        dma.publish(&self.buffer, span.before_end);
+        dma.publish(&self.buffer, span.from_start);
+        self.last = seqno;
+        Ok(Some(Emitted { seqno, tail_bytes: span.tail_bytes }))
+    }
+
+    /// Stores the ring's tail in the context image; the descriptor to submit.
+    pub fn publish_tail(&mut self, dma: &mut impl DmaMemory, info: &DeviceInfo) -> Descriptor {
+        let at = usize_of(self.layout.ring_tail());
+        let tail = self.ring.tail_bytes();
+        // The offset comes from the layout of this very buffer.
+        let _ = self.buffer.write_u32(at, tail);
+        dma.publish(&self.buffer, at..at.saturating_add(4));
+        self.submitted_tail = tail;
+        info.platform.family.lrc.descriptor.with_id(self.descriptor, self.id)
+    }
+}
+
+fn fill(
+    request: &LrcRequest,
+    info: &DeviceInfo,
+    engine: &crate::gt::Engine,
+    layout: &LrcLayout,
+    memory: &(DmaBuffer, GgttRange),
+    seqno: &(DmaBuffer, GgttRange),
+) -> Option<(LrcAddrs, RingState, Descriptor)> {
+    let format = &info.platform.family.lrc;
+    let addrs = layout.addrs(memory.1.addr(), seqno.1.addr())?;
+    let vm = request.vm.map(|(asid, root_descriptor)| VmRoot { asid, root_descriptor });
+    let context = ContextRequest {
+        class: engine.class,
+        engine_base: engine.base.get(),
+        ring_bytes: layout.ring_bytes,
+        lrc: &addrs,
+        vm,
+        run_alone: false,
+        disable_state_cache_perf_fix: false,
+        virtual_function: false,
+    };
+    let tail = write_context(format, layout, &context, &memory.0, 0).ok()?;
+    write_seqno_page(&seqno.0, 0).ok()?;
+    let ring = RingState::new(0, layout.ring_bytes, tail).ok()?;
+    let descriptor = format.descriptor.describe(engine.class, u16::from(engine.instance), &addrs, vm.is_some());
+    Some((addrs, ring, descriptor))
+}

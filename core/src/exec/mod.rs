@@ -1,0 +1,10 @@
+//! Queues and jobs: what was accepted, in which order, and how far it is.
+//!
+//! Knows nothing of page tables.
+
+pub mod job;
+pub mod lrc;
+pub mod queue;
+
+pub use job::Job;
+pub use queue::Queue;

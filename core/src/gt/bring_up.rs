@@ -1,0 +1,288 @@
+//! From a PCI function to engines that take work, and back (engines sheet §5.1).
+//!
+//! ```text
+//!   config space -> versions -> GT domains awake -> PAT -> interrupts -> fuses -> all domains awake
+//!       -> per GT: workarounds, clock, MOCS, engines
+//! ```
+//!
+//! Forcewake is held until [`quiesce`]: powergating and RC6 stay off, the simplest policy that is right
+//! (engines sheet §13.6).
+
+use super::access::{ALL_ONES, GtIndex, Registers, on_gt};
+use super::cache_policy::{program_mocs, program_pat};
+use super::clock::GtClock;
+use super::engine_init::{gt_list, start_engines};
+use super::forcewake::{self, Domains};
+use super::info::{DeviceInfo, Held, list_engines};
+use super::ip::{IpVersion, Stepping};
+use super::platform::{self, IpSource, Platform};
+use super::topology::{self, Topology};
+use super::units::EngineMask;
+use super::workaround::RuleContext;
+use super::{EngineClass, irq_setup, mcr::Steering, regs};
+use crate::Error;
+use barexe_hal::{BusAddr, ConfigSpace, Hal, Mmio};
+
+/// Intel's PCI vendor id.
+const VENDOR: u16 = 0x8086;
+const CONFIG_ID: u16 = 0x00;
+const CONFIG_COMMAND: u16 = 0x04;
+const CONFIG_REVISION: u16 = 0x08;
+/// Mirror of the graphics control word; GGTT size in bits 7:6.
+const CONFIG_GGC: u16 = 0x50;
+/// Command bits: memory decode, bus master.
+const COMMAND_ON: u16 = 1 << 1 | 1 << 2;
+
+/// What configuration space says.
+struct Identity {
+    platform: &'static Platform,
+    device_id: u16,
+    revision: u8,
+}
+
+/// What the GTs are.
+struct Versions {
+    graphics: IpVersion,
+    media: Option<IpVersion>,
+    gt_count: u8,
+}
+
+/// Brings the device up.
+///
+/// Either everything is done, or everything that was begun is undone: interrupts off, forcewake released, the PCI
+/// command register as it was.
+///
+/// # Errors
+/// [`Error::Invalid`] for a vendor, device or graphics version this driver does not know, [`Error::DeviceGone`],
+/// [`Error::TimedOut`] if a power domain does not wake, [`Error::Interrupted`], [`Error::DeviceBroken`] if there is no
+/// GGTT, [`Error::Hal`] from configuration space and interrupts.
+pub fn bring_up<H: Hal>(hal: &mut H) -> Result<DeviceInfo, Error> {
+    let identity = identify(hal)?;
+    let mut held = Held::default();
+    let result = start(hal, &identity, &mut held);
+    if result.is_err() {
+        give_back(hal, identity.platform, held);
+    }
+    result.map(|info| DeviceInfo { held, ..info })
+}
+
+/// Gives the device up: interrupts off, forcewake released, bus mastering and the rest of the PCI command register as
+/// they were found.
+///
+/// That the engines are idle is the caller's business. Never fails, is bounded, and works on a device that is gone.
+pub fn quiesce<H: Hal>(hal: &mut H, info: &DeviceInfo) {
+    give_back(hal, info.platform, info.held);
+}
+
+fn give_back<H: Hal>(hal: &mut H, platform: &'static Platform, mut held: Held) {
+    let mut regs = Registers::new(hal, &platform.family.gt);
+    if held.interrupts {
+        irq_setup::reset(&mut regs, platform.possible_engines(0).union(platform.possible_engines(1)));
+    }
+    forcewake::release(&mut regs, &mut held.awake);
+    if held.interrupts {
+        hal.irq_disable();
+    }
+    if let Some(command) = held.command {
+        // Nothing is left to do about a configuration space that fails now.
+        let _gone = write_command(hal, command);
+    }
+}
+
+/// The lower half of a configuration dword.
+const fn low16(dword: u32) -> u16 {
+    (dword & 0xFFFF) as u16
+}
+
+fn identify<H: ConfigSpace>(hal: &mut H) -> Result<Identity, Error> {
+    let id = hal.config_read32(CONFIG_ID)?;
+    if id == ALL_ONES {
+        return Err(Error::DeviceGone);
+    }
+    if low16(id) != VENDOR {
+        return Err(Error::invalid("PCI vendor id", u64::from(low16(id))));
+    }
+    let device_id = low16(id >> 16);
+    let platform = platform::probe(device_id)?;
+    let [revision, ..] = hal.config_read32(CONFIG_REVISION)?.to_le_bytes();
+    Ok(Identity { platform, device_id, revision })
+}
+
+/// Writes the command half of the dword; zeros in the status half clear nothing.
+fn write_command<H: ConfigSpace>(hal: &mut H, command: u16) -> Result<(), Error> {
+    Ok(hal.config_write32(CONFIG_COMMAND, u32::from(command))?)
+}
+
+/// Turns memory decode and bus mastering on, and remembers what was there.
+fn enable_bus<H: ConfigSpace>(hal: &mut H, held: &mut Held) -> Result<(), Error> {
+    let before = low16(hal.config_read32(CONFIG_COMMAND)?);
+    write_command(hal, before | COMMAND_ON)?;
+    held.command = Some(before);
+    Ok(())
+}
+
+fn start<H: Hal>(hal: &mut H, identity: &Identity, held: &mut Held) -> Result<DeviceInfo, Error> {
+    let Identity { platform, device_id, revision } = *identity;
+    enable_bus(hal, held)?;
+    let ggtt_entries = ggtt_entries(hal, platform)?;
+    let mut regs = Registers::new(hal, &platform.family.gt);
+    let versions = read_versions(&mut regs, platform, revision)?;
+    let gt_count = versions.gt_count;
+
+    forcewake::wake(&mut regs, Domains::gt_only(gt_count), &mut held.awake)?;
+    for gt in 0..gt_count {
+        program_pat(&mut regs, gt)?;
+    }
+    let flat_ccs = probe_flat_ccs(&mut regs)?;
+    start_interrupts(&mut regs, platform, held)?;
+
+    let by_gt = [0, 1].map(|gt| engines_of_gt(&mut regs, platform, gt, gt_count));
+    let [main, media] = by_gt;
+    let topology = Topology::read(&mut regs, main.union(media));
+    for gt in 0..gt_count {
+        irq_setup::enable_engines(&mut regs, platform.possible_engines(gt));
+    }
+    forcewake::wake(&mut regs, domains(by_gt, gt_count), &mut held.awake)?;
+    let clocks = start_gts(&mut regs, &versions, by_gt, (&topology, flat_ccs))?;
+    Ok(DeviceInfo {
+        platform,
+        device_id,
+        revision,
+        graphics: versions.graphics,
+        media: versions.media,
+        gt_count,
+        engines: list_engines(by_gt, platform.family.gt.reserves_copy_engine),
+        clocks,
+        topology,
+        dma_last: last_address(platform.dma_bits),
+        ggtt_entries,
+        flat_ccs,
+        held: *held,
+    })
+}
+
+/// GGTT entries: up to 12.10 by the GGMS field, 1 MiB of entries shifted; else the whole table
+/// (page-tables sheet §4.1).
+fn ggtt_entries<H: ConfigSpace>(hal: &mut H, platform: &Platform) -> Result<u32, Error> {
+    if !platform.family.gt.ggtt.sized_by_ggc {
+        return Ok(barexe_hal::RegOffset::GGTT_ENTRIES);
+    }
+    let ggc = hal.config_read32(CONFIG_GGC)?;
+    match ggc >> 6 & 3 {
+        0 => Err(Error::DeviceBroken { what: "graphics control word without GGTT", value: u64::from(ggc) }),
+        ggms => Ok((1u32 << 20 << ggms) >> 3),
+    }
+}
+
+fn read_versions<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform, revision: u8) -> Result<Versions, Error> {
+    match platform.ip {
+        IpSource::Fixed { graphics, media, steps } => {
+            let step = Stepping::from_pci_revision(revision, steps);
+            let at_step = |ip| IpVersion { step, ..ip };
+            Ok(Versions { graphics: at_step(graphics), media: Some(at_step(media)), gt_count: 1 })
+        }
+        IpSource::GmdId { graphics, media } => {
+            let word = regs.read_gt(0, regs::GMD_ID);
+            if word == ALL_ONES {
+                return Err(Error::DeviceGone);
+            }
+            let found = IpVersion::from_gmd_id(word);
+            if !graphics.contains(&found.verx100()) {
+                return Err(Error::invalid("graphics version", u64::from(found.verx100())));
+            }
+            let media_found = IpVersion::from_gmd_id(regs.read_gt(1, regs::GMD_ID));
+            let media = Some(media_found).filter(|ip| media.contains(&ip.verx100()));
+            Ok(Versions { graphics: found, media, gt_count: if media.is_some() { 2 } else { 1 } })
+        }
+    }
+}
+
+/// Whether flat CCS is on; its register is replicated, and copy (0, 0) lives before any fuse is read.
+fn probe_flat_ccs<H: Hal>(regs: &mut Registers<'_, H>) -> Result<bool, Error> {
+    if !regs.format().may_have_flat_ccs {
+        return Ok(false);
+    }
+    regs.with_mcr_lock(0, |regs| match regs.read_copy(0, regs::FLAT_CCS_BASE, Steering { group: 0, instance: 0 }) {
+        ALL_ONES => Err(Error::DeviceGone),
+        word => Ok(word & 1 != 0),
+    })
+}
+
+fn start_interrupts<H: Hal>(regs: &mut Registers<'_, H>, platform: &Platform, held: &mut Held) -> Result<(), Error> {
+    held.interrupts = true;
+    irq_setup::reset(regs, platform.possible_engines(0).union(platform.possible_engines(1)));
+    regs.hal().irq_enable()?;
+    irq_setup::install(regs);
+    Ok(())
+}
+
+fn engines_of_gt<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform, gt: GtIndex, gt_count: u8) -> EngineMask {
+    if gt < gt_count { topology::existing_engines(regs, gt, platform.possible_engines(gt)) } else { EngineMask(0) }
+}
+
+fn domains(by_gt: [EngineMask; 2], gt_count: u8) -> Domains {
+    let [main, media] = by_gt;
+    let domains = Domains::of_gt(0, main);
+    if gt_count > 1 { domains.union(Domains::of_gt(1, media)) } else { domains }
+}
+
+fn start_gts<H: Hal>(
+    regs: &mut Registers<'_, H>,
+    versions: &Versions,
+    by_gt: [EngineMask; 2],
+    (topology, flat_ccs): (&Topology, bool),
+) -> Result<[GtClock; 2], Error> {
+    let mut clocks = [GtClock::default(); 2];
+    for ((gt, engines), clock) in (0..versions.gt_count).zip(by_gt).zip(&mut clocks) {
+        let context = rule_context(regs, versions, gt, engines, (topology, flat_ccs));
+        gt_list(regs.format(), &context, engines)?.apply(regs, gt, topology)?;
+        let word = regs.read(on_gt(gt, regs::RPM_CONFIG0));
+        if word == ALL_ONES {
+            return Err(Error::DeviceGone);
+        }
+        *clock = GtClock::from_rpm_config0(word);
+        program_mocs(regs, gt)?;
+        start_engines(regs, gt, &context, (engines, topology, *clock))?;
+    }
+    Ok(clocks)
+}
+
+fn rule_context<H: Mmio>(
+    regs: &Registers<'_, H>,
+    versions: &Versions,
+    gt: GtIndex,
+    engines: EngineMask,
+    (topology, flat_ccs): (&Topology, bool),
+) -> RuleContext {
+    let is_first_kind = |class| matches!(class, EngineClass::Render | EngineClass::Compute);
+    let format = regs.format();
+    RuleContext {
+        is_media_gt: gt != 0,
+        has_media_gt: format.has_media_gt,
+        graphics: versions.graphics,
+        media: versions.media,
+        first_render_or_compute: engines.units().find(|unit| is_first_kind(unit.class)).map(|unit| unit.id),
+        flat_ccs,
+        dss_group_gap: topology.has_group_gap(format.mcr.dss_per_group),
+    }
+}
+
+/// The highest address of a bus with this many address bits; a bus address has at most 52.
+fn last_address(bits: u8) -> BusAddr {
+    let last = 1u64.unbounded_shl(u32::from(bits.min(52))).wrapping_sub(1);
+    BusAddr::new(last).unwrap_or(BusAddr::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_bus_address_follows_the_mask_width() {
+        // engines sheet §3 checks.
+        let cases = [(39, 0x7F_FFFF_FFFF), (46, 0x3FFF_FFFF_FFFF), (52, 0xF_FFFF_FFFF_FFFF)];
+        for (bits, last) in cases {
+            assert_eq!(last_address(bits).get(), last);
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The global GTT: one table of 4 KiB pages for everything the hardware itself addresses (page-tables sheet §4).
+//!
+//! Present entries found at set-up are the firmware's (a boot display, say) and stay as they are. Holes get the
+//! scratch page, so that a stray access reads zeros instead of somebody's memory. What the driver wrote it takes back
+//! at close.
+//!
+//! The ranges in use form one list, ordered by address, through nodes in lent storage; holes are what lies between.
+
+use crate::gt::{DeviceInfo, GtFormat, Registers};
+use crate::{Capacity, Error, Handle, Pool, Slot};
+use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GgttAddr, Mmio, RegOffset};
+use core::num::NonZeroU32;
+
+/// Bytes of a GGTT page.
+pub const PAGE_BYTES: u64 = 4096;
+/// End of what the GuC can reach: nothing is placed at or above (engines sheet §1.3).
+const TOP: u32 = 0xFEE0_0000;
+/// Bit of an entry that says it maps something.
+const PRESENT: u64 = 1;
+/// Entries read at once during set-up: half a kilobyte of stack.
+const SCAN_ENTRIES: usize = 64;
+
+/// How the device caches accesses through an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GgttCaching {
+    /// Write-back.
+    WriteBack,
+    /// Uncached, where the family's entries can say so.
+    Uncached,
+}
+
+/// A limit on entry writes under way (22019338487).
+#[derive(Clone, Copy, Debug)]
+pub struct WriteFence {
+    /// Most entries between two fences.
+    pub entries: NonZeroU32,
+    /// The register whose write is the fence.
+    pub register: RegOffset,
+}
+
+/// The GGTT of a family.
+#[derive(Debug)]
+pub struct GgttFormat {
+    /// The entry that maps a page.
+    pub entry: fn(BusAddr, GgttCaching) -> u64,
+    /// The table's size is in the graphics control word (graphics before 12.50).
+    pub sized_by_ggc: bool,
+    /// Limit on writes under way, where there is one.
+    pub write_fence: Option<WriteFence>,
+    /// Writes that invalidate the GGTT's TLB, on each GT (page-tables sheet §8.4).
+    pub invalidate: &'static [(RegOffset, u32)],
+}
+
+/// Who uses a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum User {
+    Firmware,
+    Driver,
+}
+
+/// A range in use. Storage for the GGTT is a slice of slots of these.
+#[derive(Debug)]
+pub struct GgttNode {
+    first: u32,
+    pages: u32,
+    user: User,
+    previous: Option<Handle<Self>>,
+    next: Option<Handle<Self>>,
+}
+
+impl GgttNode {
+    const fn end(&self) -> u32 {
+        self.first.saturating_add(self.pages)
+    }
+}
+
+/// A range of the GGTT that belongs to its holder. Give it back with [`Ggtt::free`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a range that is dropped stays taken until the GGTT is closed"]
+pub struct GgttRange {
+    node: Handle<GgttNode>,
+    addr: GgttAddr,
+    pages: u32,
+}
+
+impl GgttRange {
+    /// Address of the first byte.
+    #[must_use]
+    pub const fn addr(&self) -> GgttAddr {
+        self.addr
+    }
+
+    /// Length in pages of 4 KiB.
+    #[must_use]
+    pub const fn pages(&self) -> u32 {
+        self.pages
+    }
+}
+
+/// A hole: first page, end page.
+type Hole = (u32, u32);
+
+/// The global GTT of a device.
+#[derive(Debug)]
+pub struct Ggtt<'a> {
+    nodes: Pool<'a, GgttNode>,
+    head: Option<Handle<GgttNode>>,
+    /// Usable pages: first, end.
+    window: Hole,
+    scratch: DmaBuffer,
+    scratch_entry: u64,
+    format: &'static GtFormat,
+    gt_count: u8,
+    dma_last: BusAddr,
+}
+
+/// The pages that may be used: above the WOPCM, below the table's end and the GuC's reach.
+#[must_use]
+pub fn window(wopcm_bytes: u32, entries: u32) -> (u32, u32) {
+    (wopcm_bytes >> 12, entries.min(TOP >> 12))
+}
+
+impl<'a> Ggtt<'a> {
+    /// Takes the GGTT over: learns the firmware's ranges, fills the holes with the scratch page.
+    ///
+    /// # Errors
+    /// [`Error::DeviceGone`] on an all-ones entry, [`Error::Exhausted`] with [`Capacity::GgttNodes`] if the
+    /// firmware's ranges outnumber the slots, [`Error::Hal`] if there is no scratch page. Nothing is written then, and
+    /// the slots come back.
+    pub fn set_up<H: Mmio + DmaMemory>(
+        hal: &mut H,
+        info: &DeviceInfo,
+        slots: &'a mut [Slot<GgttNode>],
+    ) -> Result<Self, (Error, &'a mut [Slot<GgttNode>])> {
+        let format = info.format();
+        let window = window(info.platform.wopcm_bytes, info.ggtt_entries);
+        let mut nodes = Pool::new(slots);
+        let found = find_firmware(&mut Registers::new(hal, format), window, &mut nodes);
+        let found = found.and_then(|head| Ok((head, hal.alloc(scratch_request(info.dma_last))?)));
+        let (head, scratch) = match found {
+            Ok(found) => found,
+            Err(error) => return Err((error, nodes.into_slots())),
+        };
+        let scratch_entry = (format.ggtt.entry)(scratch.bus(), GgttCaching::WriteBack);
+        let (gt_count, dma_last) = (info.gt_count, info.dma_last);
+        let ggtt = Self { nodes, head, window, scratch, scratch_entry, format, gt_count, dma_last };
+        let mut regs = Registers::new(hal, format);
+        for (first, end) in ggtt.holes() {
+            regs.write_entries(first, scratch_entry, 0, end.saturating_sub(first));
+        }
+        regs.invalidate_ggtt(gt_count);
+        Ok(ggtt)
+    }
+
+    /// Undoes [`set_up`](Self::set_up): clears every entry that is not the firmware's, frees the scratch page and gives
+    /// the storage back. Ranges still held lose their meaning. Never fails.
+    pub fn close<H: Mmio + DmaMemory>(self, hal: &mut H) -> &'a mut [Slot<GgttNode>] {
+        let mut regs = Registers::new(hal, self.format);
+        let mut cursor = self.window.0;
+        for (node, end) in self.firmware_ranges() {
+            regs.write_entries(cursor, 0, 0, node.saturating_sub(cursor));
+            cursor = end;
+        }
+        regs.write_entries(cursor, 0, 0, self.window.1.saturating_sub(cursor));
+        regs.invalidate_ggtt(self.gt_count);
+        hal.free(self.scratch);
+        self.nodes.into_slots()
+    }
+
+    /// Usable pages: first, end.
+    #[must_use]
+    pub const fn usable(&self) -> (u32, u32) {
+        self.window
+    }
+
+    /// Ranges in use, the firmware's included.
+    #[must_use]
+    pub const fn ranges_in_use(&self) -> u32 {
+        self.nodes.live()
+    }
+
+    /// Takes the first hole that holds `pages` pages at an alignment of `align_pages`, a power of two. Its entries
+    /// go on showing the scratch page until [`map`](Self::map).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for no pages or a bad alignment, [`Error::Exhausted`] with [`Capacity::GgttSpace`] or
+    /// [`Capacity::GgttNodes`].
+    pub fn alloc(&mut self, pages: u32, align_pages: u32) -> Result<GgttRange, Error> {
+        if pages == 0 {
+            return Err(Error::invalid("GGTT range in pages", 0));
+        }
+        if !align_pages.is_power_of_two() {
+            return Err(Error::invalid("GGTT alignment in pages", u64::from(align_pages)));
+        }
+        let (first, previous) = self.first_fit(pages, align_pages).ok_or(Error::Exhausted(Capacity::GgttSpace))?;
+        let addr = first.checked_mul(1 << 12).and_then(GgttAddr::new).ok_or(Error::Exhausted(Capacity::GgttSpace))?;
+        let node = insert_after(&mut self.nodes, &mut self.head, previous, (first, pages, User::Driver))?;
+        Ok(GgttRange { node, addr, pages })
+    }
+
+    fn first_fit(&self, pages: u32, align_pages: u32) -> Option<(u32, Option<Handle<GgttNode>>)> {
+        self.gaps().find_map(|((first, end), previous)| {
+            let start = first.checked_next_multiple_of(align_pages)?;
+            if start.checked_add(pages)? <= end { Some((start, previous)) } else { None }
+        })
+    }
+
+    /// Maps a whole range to consecutive bus pages from `bus` on.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `bus` is not page-aligned or the device cannot drive the last address. Nothing is
+    /// written then.
+    pub fn map<H: Mmio>(
+        &mut self,
+        hal: &mut H,
+        range: &GgttRange,
+        bus: BusAddr,
+        caching: GgttCaching,
+    ) -> Result<(), Error> {
+        self.map_part(hal, range, (0, range.pages), bus, caching)
+    }
+
+    /// Maps pages of a range, `(first, count)` counted from its start, to consecutive bus pages from `bus` on: for
+    /// objects built from several buffers.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map); [`Error::Invalid`] also for pages outside the range.
+    pub fn map_part<H: Mmio>(
+        &mut self,
+        hal: &mut H,
+        range: &GgttRange,
+        (first, count): (u32, u32),
+        bus: BusAddr,
+        caching: GgttCaching,
+    ) -> Result<(), Error> {
+        let outside = Error::invalid("GGTT page", u64::from(first));
+        let end = first.checked_add(count).filter(|end| *end <= range.pages);
+        let base = self.nodes.get(range.node).filter(|_| end.is_some()).ok_or(outside)?.first;
+        self.check_bus(bus, count)?;
+        let mut regs = Registers::new(hal, self.format);
+        let entry = (self.format.ggtt.entry)(bus, caching);
+        regs.write_entries(base.saturating_add(first), entry, PAGE_BYTES, count);
+        regs.invalidate_ggtt(self.gt_count);
+        Ok(())
+    }
+
+    fn check_bus(&self, bus: BusAddr, pages: u32) -> Result<(), Error> {
+        let last = u64::from(pages).checked_mul(PAGE_BYTES).and_then(|bytes| bus.checked_add(bytes.saturating_sub(1)));
+        let reachable = last.is_some_and(|last| last <= self.dma_last);
+        if bus.is_aligned(PAGE_BYTES) && reachable {
+            Ok(())
+        } else {
+            Err(Error::invalid("bus address of a GGTT page", bus.get()))
+        }
+    }
+
+    /// Gives a range back; its entries show the scratch page again.
+    pub fn free<H: Mmio>(&mut self, hal: &mut H, range: GgttRange) {
+        let Some(node) = self.nodes.remove(range.node) else { return };
+        match node.previous.and_then(|previous| self.nodes.get_mut(previous)) {
+            Some(previous) => previous.next = node.next,
+            None => self.head = node.next,
+        }
+        if let Some(next) = node.next.and_then(|next| self.nodes.get_mut(next)) {
+            next.previous = node.previous;
+        }
+        let mut regs = Registers::new(hal, self.format);
+        regs.write_entries(node.first, self.scratch_entry, 0, node.pages);
+        regs.invalidate_ggtt(self.gt_count);
+    }
+
+    /// The list in order, bounded by the number of nodes.
+    fn list(&self) -> impl Iterator<Item = (Handle<GgttNode>, &GgttNode)> {
+        let mut cursor = self.head;
+        (0..self.nodes.live()).map_while(move |_| {
+            let handle = cursor?;
+            let node = self.nodes.get(handle)?;
+            cursor = node.next;
+            Some((handle, node))
+        })
+    }
+
+    /// Each gap with the node before it; empty gaps included.
+    fn gaps(&self) -> impl Iterator<Item = (Hole, Option<Handle<GgttNode>>)> {
+        let ends = self.list().map(|(handle, node)| (node.end(), Some(handle)));
+        let starts = self.list().map(|(_, node)| node.first).chain([self.window.1]);
+        [(self.window.0, None)].into_iter().chain(ends).zip(starts).map(|((end, handle), start)| ((end, start), handle))
+    }
+
+    fn holes(&self) -> impl Iterator<Item = Hole> {
+        self.gaps().map(|(hole, _)| hole).filter(|(first, end)| first < end)
+    }
+
+    fn firmware_ranges(&self) -> impl Iterator<Item = Hole> {
+        self.list().filter(|(_, node)| node.user == User::Firmware).map(|(_, node)| (node.first, node.end()))
+    }
+}
+
+const fn scratch_request(last_addr: BusAddr) -> DmaRequest {
+    DmaRequest {
+        len_bytes: PAGE_BYTES,
+        align_bytes: PAGE_BYTES,
+        last_addr,
+        caching: DmaCaching::WriteBack,
+        owner: DmaOwner::Driver,
+    }
+}
+
+/// Links a new node behind `previous`, or in front of all.
+fn insert_after(
+    nodes: &mut Pool<'_, GgttNode>,
+    head: &mut Option<Handle<GgttNode>>,
+    previous: Option<Handle<GgttNode>>,
+    (first, pages, user): (u32, u32, User),
+) -> Result<Handle<GgttNode>, Error> {
+    let next = match previous.and_then(|previous| nodes.get(previous)) {
+        Some(previous) => previous.next,
+        None => *head,
+    };
+    let node = nodes
+        .insert(GgttNode { first, pages, user, previous, next })
+        .map_err(|_| Error::Exhausted(Capacity::GgttNodes))?;
+    match previous.and_then(|previous| nodes.get_mut(previous)) {
+        Some(previous) => previous.next = Some(node),
+        None => *head = Some(node),
+    }
+    if let Some(next) = next.and_then(|next| nodes.get_mut(next)) {
+        next.previous = Some(node);
+    }
+    Ok(node)
+}
+
+/// Reads the window in runs and makes one node of each run of present entries.
+fn find_firmware<H: Mmio>(
+    regs: &mut Registers<'_, H>,
+    (first, end): Hole,
+    nodes: &mut Pool<'_, GgttNode>,
+) -> Result<Option<Handle<GgttNode>>, Error> {
+    let (mut head, mut last) = (None, None::<Handle<GgttNode>>);
+    let mut page = first;
+    while page < end {
+        let mut entries = [0; SCAN_ENTRIES];
+        let count = crate::num::usize_of(end.saturating_sub(page)).min(SCAN_ENTRIES);
+        let (run, _) = entries.split_at_mut_checked(count).unwrap_or_default();
+        regs.read_entries(page, run);
+        for (at, entry) in (page..).zip(run.iter()) {
+            match *entry {
+                u64::MAX => return Err(Error::DeviceGone),
+                entry if entry & PRESENT == 0 => {}
+                _ => last = Some(note_firmware_page(nodes, (&mut head, last), at)?),
+            }
+        }
+        page = page.saturating_add(crate::num::u32_capped(count));
+    }
+    Ok(head)
+}
+
+/// Lengthens the last node by a page that follows it, or starts a new one.
+fn note_firmware_page(
+    nodes: &mut Pool<'_, GgttNode>,
+    (head, last): (&mut Option<Handle<GgttNode>>, Option<Handle<GgttNode>>),
+    page: u32,
+) -> Result<Handle<GgttNode>, Error> {
+    if let Some(handle) = last
+        && let Some(node) = nodes.get_mut(handle)
+        && node.end() == page
+    {
+        node.pages = node.pages.saturating_add(1);
+        return Ok(handle);
+    }
+    insert_after(nodes, head, last, (page, 1, User::Firmware))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_matches_the_sheet() {
+        // page-tables sheet §4 checks 1 and 2, in pages.
+        assert_eq!(window(2 << 20, 1 << 20), (0x200, 0xFEE00));
+        assert_eq!(window(2 << 20, 1 << 19), (0x200, 0x80000));
+        assert_eq!(window(8 << 20, 1 << 20), (0x800, 0xFEE00));
+    }
+}

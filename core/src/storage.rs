@@ -1,0 +1,117 @@
+//! The memory a device works in: lent by the embedder, all of it, before the start.
+//!
+//! [`Storage`] is one struct of slices, each of a length the embedder chooses; [`Capacities::bytes`] says what a choice
+//! costs. [`DefaultStorage`] owns arrays of the default lengths.
+
+use crate::chain::LinkSlot;
+use crate::device::request::BindOp;
+use crate::device::{BoMapping, Client, PendingUserFence};
+use crate::exec::{Job, Queue};
+use crate::mem::bo::{Block, Bo};
+use crate::mem::ggtt::GgttNode;
+use crate::mem::pages::{Directory, TableNote};
+use crate::pool::Slot;
+use crate::sync::fence::{Fence, Timeline};
+use crate::sync::syncobj::{OutSync, SyncPoint, Syncobj};
+use crate::vm::Vm;
+use crate::vm::bind::Step;
+use crate::vm::vma::Vma;
+use barexe_hal::DmaBuffer;
+
+macro_rules! storage_fields {
+    ($($(#[$doc:meta])* $field:ident: $ty:ty = $empty:expr, default $count:literal;)+) => {
+        /// Storage lent to a device. Every slice is one named capacity: see
+        /// [`Capacity`](crate::Capacity).
+        #[derive(Debug)]
+        pub struct Storage<'a> {
+            $($(#[$doc])* pub $field: &'a mut [$ty],)+
+        }
+
+        /// Default capacities.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct Capacities {
+            $($(#[$doc])* pub $field: usize,)+
+        }
+
+        impl Capacities {
+            /// What [`DefaultStorage`] has.
+            pub const DEFAULT: Self = Self { $($field: $count,)+ };
+
+            /// Bytes that slices of these lengths take together.
+            #[must_use]
+            pub const fn bytes(&self) -> usize {
+                let mut sum = 0usize;
+                $(sum = sum.saturating_add(self.$field.saturating_mul(size_of::<$ty>()));)+
+                sum
+            }
+        }
+
+        /// Storage with the default capacities, ready to be a `static` or a local.
+        #[derive(Debug)]
+        pub struct DefaultStorage {
+            $($field: [$ty; $count],)+
+        }
+
+        impl DefaultStorage {
+            /// Empty storage.
+            #[must_use]
+            pub const fn new() -> Self {
+                Self { $($field: [const { $empty }; $count],)+ }
+            }
+
+            /// Lends all of it.
+            pub const fn lend(&mut self) -> Storage<'_> {
+                Storage { $($field: &mut self.$field,)+ }
+            }
+        }
+
+        impl Default for DefaultStorage {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+    };
+}
+
+storage_fields! {
+    /// Open clients.
+    clients: Slot<Client> = Slot::EMPTY, default 8;
+    /// Address spaces.
+    vms: Slot<Vm> = Slot::EMPTY, default 16;
+    /// Mappings of all address spaces, those that wait for their unmap included.
+    vmas: Slot<Vma> = Slot::EMPTY, default 1024;
+    /// Mapping changes of binds that are not over.
+    steps: LinkSlot<Step> = Slot::EMPTY, default 1024;
+    /// Operations of one bind call.
+    bind_ops: BindOp = BindOp::EMPTY, default 256;
+    /// Buffer objects.
+    bos: Slot<Bo> = Slot::EMPTY, default 256;
+    /// Contiguous pieces that back buffer objects.
+    bo_blocks: LinkSlot<Block> = Slot::EMPTY, default 1024;
+    /// CPU mappings of buffer objects.
+    bo_mappings: Slot<BoMapping> = Slot::EMPTY, default 256;
+    /// Exec queues, bind queues, and one hidden bind queue for each VM.
+    queues: Slot<Queue> = Slot::EMPTY, default 64;
+    /// Timelines: one for each queue.
+    timelines: Slot<Timeline> = Slot::EMPTY, default 64;
+    /// Calls accepted and not over.
+    jobs: LinkSlot<Job> = Slot::EMPTY, default 1024;
+    /// Fences that accepted calls wait for.
+    dependencies: LinkSlot<Fence> = Slot::EMPTY, default 2048;
+    /// Out-syncs of the call that is being accepted.
+    out_syncs: LinkSlot<OutSync> = Slot::EMPTY, default 1024;
+    /// Sync objects.
+    syncobjs: Slot<Syncobj> = Slot::EMPTY, default 256;
+    /// Points of timeline sync objects.
+    sync_points: Slot<SyncPoint> = Slot::EMPTY, default 1024;
+    /// Bind user fences that are due and not yet delivered.
+    user_fences: LinkSlot<PendingUserFence> = Slot::EMPTY, default 256;
+    /// Blocks of page-table memory.
+    pt_blocks: Option<DmaBuffer> = None, default 32;
+    /// Notes about page tables, one for each table.
+    pt_notes: TableNote = TableNote::EMPTY, default 1024;
+    /// Notes about page directories.
+    pt_directories: Directory = Directory::EMPTY, default 128;
+    /// Ranges of the global GTT, firmware's own included.
+    ggtt_nodes: Slot<GgttNode> = Slot::EMPTY, default 256;
+}

@@ -1,0 +1,58 @@
+//! One engine's side of submission.
+
+use super::Execlist;
+use crate::exec::Queue;
+use crate::exec::lrc::Lrc;
+use crate::mem::ggtt::GgttRange;
+use crate::pool::Handle;
+use crate::sync::seqno::Seqno;
+use barexe_hal::DmaBuffer;
+
+/// Whose context an engine was given last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody's since the device was opened.
+    Nobody,
+    /// The engine's own idle context.
+    Idle,
+    /// A queue's.
+    Queue(Handle<Queue>),
+}
+
+/// One engine, as the scheduler sees it.
+#[derive(Debug)]
+pub struct Port {
+    /// How it is given contexts.
+    pub execlist: Execlist,
+    /// The engine's own status page.
+    pub status_page: (DmaBuffer, GgttRange),
+    /// A context without VM that takes the place of the last queue's, so that its memory can be let go.
+    pub idle: Lrc,
+    /// Whose context it was given last.
+    pub holder: Holder,
+    /// Whose context it had before, until the new one has proven to run: it may still be being saved.
+    pub leaving: Option<Handle<Queue>>,
+    /// The first number that the holder's context writes when it runs.
+    pub proof: Seqno,
+    /// Software id of the newest context (engines sheet §7.2).
+    pub context_id: u32,
+    /// Where the next search for a queue starts, so that all get their turn.
+    pub next_queue: u32,
+}
+
+/// The ports of all engines, in the order of [`DeviceInfo::engines`](crate::gt::DeviceInfo).
+pub type Ports = heapless::Vec<Port, 27>;
+
+impl Port {
+    /// Whether the engine may still touch the context of `queue`.
+    #[must_use]
+    pub fn holds(&self, queue: Handle<Queue>) -> bool {
+        self.holder == Holder::Queue(queue) || self.leaving == Some(queue)
+    }
+
+    /// Whether no queue's context is on the engine or on its way out.
+    #[must_use]
+    pub const fn is_vacant(&self) -> bool {
+        self.leaving.is_none() && !matches!(self.holder, Holder::Queue(_))
+    }
+}

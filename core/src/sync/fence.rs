@@ -1,0 +1,212 @@
+//! Fences: points on timelines.
+//!
+//! Every queue owns a [`Timeline`]. Accepting work takes the timeline's next point, finishing work moves `done`
+//! forward; both only grow. A [`Fence`] is a timeline's handle and a point, so it is `Copy`, holds no slot and can
+//! neither leak nor dangle: a fence whose timeline is gone has signalled, because a queue is only freed when all its
+//! work is over. Points are 64 bits wide and do not wrap in the life of a machine; the 32-bit numbers that the GPU
+//! writes are [`Seqno`](super::seqno::Seqno)s and do.
+
+use crate::chain::{Chain, LinkPool};
+use crate::pool::{Handle, Pool};
+use crate::{Capacity, Error};
+
+/// The order in which one queue's work is accepted and finishes.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    accepted: u64,
+    done: u64,
+    failed: Option<(u64, Error)>,
+}
+
+/// All timelines of a device.
+pub type Timelines<'a> = Pool<'a, Timeline>;
+
+impl Timeline {
+    /// Takes the next point.
+    pub const fn accept(&mut self) -> u64 {
+        self.accepted = self.accepted.saturating_add(1);
+        self.accepted
+    }
+
+    /// The newest point taken, 0 if none was.
+    #[must_use]
+    pub const fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// All points up to this one have signalled.
+    #[must_use]
+    pub const fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Signals every point up to `point`, with an error if one is given. The first error is kept: it belongs to
+    /// `point` and to every later one, since a queue that failed once runs nothing more.
+    pub fn signal(&mut self, point: u64, error: Option<Error>) {
+        if let (Some(error), None) = (error, self.failed) {
+            self.failed = Some((point, error));
+        }
+        self.done = self.done.max(point.min(self.accepted));
+    }
+
+    /// The error `point` signalled with.
+    #[must_use]
+    pub fn error_of(&self, point: u64) -> Option<Error> {
+        self.failed.filter(|(first, _)| *first <= point).map(|(_, error)| error)
+    }
+}
+
+/// One point of one timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The timeline.
+    pub timeline: Handle<Timeline>,
+    /// The point.
+    pub point: u64,
+}
+
+impl Fence {
+    /// Whether the point has signalled, with an error or without.
+    #[must_use]
+    pub fn is_signalled(self, timelines: &Timelines<'_>) -> bool {
+        timelines.get(self.timeline).is_none_or(|timeline| timeline.done >= self.point)
+    }
+
+    /// The newest point of a timeline.
+    #[must_use]
+    pub fn last_of(timelines: &Timelines<'_>, timeline: Handle<Timeline>) -> Self {
+        let point = timelines.get(timeline).map_or(0, Timeline::accepted);
+        Self { timeline, point }
+    }
+}
+
+/// What accepted work waits for: only fences that have not signalled yet, at most one per timeline.
+#[derive(Debug, Default)]
+pub struct Dependencies(Chain<Fence>);
+
+/// The fences of all [`Dependencies`].
+pub type DependencyPool<'a> = LinkPool<'a, Fence>;
+
+impl Dependencies {
+    /// Nothing to wait for.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Chain::new())
+    }
+
+    /// Adds a fence, unless it has signalled or a later point of its timeline is already waited for.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]; nothing changed.
+    pub fn add(&mut self, pool: &mut DependencyPool<'_>, timelines: &Timelines<'_>, fence: Fence) -> Result<(), Error> {
+        if fence.is_signalled(timelines) {
+            return Ok(());
+        }
+        let mut at = self.0.first();
+        while let Some(link) = at.and_then(|at| pool.get_mut(at)) {
+            if link.value.timeline == fence.timeline {
+                link.value.point = link.value.point.max(fence.point);
+                return Ok(());
+            }
+            at = at.and_then(|at| Chain::after(pool, at));
+        }
+        self.0.push(pool, fence).map(drop).map_err(|_| Error::Exhausted(Capacity::Dependencies))
+    }
+
+    /// Drops what has signalled; whether nothing is left.
+    pub fn are_met(&mut self, pool: &mut DependencyPool<'_>, timelines: &Timelines<'_>) -> bool {
+        while let Some(link) = self.0.first().and_then(|first| pool.get(first)) {
+            if !link.value.is_signalled(timelines) {
+                return false;
+            }
+            self.0.pop(pool);
+        }
+        true
+    }
+
+    /// Drops all of them.
+    pub fn clear(&mut self, pool: &mut DependencyPool<'_>) {
+        self.0.clear(pool);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::Slot;
+
+    fn with_timelines(test: impl FnOnce(&mut Timelines<'_>, &mut DependencyPool<'_>)) {
+        let mut timelines = [const { Slot::EMPTY }; 3];
+        let mut fences = [const { Slot::EMPTY }; 2];
+        test(&mut Pool::new(&mut timelines), &mut Pool::new(&mut fences));
+    }
+
+    #[test]
+    fn a_fence_signals_when_its_point_is_done_and_not_before() {
+        with_timelines(|timelines, _| {
+            let queue = timelines.insert(Timeline::default()).unwrap();
+            let point = timelines.get_mut(queue).unwrap().accept();
+            let fence = Fence { timeline: queue, point };
+            assert!(!fence.is_signalled(timelines));
+            timelines.get_mut(queue).unwrap().signal(point, None);
+            assert!(fence.is_signalled(timelines));
+        });
+    }
+
+    #[test]
+    fn a_fence_of_a_timeline_that_is_gone_has_signalled() {
+        with_timelines(|timelines, _| {
+            let queue = timelines.insert(Timeline::default()).unwrap();
+            timelines.get_mut(queue).unwrap().accept();
+            let fence = Fence::last_of(timelines, queue);
+            timelines.remove(queue);
+            timelines.insert(Timeline::default()).unwrap();
+            assert!(fence.is_signalled(timelines));
+        });
+    }
+
+    #[test]
+    fn the_first_error_belongs_to_its_point_and_to_later_ones() {
+        let mut timeline = Timeline::default();
+        for _ in 0..3 {
+            timeline.accept();
+        }
+        timeline.signal(1, None);
+        timeline.signal(2, Some(Error::TimedOut));
+        timeline.signal(3, Some(Error::Canceled));
+        assert_eq!(timeline.error_of(1), None);
+        assert_eq!(timeline.error_of(2), Some(Error::TimedOut));
+        assert_eq!(timeline.error_of(3), Some(Error::TimedOut));
+    }
+
+    #[test]
+    fn signalling_never_runs_ahead_of_what_was_accepted() {
+        let mut timeline = Timeline::default();
+        timeline.accept();
+        timeline.signal(9, None);
+        assert_eq!(timeline.done(), 1);
+    }
+
+    #[test]
+    fn dependencies_keep_one_fence_per_timeline_and_fail_only_when_the_pool_is_full() {
+        with_timelines(|timelines, pool| {
+            let queues: [_; 3] = core::array::from_fn(|_| timelines.insert(Timeline::default()).unwrap());
+            for queue in queues {
+                timelines.get_mut(queue).unwrap().accept();
+                timelines.get_mut(queue).unwrap().accept();
+            }
+            let mut wait = Dependencies::new();
+            let fence = |queue: usize, point| Fence { timeline: queues[queue], point };
+            wait.add(pool, timelines, fence(0, 1)).unwrap();
+            wait.add(pool, timelines, fence(0, 2)).unwrap();
+            wait.add(pool, timelines, fence(1, 1)).unwrap();
+            assert_eq!(wait.add(pool, timelines, fence(2, 1)), Err(Error::Exhausted(Capacity::Dependencies)));
+            timelines.get_mut(queues[0]).unwrap().signal(1, None);
+            assert!(!wait.are_met(pool, timelines));
+            timelines.get_mut(queues[0]).unwrap().signal(2, None);
+            timelines.get_mut(queues[1]).unwrap().signal(1, None);
+            assert!(wait.are_met(pool, timelines));
+            assert_eq!(pool.live(), 0);
+        });
+    }
+}

@@ -1,0 +1,56 @@
+//! Address spaces: mappings, bind operations, what they do to page tables.
+//!
+//! Knows nothing of register offsets.
+
+pub mod bind;
+pub mod vma;
+
+use crate::device::Client;
+use crate::device::request::VmFlags;
+use crate::exec::queue::Queue;
+use crate::mem::tlb::TlbTicket;
+use crate::mem::tree::PageTree;
+use crate::pool::{Handle, Pool};
+use crate::sync::fence::Fence;
+use vma::VmaList;
+
+/// What a VM still accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VmState {
+    /// Everything.
+    Live,
+    /// Destroyed by its client; lives on until its work is over.
+    Closed,
+    /// A page-table change failed after it was accepted (R56): destroy only.
+    Banned,
+}
+
+/// An address space.
+#[derive(Debug)]
+pub struct Vm {
+    /// The client it belongs to.
+    pub client: Handle<Client>,
+    /// Modes it was made with.
+    pub flags: VmFlags,
+    /// Whether it still works.
+    pub state: VmState,
+    /// Address space id for the hardware's TLBs, not 0.
+    pub asid: u32,
+    /// Its mappings, as the newest accepted call left them.
+    pub vmas: VmaList,
+    /// Its page tables.
+    pub tree: PageTree,
+    /// Bind queue for calls that name none.
+    pub default_queue: Option<Handle<Queue>>,
+    /// Queues that refer to it; it is freed after the last of them.
+    pub queues: u32,
+    /// Counts rebinds of ranges that were mapped: a queue that saw an older number flushes its TLB first.
+    pub flush_count: u64,
+    /// Work that later execs must wait for: a bind that rewrites mappings they may use.
+    pub kernel_fence: Option<Fence>,
+    /// Once closed and without queues: the invalidation after which its tables go.
+    pub teardown: Option<TlbTicket>,
+}
+
+/// All address spaces of a device.
+pub type Vms<'a> = Pool<'a, Vm>;

@@ -8,7 +8,8 @@ use crate::context::create::{ContextRequest, VmRoot, write_context, write_seqno_
 use crate::context::descriptor::Descriptor;
 use crate::context::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES};
 use crate::gt::{DeviceInfo, EngineClass};
-use crate::mem::ggtt::{Ggtt, GgttCaching, GgttRange};
+use crate::mem::format::GgttCaching;
+use crate::mem::ggtt::{Ggtt, GgttRange};
 use crate::num::{u64_of, usize_of};
 use crate::ring::RingFormat;
 use crate::ring::command::BatchAddr;
@@ -96,7 +97,7 @@ pub fn ggtt_memory<H: Hal>(
             return Err(error);
         }
     };
-    match ggtt.map(hal, &range, buffer.bus(), GgttCaching::WriteBack) {
+    match ggtt.map(hal, &range, buffer.bus(), GgttCaching::Cached) {
         Ok(()) => Ok((buffer, range)),
         Err(error) => {
             free_ggtt_memory((buffer, range), ggtt, hal);

@@ -15,6 +15,17 @@ const UC: PatIndex = PatIndex::row(3);
 /// Commands sheet §2.4: rings and restores both invalidate the table.
 const AUX: AuxRegisters = AuxRegisters { render: 0x4208, video_decode: 0x4218, video_enhance: 0x4238 };
 
+/// Page-tables sheet §2.4: write-back, write-combining, write-through, uncached.
+pub(super) static PAT: PatTable = PatTable {
+    entries: &[PatEntry::gen12(3), PatEntry::gen12(1), PatEntry::gen12(2), PatEntry::gen12(0)],
+    wb: WB,
+    wt: WT,
+    uc: UC,
+    uc_compressed: None,
+    ats: None,
+    multicast: false,
+};
+
 /// The family's table.
 pub static GEN12: Family = Family {
     name: "Gen12",
@@ -32,16 +43,7 @@ pub static GEN12: Family = Family {
         pat_bits: PatScatter { page: &[3, 4, 7], large: &[3, 4, 12] },
         ggtt: GgttFormat { cached: WB, uncached: UC, pat_bits: &[], stolen_bits: 0 },
     },
-    // Page-tables sheet §2.4: write-back, write-combining, write-through, uncached.
-    pat: PatTable {
-        entries: &[PatEntry::gen12(3), PatEntry::gen12(1), PatEntry::gen12(2), PatEntry::gen12(0)],
-        wb: WB,
-        wt: WT,
-        uc: UC,
-        uc_compressed: None,
-        ats: None,
-        multicast: false,
-    },
+    pat: &PAT,
     // Commands sheet §0.
     ring: RingFormat { aux: Some(AUX), pre_flush: false, depth_stall: true, data_port_flush: false },
     // Engines sheet §6.

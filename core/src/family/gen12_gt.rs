@@ -1,14 +1,14 @@
 //! Graphics 12.00 and 12.10: values for the GT room.
 
 use crate::gt::EngineClass::{Compute, Copy, Render, VideoDecode, VideoEnhance};
-use crate::gt::format::{EngineFormat, GtFormat, MocsEntry, MocsFormat, PatFormat};
+use crate::gt::format::{EngineFormat, GtFormat, MocsEntry, MocsFormat};
 use crate::gt::mcr::{McrFormat, McrRange, Replication, l3_bank_in_group_0};
 use crate::gt::regs;
 use crate::gt::topology::{FuseFormat, eus_absent_in_pairs, l3_banks_absent};
 use crate::gt::workaround::{Access, Change, Condition, Place, Rule, Scope, Tweak, Versions, Whitelisted};
-use crate::mem::ggtt::{GgttCaching, GgttFormat};
+use crate::mem::ggtt::GgttRegisters;
 use crate::mem::tlb::{TlbRegister, TlbTarget};
-use barexe_hal::{BusAddr, RegOffset};
+use barexe_hal::RegOffset;
 
 /// The family's part.
 pub(super) const GT: GtFormat = GtFormat {
@@ -33,27 +33,16 @@ pub(super) const GT: GtFormat = GtFormat {
         l3_banks: l3_banks_absent,
     },
     mocs: MocsFormat { count: 64, uncached: 3, unused: 2, has_lncf: true, entries: &MOCS },
-    // Write-back, write-combined, write-through, uncached (engines sheet §13.5).
-    pat: PatFormat { entries: &[3, 1, 2, 0], ats: None, replicated_on: &[] },
+    pat: &super::gen12::PAT,
     has_tile_irq: false,
     engine: EngineFormat { main_csfe_bits: 0, has_rcu_mode: false, adjusts_idle_delay: false },
     tweaks: &TWEAKS,
     whitelist: &WHITELIST,
-    ggtt: GgttFormat {
-        entry: ggtt_entry,
-        sized_by_ggc: true,
-        write_fence: None,
-        invalidate: &[(RegOffset::at(0xCEE8), 1)],
-    },
+    ggtt: GgttRegisters { sized_by_ggc: true, write_fence: None, invalidate: &[(RegOffset::at(0xCEE8), 1)] },
     tlb: &TLB,
     reserves_copy_engine: false,
     may_have_flat_ccs: false,
 };
-
-/// Present and the address; entries before 12.70 have no cache bits (page-tables sheet §4.2).
-const fn ggtt_entry(bus: BusAddr, _caching: GgttCaching) -> u64 {
-    bus.get() | 1
-}
 
 const fn range(replication: Replication, first: u32, last: u32) -> McrRange {
     McrRange { replication, first, last }

@@ -26,7 +26,7 @@ pub struct Family {
     /// Page-table and GGTT entries.
     pub pt: PtFormat,
     /// Page attribute table.
-    pub pat: PatTable,
+    pub pat: &'static PatTable,
     /// Contents of rings.
     pub ring: RingFormat,
     /// Context buffers, images and descriptors.

@@ -48,6 +48,17 @@ static PAT_ENTRIES: [PatEntry; 32] = [
     PatEntry::xe2(0x0CF),
 ];
 
+/// Page attribute table (page-tables sheet §2.4).
+pub(super) static PAT: PatTable = PatTable {
+    entries: &PAT_ENTRIES,
+    wb: WB,
+    wt: WT,
+    uc: UC,
+    uc_compressed: Some(UC_COMPRESSED),
+    ats: Some(0x00F),
+    multicast: true,
+};
+
 /// The family's table.
 pub static XE2: Family = Family {
     name: "Xe2",
@@ -64,15 +75,7 @@ pub static XE2: Family = Family {
         pat_bits: PatScatter { page: &[3, 4, 7, 62, 61], large: &[3, 4, 12, 62, 61] },
         ggtt: GgttFormat { cached: WB, uncached: UC, pat_bits: &[52, 53], stolen_bits: 1 << 1 },
     },
-    pat: PatTable {
-        entries: &PAT_ENTRIES,
-        wb: WB,
-        wt: WT,
-        uc: UC,
-        uc_compressed: Some(UC_COMPRESSED),
-        ats: Some(0x00F),
-        multicast: true,
-    },
+    pat: &PAT,
     // Commands sheet §0.
     ring: RingFormat { aux: None, pre_flush: false, depth_stall: false, data_port_flush: true },
     // Engines sheet §6.

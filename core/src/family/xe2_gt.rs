@@ -2,14 +2,14 @@
 
 use super::xe2_unverified;
 use crate::gt::EngineClass::{Render, VideoDecode};
-use crate::gt::format::{EngineFormat, GtFormat, MocsEntry, MocsFormat, PatFormat};
+use crate::gt::format::{EngineFormat, GtFormat, MocsEntry, MocsFormat};
 use crate::gt::ip::Stepping;
 use crate::gt::mcr::{McrFormat, McrRange, Replication, l3_bank_in_fours};
 use crate::gt::regs;
 use crate::gt::topology::{FuseFormat, eus_one_by_one, l3_banks_by_node};
 use crate::gt::workaround::{Access, Change, Condition, Place, Rule, Scope, Tweak, Versions, Whitelisted};
-use crate::mem::ggtt::{GgttCaching, GgttFormat, WriteFence};
-use barexe_hal::{BusAddr, RegOffset};
+use crate::mem::ggtt::{GgttRegisters, WriteFence};
+use barexe_hal::RegOffset;
 use core::num::NonZeroU32;
 
 /// The family's part.
@@ -35,14 +35,13 @@ pub(super) const GT: GtFormat = GtFormat {
         l3_banks: l3_banks_by_node,
     },
     mocs: MocsFormat { count: 16, uncached: 3, unused: 4, has_lncf: false, entries: &MOCS },
-    pat: PatFormat { entries: &PAT, ats: Some(0x00F), replicated_on: &[0] },
+    pat: &super::xe2::PAT,
     has_tile_irq: true,
     // Priority memory read.
     engine: EngineFormat { main_csfe_bits: 1 << 7, has_rcu_mode: true, adjusts_idle_delay: true },
     tweaks: &TWEAKS,
     whitelist: &WHITELIST,
-    ggtt: GgttFormat {
-        entry: ggtt_entry,
+    ggtt: GgttRegisters {
         sized_by_ggc: false,
         // The media GT's GMD_ID, integrated parts' limit (engines sheet §2.1).
         write_fence: Some(WriteFence { entries: FENCE_ENTRIES, register: RegOffset::at(0x38_0D8C) }),
@@ -54,15 +53,6 @@ pub(super) const GT: GtFormat = GtFormat {
 };
 
 const FENCE_ENTRIES: NonZeroU32 = NonZeroU32::MIN.saturating_add(62);
-
-/// Present, the address, and the PAT index in bits 53:52: 2 write-back, 3 uncached (page-tables sheet §4.2, §2.5).
-const fn ggtt_entry(bus: BusAddr, caching: GgttCaching) -> u64 {
-    let pat = match caching {
-        GgttCaching::WriteBack => 2u64,
-        GgttCaching::Uncached => 3,
-    };
-    pat << 52 | bus.get() | 1
-}
 
 const fn range(replication: Replication, first: u32, last: u32) -> McrRange {
     McrRange { replication, first, last }
@@ -111,12 +101,6 @@ const fn mocs(index: u8, glob: u32) -> MocsEntry {
 
 /// Cache policies (engines sheet §13.4, last row).
 const MOCS: [MocsEntry; 5] = [mocs(0, 0x00C), mocs(1, 0x10C), mocs(2, 0x130), mocs(3, 0x13C), mocs(4, 0x100)];
-
-/// PAT entries 0..32; 16 to 19 are reserved (page-tables sheet §2.4).
-const PAT: [u32; 32] = [
-    0x00C, 0x00E, 0x00F, 0x03C, 0x032, 0x03E, 0x41C, 0x033, 0x030, 0x20C, 0x230, 0x61C, 0x23C, 0x000, 0x200, 0x614,
-    0x000, 0x000, 0x000, 0x000, 0x04C, 0x24C, 0x04E, 0x04F, 0x08C, 0x28C, 0x08E, 0x08F, 0x0CC, 0x2CC, 0x0CE, 0x0CF,
-];
 
 const fn graphics(low: u32, high: u32, scope: Scope) -> Rule {
     Rule { versions: Versions::Graphics(low, high), scope, condition: Condition::Always }

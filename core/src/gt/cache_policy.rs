@@ -6,23 +6,14 @@ use super::access::{GtIndex, Registers};
 use super::format::{MocsEntry, MocsFormat};
 use super::regs;
 use crate::Error;
-use barexe_hal::{Clock, Mmio, RegOffset};
-
-/// Where PAT entry `index` is.
-#[must_use]
-pub const fn pat_register(index: u32) -> RegOffset {
-    match index.checked_sub(8) {
-        None => regs::PAT_INDEX0.offset(index << 2),
-        Some(beyond) => regs::PAT_INDEX8.offset(beyond << 2),
-    }
-}
+use barexe_hal::{Clock, Mmio};
 
 /// Programs the PAT of GT `gt`; its GT domain must be awake.
 ///
 /// # Errors
 /// [`Error::DeviceGone`], [`Error::Interrupted`].
 pub fn program_pat<H: Mmio + Clock>(regs: &mut Registers<'_, H>, gt: GtIndex) -> Result<(), Error> {
-    if regs.format().pat.replicated_on.contains(&gt) {
+    if regs.format().pat.multicast && gt == 0 {
         regs.with_mcr_lock(gt, |regs| {
             write_pat(regs, gt);
             Ok(())
@@ -34,12 +25,8 @@ pub fn program_pat<H: Mmio + Clock>(regs: &mut Registers<'_, H>, gt: GtIndex) ->
 }
 
 fn write_pat<H: Mmio>(regs: &mut Registers<'_, H>, gt: GtIndex) {
-    let format = &regs.format().pat;
-    for (index, value) in (0..).zip(format.entries) {
-        regs.write_gt(gt, pat_register(index), *value);
-    }
-    if let Some(ats) = format.ats {
-        regs.write_gt(gt, regs::PAT_ATS, ats);
+    for (register, value) in regs.format().pat.programming() {
+        regs.write_gt(gt, register, value);
     }
 }
 
@@ -81,7 +68,6 @@ pub fn program_mocs<H: Mmio + Clock>(regs: &mut Registers<'_, H>, gt: GtIndex) -
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::family::{GEN12, XE2};
 
     #[test]
@@ -107,17 +93,5 @@ mod tests {
         let words: std::vec::Vec<u32> = (0..16).map(|index| XE2.gt.mocs.entry(index).glob).collect();
         assert_eq!(words[..4], [0x0C, 0x10C, 0x130, 0x13C]);
         assert!(words[4..].iter().all(|word| *word == 0x100));
-    }
-
-    #[test]
-    fn pat_entries_beyond_eight_live_in_the_second_block() {
-        // engines sheet §13 checks.
-        for (index, offset, value) in
-            [(0, 0x4800, 0x00C), (3, 0x480C, 0x03C), (7, 0x481C, 0x033), (8, 0x4848, 0x030), (15, 0x4864, 0x614)]
-        {
-            assert_eq!(pat_register(index).get(), offset);
-            assert_eq!(XE2.gt.pat.entries[crate::num::usize_of(index)], value);
-        }
-        assert_eq!(GEN12.gt.pat.entries, [3, 1, 2, 0]);
     }
 }

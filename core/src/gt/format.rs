@@ -2,11 +2,11 @@
 //!
 //! Types only; the values are in `family/`. The code that reads a part stands in the module named after it.
 
-use super::access::GtIndex;
 use super::mcr::McrFormat;
 use super::topology::FuseFormat;
 use super::workaround::{Tweak, Whitelisted};
-use crate::mem::ggtt::GgttFormat;
+use crate::mem::ggtt::GgttRegisters;
+use crate::mem::pat::PatTable;
 use crate::mem::tlb::TlbRegister;
 use barexe_hal::RegOffset;
 
@@ -26,7 +26,7 @@ pub struct GtFormat {
     /// Cache policies by MOCS index.
     pub mocs: MocsFormat,
     /// Cache policies by PAT index.
-    pub pat: PatFormat,
+    pub pat: &'static PatTable,
     /// The tile master interrupt register exists (graphics 12.10 and later, engines sheet §9.1).
     pub has_tile_irq: bool,
     /// Engine registers every engine needs.
@@ -36,7 +36,7 @@ pub struct GtFormat {
     /// Registers that batches may touch.
     pub whitelist: &'static [Whitelisted],
     /// The global GTT.
-    pub ggtt: GgttFormat,
+    pub ggtt: GgttRegisters,
     /// TLB invalidation by registers.
     pub tlb: &'static [TlbRegister],
     /// The highest copy engine is the driver's own (engines sheet §3, USM).
@@ -69,17 +69,6 @@ pub struct MocsFormat {
     pub has_lncf: bool,
     /// Listed entries.
     pub entries: &'static [MocsEntry],
-}
-
-/// PAT registers of a family (engines sheet §13.5).
-#[derive(Debug)]
-pub struct PatFormat {
-    /// Entry values, from index 0.
-    pub entries: &'static [u32],
-    /// Entry for address translation service, where there is one.
-    pub ats: Option<u32>,
-    /// GTs whose PAT registers are replicated.
-    pub replicated_on: &'static [GtIndex],
 }
 
 /// Engine registers of a family (engines sheet §5.3).

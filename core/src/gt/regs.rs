@@ -91,12 +91,6 @@ registers! {
     GLOB_MOCS0 = 0x4000;
     /// First LNCF MOCS register; two entries each.
     LNCF_MOCS0 = 0xB020;
-    /// PAT entries 0..8, one dword each (§13.5).
-    PAT_INDEX0 = 0x4800;
-    /// PAT entries from 8 on, one dword each.
-    PAT_INDEX8 = 0x4848;
-    /// PAT entry for address translation service.
-    PAT_ATS = 0x47FC;
 
     /// Compute enable and slice mode (§4.3).
     RCU_MODE = 0x14800;

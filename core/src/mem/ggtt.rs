@@ -7,6 +7,7 @@
 //! The ranges in use form one list, ordered by address, through nodes in lent storage; holes are what lies between.
 
 use crate::gt::{DeviceInfo, GtFormat, Registers};
+use crate::mem::format::{GgttCaching, PtFormat};
 use crate::{Capacity, Error, Handle, Pool, Slot};
 use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GgttAddr, Mmio, RegOffset};
 use core::num::NonZeroU32;
@@ -20,15 +21,6 @@ const PRESENT: u64 = 1;
 /// Entries read at once during set-up: half a kilobyte of stack.
 const SCAN_ENTRIES: usize = 64;
 
-/// How the device caches accesses through an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GgttCaching {
-    /// Write-back.
-    WriteBack,
-    /// Uncached, where the family's entries can say so.
-    Uncached,
-}
-
 /// A limit on entry writes under way (22019338487).
 #[derive(Clone, Copy, Debug)]
 pub struct WriteFence {
@@ -38,11 +30,9 @@ pub struct WriteFence {
     pub register: RegOffset,
 }
 
-/// The GGTT of a family.
+/// How a family's GGTT is written; what its entries look like is [`PtFormat`]'s business.
 #[derive(Debug)]
-pub struct GgttFormat {
-    /// The entry that maps a page.
-    pub entry: fn(BusAddr, GgttCaching) -> u64,
+pub struct GgttRegisters {
     /// The table's size is in the graphics control word (graphics before 12.50).
     pub sized_by_ggc: bool,
     /// Limit on writes under way, where there is one.
@@ -110,6 +100,7 @@ pub struct Ggtt<'a> {
     scratch: DmaBuffer,
     scratch_entry: u64,
     format: &'static GtFormat,
+    entries: &'static PtFormat,
     gt_count: u8,
     dma_last: BusAddr,
 }
@@ -132,7 +123,7 @@ impl<'a> Ggtt<'a> {
         info: &DeviceInfo,
         slots: &'a mut [Slot<GgttNode>],
     ) -> Result<Self, (Error, &'a mut [Slot<GgttNode>])> {
-        let format = info.format();
+        let (format, entries) = (info.format(), &info.family().pt);
         let window = window(info.platform.wopcm_bytes, info.ggtt_entries);
         let mut nodes = Pool::new(slots);
         let found = find_firmware(&mut Registers::new(hal, format), window, &mut nodes);
@@ -141,9 +132,9 @@ impl<'a> Ggtt<'a> {
             Ok(found) => found,
             Err(error) => return Err((error, nodes.into_slots())),
         };
-        let scratch_entry = (format.ggtt.entry)(scratch.bus(), GgttCaching::WriteBack);
+        let scratch_entry = entries.ggtt_entry(scratch.bus(), GgttCaching::Cached);
         let (gt_count, dma_last) = (info.gt_count, info.dma_last);
-        let ggtt = Self { nodes, head, window, scratch, scratch_entry, format, gt_count, dma_last };
+        let ggtt = Self { nodes, head, window, scratch, scratch_entry, format, entries, gt_count, dma_last };
         let mut regs = Registers::new(hal, format);
         for (first, end) in ggtt.holes() {
             regs.write_entries(first, scratch_entry, 0, end.saturating_sub(first));
@@ -238,7 +229,7 @@ impl<'a> Ggtt<'a> {
         let base = self.nodes.get(range.node).filter(|_| end.is_some()).ok_or(outside)?.first;
         self.check_bus(bus, count)?;
         let mut regs = Registers::new(hal, self.format);
-        let entry = (self.format.ggtt.entry)(bus, caching);
+        let entry = self.entries.ggtt_entry(bus, caching);
         regs.write_entries(base.saturating_add(first), entry, PAGE_BYTES, count);
         regs.invalidate_ggtt(self.gt_count);
         Ok(())

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn rows_by_use_are_those_of_the_sheet() {
         let uses = |p: &PatTable| (p.wb.get(), p.wt.get(), p.uc.get(), p.uc_compressed.map(PatIndex::get));
-        assert_eq!(uses(&GEN12.pat), (0, 2, 3, None));
-        assert_eq!(uses(&XE2.pat), (2, 15, 3, Some(12)));
+        assert_eq!(uses(GEN12.pat), (0, 2, 3, None));
+        assert_eq!(uses(XE2.pat), (2, 15, 3, Some(12)));
     }
 }

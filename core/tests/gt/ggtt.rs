@@ -2,7 +2,8 @@
 
 use crate::recorder::{Event, Recorder};
 use barexe_core::gt::{DeviceInfo, bring_up};
-use barexe_core::mem::ggtt::{Ggtt, GgttCaching, GgttNode};
+use barexe_core::mem::format::GgttCaching;
+use barexe_core::mem::ggtt::{Ggtt, GgttNode};
 use barexe_core::{Capacity, Error, Slot};
 use barexe_hal::BusAddr;
 
@@ -50,7 +51,7 @@ fn firmware_entries_survive_set_up_use_and_close() {
     assert_eq!(ggtt.ranges_in_use(), 3, "neighbours share a node");
     let range = ggtt.alloc(98, 1).unwrap();
     assert_eq!(range.addr().get() >> 12, 0x802, "first fit lies between the firmware's ranges");
-    ggtt.map(&mut hal, &range, bus(0x10_0000), GgttCaching::WriteBack).unwrap();
+    ggtt.map(&mut hal, &range, bus(0x10_0000), GgttCaching::Cached).unwrap();
     ggtt.free(&mut hal, range);
     ggtt.close(&mut hal);
     for (page, entry) in hal.ggtt.iter().enumerate() {
@@ -62,9 +63,9 @@ fn firmware_entries_survive_set_up_use_and_close() {
 fn entries_are_those_of_the_sheet() {
     // page-tables sheet §4 check 4.
     let cases = [
-        (Recorder::tgl as fn() -> Recorder, GgttCaching::WriteBack, 0x0000_0001_2345_6001),
+        (Recorder::tgl as fn() -> Recorder, GgttCaching::Cached, 0x0000_0001_2345_6001),
         (Recorder::tgl, GgttCaching::Uncached, 0x0000_0001_2345_6001),
-        (Recorder::lnl, GgttCaching::WriteBack, 0x0020_0001_2345_6001),
+        (Recorder::lnl, GgttCaching::Cached, 0x0020_0001_2345_6001),
         (Recorder::lnl, GgttCaching::Uncached, 0x0030_0001_2345_6001),
     ];
     for (make, caching, entry) in cases {
@@ -87,7 +88,7 @@ fn an_update_is_one_run_then_the_barrier_then_the_invalidation_of_each_gt() {
     let mut ggtt = Ggtt::set_up(&mut hal, &info, &mut slots).unwrap();
     let range = ggtt.alloc(200, 1).unwrap();
     hal.log.clear();
-    ggtt.map(&mut hal, &range, bus(0x4000), GgttCaching::WriteBack).unwrap();
+    ggtt.map(&mut hal, &range, bus(0x4000), GgttCaching::Cached).unwrap();
     let run = Event::Entries(0x80_0000 + 8 * 0x200, 0x4001, 0x1000, 200);
     assert_eq!(hal.log, [run, Event::Read(0x19_01F8), Event::Write(0xCEE8, 1)]);
     ggtt.free(&mut hal, range);
@@ -111,7 +112,7 @@ fn lnl_fences_every_63_entries_and_invalidates_both_gts() {
     assert_eq!(since_fence, 0);
     let range = ggtt.alloc(64, 1).unwrap();
     hal.log.clear();
-    ggtt.map(&mut hal, &range, bus(0x4000), GgttCaching::WriteBack).unwrap();
+    ggtt.map(&mut hal, &range, bus(0x4000), GgttCaching::Cached).unwrap();
     let interesting: Vec<Event> = hal.log.iter().filter(|e| **e != Event::Write(0x13_0030, 0)).copied().collect();
     let entry = |page: u32, addr: u64, count| Event::Entries(0x80_0000 + 8 * page, 2 << 52 | addr | 1, 0x1000, count);
     let want = [
@@ -137,7 +138,7 @@ fn freed_pages_show_scratch_again_and_are_found_again() {
     let mut ggtt = Ggtt::set_up(&mut hal, &info, &mut slots).unwrap();
     let scratch = hal.ggtt[FIRST_TGL];
     let [a, b, c] = [4, 8, 4].map(|pages| ggtt.alloc(pages, 1).unwrap());
-    ggtt.map(&mut hal, &b, bus(0x10_0000), GgttCaching::WriteBack).unwrap();
+    ggtt.map(&mut hal, &b, bus(0x10_0000), GgttCaching::Cached).unwrap();
     let addr = b.addr();
     ggtt.free(&mut hal, b);
     assert!(hal.ggtt[FIRST_TGL..FIRST_TGL + 16].iter().all(|entry| *entry == scratch));
@@ -197,15 +198,15 @@ fn parts_map_apart_and_what_is_outside_or_out_of_reach_is_refused() {
     let mut slots = SLOTS;
     let mut ggtt = Ggtt::set_up(&mut hal, &info, &mut slots).unwrap();
     let range = ggtt.alloc(4, 1).unwrap();
-    ggtt.map_part(&mut hal, &range, (1, 2), bus(0x8000), GgttCaching::WriteBack).unwrap();
+    ggtt.map_part(&mut hal, &range, (1, 2), bus(0x8000), GgttCaching::Cached).unwrap();
     assert_eq!(hal.ggtt[FIRST_TGL + 1..FIRST_TGL + 3], [0x8001, 0x9001]);
     let before = hal.ggtt.clone();
     for (part, addr) in [((3, 2), 0), ((u32::MAX, 2), 0), ((0, 4), 0x123), ((0, 2), 0x7F_FFFF_F000), ((0, 1), 1 << 39)]
     {
-        let result = ggtt.map_part(&mut hal, &range, part, bus(addr), GgttCaching::WriteBack);
+        let result = ggtt.map_part(&mut hal, &range, part, bus(addr), GgttCaching::Cached);
         assert!(matches!(result, Err(Error::Invalid { .. })), "{part:?} at {addr:#x}");
     }
-    ggtt.map_part(&mut hal, &range, (0, 1), bus(0x7F_FFFF_F000), GgttCaching::WriteBack).unwrap();
+    ggtt.map_part(&mut hal, &range, (0, 1), bus(0x7F_FFFF_F000), GgttCaching::Cached).unwrap();
     hal.ggtt[FIRST_TGL] = before[FIRST_TGL];
     assert_eq!(hal.ggtt, before);
     ggtt.free(&mut hal, range);

@@ -2,7 +2,8 @@
 
 use crate::recorder::{Event, Point, Recorder};
 use barexe_core::Slot;
-use barexe_core::gt::bring_up;
+use barexe_core::gt::irq::service;
+use barexe_core::gt::{bring_up, quiesce};
 use barexe_core::mem::ggtt::Ggtt;
 
 const COMMAND_BEFORE: u32 = 0x0010_0000;
@@ -89,4 +90,26 @@ fn a_failure_at_any_hal_call_of_ggtt_set_up_leaves_the_table_as_before() {
             }
         }
     }
+}
+
+#[test]
+fn a_device_that_answers_anything_neither_panics_nor_hangs_nor_keeps_what_it_was_given() {
+    let mut came_up = 0;
+    for seed in 1..400u64 {
+        for make in [Recorder::tgl, Recorder::lnl] {
+            let mut hal = make();
+            hal.noise = Some(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            if let Ok(info) = bring_up(&mut hal) {
+                came_up += 1;
+                for _ in 0..4 {
+                    let report = service(&mut hal, &info);
+                    assert_eq!(report.engines() & !(info.engine_mask(0).0 | info.engine_mask(1).0), 0);
+                }
+                quiesce(&mut hal, &info);
+            }
+            assert_eq!((hal.config[&4], hal.awake(), hal.irq_on), (COMMAND_BEFORE, vec![], false), "seed {seed}");
+            assert!(hal.now < 5_000_000_000, "every wait is bounded");
+        }
+    }
+    assert!(came_up > 0, "some noise is survived");
 }

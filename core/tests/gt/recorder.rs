@@ -50,6 +50,8 @@ pub(crate) struct Recorder {
     pub(crate) live_buffers: usize,
     /// Acknowledges never come.
     pub(crate) deaf: bool,
+    /// Seed of noise: reads answer anything.
+    pub(crate) noise: Option<u64>,
     fail: Option<(Point, usize)>,
     uses: BTreeMap<Point, usize>,
     acks: Vec<(u64, u32, u32)>,
@@ -73,6 +75,7 @@ impl Recorder {
             identities: BTreeMap::new(),
             live_buffers: 0,
             deaf: false,
+            noise: None,
             fail: None,
             uses: BTreeMap::new(),
             acks: Vec::new(),
@@ -174,6 +177,19 @@ impl Recorder {
     }
 }
 
+/// A word of noise: what is stored, a few of its bits flipped, or anything at all.
+fn noisy(seed: &mut u64, stored: u32) -> u32 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    let word = u32::try_from(*seed >> 32).unwrap();
+    match *seed & 3 {
+        0 => word,
+        1 => stored ^ (word & word.rotate_left(7) & word.rotate_left(13)),
+        _ => stored,
+    }
+}
+
 fn entry_index(reg: RegOffset) -> usize {
     usize::try_from((reg.get() - 0x80_0000) / 8).unwrap()
 }
@@ -183,7 +199,11 @@ impl Mmio for Recorder {
         self.settle();
         self.log.push(Event::Read(reg.get()));
         self.gone |= self.fails(Point::Gone);
-        if self.gone { u32::MAX } else { self.regs.get(&reg.get()).copied().unwrap_or(0) }
+        if self.gone {
+            return u32::MAX;
+        }
+        let stored = self.regs.get(&reg.get()).copied().unwrap_or(0);
+        self.noise.as_mut().map_or(stored, |seed| noisy(seed, stored))
     }
 
     fn write32(&mut self, reg: RegOffset, value: u32) {

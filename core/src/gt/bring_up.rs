@@ -13,6 +13,7 @@ use super::cache_policy::{program_mocs, program_pat};
 use super::clock::GtClock;
 use super::engine_init::{gt_list, start_engines};
 use super::forcewake::{self, Domains};
+use super::format::GtFormat;
 use super::info::{DeviceInfo, Held, list_engines};
 use super::ip::{IpVersion, Stepping};
 use super::platform::{self, IpSource, Platform};
@@ -137,19 +138,19 @@ fn start<H: Hal>(hal: &mut H, identity: &Identity, held: &mut Held) -> Result<De
     start_interrupts(&mut regs, platform, held)?;
 
     let by_gt = [0, 1].map(|gt| engines_of_gt(&mut regs, platform, gt, gt_count));
-    let [main, media] = by_gt;
-    let topology = Topology::read(&mut regs, main.union(media));
+    let topology = Topology::read(&mut regs, by_gt[0].union(by_gt[1]));
     for gt in 0..gt_count {
         irq_setup::enable_engines(&mut regs, platform.possible_engines(gt));
     }
     forcewake::wake(&mut regs, domains(by_gt, gt_count), &mut held.awake)?;
-    let clocks = start_gts(&mut regs, &versions, by_gt, (&topology, flat_ccs))?;
+    let Versions { graphics, media, gt_count } = versions;
+    let clocks = start_gts(&mut regs, &Ground { graphics, media, gt_count, by_gt, topology: &topology, flat_ccs })?;
     Ok(DeviceInfo {
         platform,
         device_id,
         revision,
-        graphics: versions.graphics,
-        media: versions.media,
+        graphics,
+        media,
         gt_count,
         engines: list_engines(by_gt, platform.family.gt.reserves_copy_engine),
         clocks,
@@ -226,44 +227,43 @@ fn domains(by_gt: [EngineMask; 2], gt_count: u8) -> Domains {
     if gt_count > 1 { domains.union(Domains::of_gt(1, media)) } else { domains }
 }
 
-fn start_gts<H: Hal>(
-    regs: &mut Registers<'_, H>,
-    versions: &Versions,
-    by_gt: [EngineMask; 2],
-    (topology, flat_ccs): (&Topology, bool),
-) -> Result<[GtClock; 2], Error> {
+/// What the registers of the GTs are computed from.
+pub(super) struct Ground<'a> {
+    pub(super) graphics: IpVersion,
+    pub(super) media: Option<IpVersion>,
+    pub(super) gt_count: u8,
+    pub(super) by_gt: [EngineMask; 2],
+    pub(super) topology: &'a Topology,
+    pub(super) flat_ccs: bool,
+}
+
+/// Programs workarounds, MOCS and engines of every GT, and reads their clocks; all domains must be awake.
+pub(super) fn start_gts<H: Hal>(regs: &mut Registers<'_, H>, ground: &Ground<'_>) -> Result<[GtClock; 2], Error> {
     let mut clocks = [GtClock::default(); 2];
-    for ((gt, engines), clock) in (0..versions.gt_count).zip(by_gt).zip(&mut clocks) {
-        let context = rule_context(regs, versions, gt, engines, (topology, flat_ccs));
-        gt_list(regs.format(), &context, engines)?.apply(regs, gt, topology)?;
+    for ((gt, engines), clock) in (0..ground.gt_count).zip(ground.by_gt).zip(&mut clocks) {
+        let context = rule_context(regs.format(), ground, gt, engines);
+        gt_list(regs.format(), &context, engines)?.apply(regs, gt, ground.topology)?;
         let word = regs.read(on_gt(gt, regs::RPM_CONFIG0));
         if word == ALL_ONES {
             return Err(Error::DeviceGone);
         }
         *clock = GtClock::from_rpm_config0(word);
         program_mocs(regs, gt)?;
-        start_engines(regs, gt, &context, (engines, topology, *clock))?;
+        start_engines(regs, gt, &context, (engines, ground.topology, *clock))?;
     }
     Ok(clocks)
 }
 
-fn rule_context<H: Mmio>(
-    regs: &Registers<'_, H>,
-    versions: &Versions,
-    gt: GtIndex,
-    engines: EngineMask,
-    (topology, flat_ccs): (&Topology, bool),
-) -> RuleContext {
+fn rule_context(format: &GtFormat, ground: &Ground<'_>, gt: GtIndex, engines: EngineMask) -> RuleContext {
     let is_first_kind = |class| matches!(class, EngineClass::Render | EngineClass::Compute);
-    let format = regs.format();
     RuleContext {
         is_media_gt: gt != 0,
         has_media_gt: format.has_media_gt,
-        graphics: versions.graphics,
-        media: versions.media,
+        graphics: ground.graphics,
+        media: ground.media,
         first_render_or_compute: engines.units().find(|unit| is_first_kind(unit.class)).map(|unit| unit.id),
-        flat_ccs,
-        dss_group_gap: topology.has_group_gap(format.mcr.dss_per_group),
+        flat_ccs: ground.flat_ccs,
+        dss_group_gap: ground.topology.has_group_gap(format.mcr.dss_per_group),
     }
 }
 

@@ -5,6 +5,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`bring_up`](mod@bring_up) | from a PCI function to engines that take work, and back |
+//! | [`restore`](mod@restore) | programming again what a GT reset lost |
 //! | [`info`] | what was found: [`DeviceInfo`], [`Engine`] |
 //! | [`irq`], [`irq_setup`] | interrupts: recording, service, enables and masks |
 //! | [`engine_init`], [`register_list`], [`workaround`] | registers of engines, workaround rows, their application |
@@ -29,6 +30,7 @@ pub mod platform;
 pub mod register_list;
 pub mod regs;
 pub mod reset;
+pub mod restore;
 pub mod topology;
 pub mod units;
 pub mod workaround;
@@ -41,4 +43,5 @@ pub use info::{DeviceInfo, Engine};
 pub use ip::{IpVersion, Stepping};
 pub use irq::{IrqFlag, IrqHandle, IrqReport};
 pub use platform::{PLATFORMS, Platform, by_device_id, by_name};
+pub use restore::restore;
 pub use units::{EngineMask, IrqBit};

@@ -2,7 +2,7 @@
 
 use crate::recorder::{Event, Recorder};
 use barexe_core::Error;
-use barexe_core::gt::{DeviceInfo, EngineClass, Stepping, bring_up, quiesce};
+use barexe_core::gt::{DeviceInfo, EngineClass, Stepping, bring_up, quiesce, restore};
 use barexe_hal::HalErrorKind;
 
 fn up(mut hal: Recorder) -> (Recorder, DeviceInfo) {
@@ -351,5 +351,40 @@ fn a_semaphore_that_never_comes_is_passed_over() {
 fn a_platform_without_interrupts_is_an_error_that_undoes() {
     let mut hal = Recorder::tgl().fail_at(crate::recorder::Point::IrqEnable, 0);
     assert_eq!(bring_up(&mut hal).unwrap_err(), Error::Hal(HalErrorKind::Unsupported.into()));
+    assert_eq!((hal.awake(), hal.config[&4]), (vec![], 0x0010_0000));
+}
+
+/// Registers a GT reset loses: not interrupts, forcewake, steering or the flush.
+fn is_lost_by_reset(reg: u32) -> bool {
+    let local = reg & 0x7_FFFF;
+    let kept = [0xFD0, 0xFD4, 0xFDC, 0xDFC, 0xA188, 0xA278].contains(&local) || (0xA540..0xA570).contains(&local);
+    let ack = (0xD50..0xD90).contains(&local) && local != 0xD8C;
+    !kept && !ack && !(0x19_0000..0x1A_0000).contains(&reg) && !(0x4_44E0..0x4_4500).contains(&reg) && reg >> 16 != 0x13
+}
+
+#[test]
+fn after_a_reset_everything_it_lost_is_programmed_as_at_bring_up() {
+    for make in [Recorder::tgl, Recorder::lnl] {
+        let (mut hal, info) = up(make());
+        let first = hal.writes(is_lost_by_reset);
+        hal.regs.retain(|reg, _| !is_lost_by_reset(*reg));
+        hal.regs.extend(make().regs);
+        hal.log.clear();
+        restore(&mut hal, &info).unwrap();
+        assert_eq!(hal.writes(is_lost_by_reset), first);
+        in_order(&hal, &[Event::Write(0xA188, 0x0001_0001), Event::Write(0x19_0030, 0x0909_0909), Event::Read(0xD00)]);
+    }
+}
+
+#[test]
+fn a_failed_restore_may_be_repeated_and_quiesce_still_gives_everything_back() {
+    let (hal, info) = up(Recorder::lnl());
+    let relaxed = hal.uses(crate::recorder::Point::Relax);
+    let mut hal = hal.fail_at(crate::recorder::Point::Relax, relaxed);
+    // The acknowledges fall with the reset and come back late.
+    hal.regs.insert(0xDFC, 0);
+    assert_eq!(restore(&mut hal, &info), Err(Error::Interrupted));
+    assert_eq!(restore(&mut hal, &info), Ok(()));
+    quiesce(&mut hal, &info);
     assert_eq!((hal.awake(), hal.config[&4]), (vec![], 0x0010_0000));
 }

@@ -1,0 +1,41 @@
+//! After a full GT reset: programming again what it lost (engines sheet §10.1).
+//!
+//! GGTT entries, fuses, configuration space and, as far as anyone knows, forcewake requests survive. Registers of the
+//! GTs and of the engines do not, PAT and MOCS among them; nor do TLBs, see
+//! [`flushed_by_reset`](crate::mem::tlb::TlbInvalidator::flushed_by_reset).
+
+use super::access::Registers;
+use super::bring_up::{Ground, start_gts};
+use super::cache_policy::program_pat;
+use super::forcewake::{self, Domains};
+use super::info::DeviceInfo;
+use super::irq_setup;
+use crate::Error;
+use barexe_hal::Hal;
+
+/// Puts every GT back into the state in which bring-up left it: forcewake, PAT, interrupt enables, workarounds, MOCS,
+/// engine registers, slice mode.
+///
+/// The exact list of survivors is not determined, so what may have survived is written again too: that changes
+/// nothing. Contexts must be submitted anew.
+///
+/// # Errors
+/// [`Error::DeviceGone`], [`Error::TimedOut`] if a power domain does not wake, [`Error::Interrupted`]. The call may
+/// then be repeated; forcewake stays with the device until [`quiesce`](super::quiesce).
+pub fn restore<H: Hal>(hal: &mut H, info: &DeviceInfo) -> Result<(), Error> {
+    let mut regs = Registers::new(hal, info.format());
+    forcewake::wake(&mut regs, info.held.awake, &mut Domains::default())?;
+    for gt in 0..info.gt_count {
+        program_pat(&mut regs, gt)?;
+        irq_setup::enable_engines(&mut regs, info.platform.possible_engines(gt));
+    }
+    let ground = Ground {
+        graphics: info.graphics,
+        media: info.media,
+        gt_count: info.gt_count,
+        by_gt: [info.engine_mask(0), info.engine_mask(1)],
+        topology: &info.topology,
+        flat_ccs: info.flat_ccs,
+    };
+    start_gts(&mut regs, &ground).map(|_clocks| ())
+}

@@ -174,3 +174,96 @@ impl<H: Mmio + Clock> Registers<'_, H> {
         Err(Error::TimedOut)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::family::GEN12;
+    use barexe_hal::Interrupted;
+    use std::collections::VecDeque;
+
+    /// Registers that answer from a script; the last answer stays.
+    #[derive(Default)]
+    struct Script {
+        answers: VecDeque<u32>,
+        reads: u32,
+        now: u64,
+        relaxes_left: Option<u32>,
+        clock_stands: bool,
+    }
+
+    fn script(answers: impl IntoIterator<Item = u32>) -> Script {
+        Script { answers: answers.into_iter().collect(), ..Script::default() }
+    }
+
+    impl Mmio for Script {
+        fn read32(&mut self, _: RegOffset) -> u32 {
+            self.reads = self.reads.wrapping_add(1);
+            if self.answers.len() > 1 { self.answers.pop_front().unwrap() } else { self.answers[0] }
+        }
+        fn write32(&mut self, _: RegOffset, _: u32) {}
+        fn read64_run(&mut self, _: RegOffset, _: &mut [u64]) {}
+        fn write64_steps(&mut self, _: RegOffset, _: u64, _: u64, _: u32) {}
+    }
+
+    impl Clock for Script {
+        fn now(&mut self) -> Nanos {
+            Nanos::new(self.now)
+        }
+        fn relax(&mut self, until: Nanos) -> Result<(), Interrupted> {
+            if let Some(left) = &mut self.relaxes_left {
+                *left = left.checked_sub(1).ok_or(Interrupted)?;
+            }
+            if !self.clock_stands {
+                self.now = until.get();
+            }
+            Ok(())
+        }
+    }
+
+    const REG: RegOffset = RegOffset::at(0xDFC);
+
+    fn poll(hal: &mut Script) -> Result<u32, Error> {
+        Registers::new(hal, &GEN12.gt).poll_until(REG, 1, 1, Nanos::from_millis(50))
+    }
+
+    #[test]
+    fn a_counter_is_read_until_two_uppers_agree() {
+        let read = |answers: &[u32]| {
+            let mut hal = script(answers.iter().copied());
+            let value = Registers::new(&mut hal, &GEN12.gt).read_counter64(REG, REG);
+            (value, hal.reads)
+        };
+        assert_eq!(read(&[7, 0x10, 7]), (Some(0x7_0000_0010), 3));
+        // The lower half wrapped in between: the second round is right.
+        assert_eq!(read(&[7, 0x3, 8, 0x5, 8]), (Some(0x8_0000_0005), 5));
+        assert_eq!(read(&[1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6]), (None, 11));
+        assert_eq!(read(&[u32::MAX]), (None, 3));
+    }
+
+    #[test]
+    fn a_poll_backs_off_and_looks_once_more_after_its_deadline() {
+        let mut hal = script([0]);
+        assert_eq!(poll(&mut hal), Err(Error::TimedOut));
+        assert_eq!((hal.now, hal.reads), (50_000_000, 14), "10 us, then twice as long each time");
+        // The answer that comes with the deadline still counts.
+        let mut hal = script(core::iter::repeat_n(0, 13).chain([1]));
+        assert_eq!(poll(&mut hal), Ok(1));
+    }
+
+    #[test]
+    fn a_poll_ends_at_once_for_an_answer_an_interruption_or_a_device_that_is_gone() {
+        let mut hal = script([0x8001]);
+        assert_eq!((poll(&mut hal), hal.now), (Ok(0x8001), 0));
+        let mut hal = script([u32::MAX]);
+        assert_eq!((poll(&mut hal), hal.now), (Err(Error::DeviceGone), 0), "although the bit matches");
+        let mut hal = Script { relaxes_left: Some(2), ..script([0]) };
+        assert_eq!((poll(&mut hal), hal.reads), (Err(Error::Interrupted), 3));
+    }
+
+    #[test]
+    fn a_poll_ends_even_when_the_clock_stands_still() {
+        let mut hal = Script { clock_stands: true, ..script([0]) };
+        assert_eq!((poll(&mut hal), hal.reads), (Err(Error::TimedOut), MAX_LOOKS));
+    }
+}

@@ -73,18 +73,18 @@ type Broken = (&'static str, u64);
 pub struct Rule<'h, H> {
     /// The rule in words.
     pub name: &'static str,
-    check: fn(&mut Session<'h, H>) -> Result<(), Broken>,
+    check: fn(&mut Trial<'h, H>) -> Result<(), Broken>,
 }
 
 /// What a rule works with.
 #[derive(Debug)]
-struct Session<'h, H> {
+struct Trial<'h, H> {
     hal: &'h mut H,
     setup: Setup,
     checks: u32,
 }
 
-impl<H> Session<'_, H> {
+impl<H> Trial<'_, H> {
     /// Counts a comparison; `detail` says what is wrong if it does not hold.
     const fn check(&mut self, holds: bool, detail: &'static str, value: u64) -> Result<(), Broken> {
         self.checks = self.checks.saturating_add(1);
@@ -133,12 +133,12 @@ pub fn rules<'h, H: Hal>() -> [Rule<'h, H>; RULE_COUNT] {
 /// The first rule that does not hold. What was allocated or changed has been put back, as far as the implementation
 /// allows.
 pub fn run<H: Hal>(hal: &mut H, setup: Setup) -> Result<Report, Failure> {
-    let mut session = Session { hal, setup, checks: 0 };
+    let mut trial = Trial { hal, setup, checks: 0 };
     let mut report = Report { rules: 0, checks: 0 };
     for rule in rules() {
-        (rule.check)(&mut session).map_err(|(detail, value)| Failure { rule: rule.name, detail, value })?;
+        (rule.check)(&mut trial).map_err(|(detail, value)| Failure { rule: rule.name, detail, value })?;
         report.rules = report.rules.saturating_add(1);
     }
-    report.checks = session.checks;
+    report.checks = trial.checks;
     Ok(report)
 }

@@ -1,13 +1,13 @@
 //! Rules of DMA memory, as far as the CPU can see them.
 
-use super::{Broken, Session, code};
+use super::{Broken, Trial, code};
 use crate::{BusAddr, DmaBuffer, DmaCaching, DmaOwner, DmaRequest, Hal, HalErrorKind, OutOfBounds};
 
 const PAGE: u64 = 4096;
 /// Buffers alive at once in the rule about disjointness.
 const TOGETHER: usize = 4;
 
-impl<H: Hal> Session<'_, H> {
+impl<H: Hal> Trial<'_, H> {
     const fn request(&self, len_bytes: u64, align_bytes: u64) -> DmaRequest {
         DmaRequest {
             len_bytes,
@@ -45,7 +45,7 @@ fn words(buffer: &DmaBuffer, mut each: impl FnMut(usize, u64) -> Result<(), Brok
     (0..buffer.len_bytes()).step_by(8).zip(0..).try_for_each(|(offset, number)| each(offset, number))
 }
 
-pub(super) fn the_largest_block_is_a_constant_power_of_two<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn the_largest_block_is_a_constant_power_of_two<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let max = s.hal.max_block_bytes();
     s.check(max.is_power_of_two() && max >= PAGE, "largest block in bytes", max)?;
     for _ in 0..3 {
@@ -65,7 +65,7 @@ pub(super) fn the_largest_block_is_a_constant_power_of_two<H: Hal>(s: &mut Sessi
     }
 }
 
-pub(super) fn bad_requests_are_refused<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn bad_requests_are_refused<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let shapes = [(0, PAGE), (100, PAGE), (PAGE + 8, PAGE), (PAGE, 0), (PAGE, 3 * PAGE), (PAGE, PAGE / 2)];
     for (len, align) in shapes {
         refused(s, s.request(len, align), "a request that can never be met was granted")?;
@@ -75,7 +75,7 @@ pub(super) fn bad_requests_are_refused<H: Hal>(s: &mut Session<'_, H>) -> Result
     refused(s, DmaRequest { last_addr, ..s.request(2 * PAGE, PAGE) }, "a buffer above the highest address was given")
 }
 
-fn refused<H: Hal>(s: &mut Session<'_, H>, request: DmaRequest, detail: &'static str) -> Result<(), Broken> {
+fn refused<H: Hal>(s: &mut Trial<'_, H>, request: DmaRequest, detail: &'static str) -> Result<(), Broken> {
     match s.hal.alloc(request) {
         Ok(buffer) => {
             s.hal.free(buffer);
@@ -88,7 +88,7 @@ fn refused<H: Hal>(s: &mut Session<'_, H>, request: DmaRequest, detail: &'static
     }
 }
 
-pub(super) fn buffers_are_aligned_and_in_range<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn buffers_are_aligned_and_in_range<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let max = s.hal.max_block_bytes();
     for (len, align) in [(PAGE, PAGE), (PAGE, 4 * PAGE), (3 * PAGE, PAGE), (16 * PAGE, 16 * PAGE)] {
         let request = s.request(len.min(max), align.min(max));
@@ -103,14 +103,14 @@ pub(super) fn buffers_are_aligned_and_in_range<H: Hal>(s: &mut Session<'_, H>) -
     Ok(())
 }
 
-fn all_zero<H: Hal>(s: &mut Session<'_, H>, buffer: &DmaBuffer) -> Result<(), Broken> {
+fn all_zero<H: Hal>(s: &mut Trial<'_, H>, buffer: &DmaBuffer) -> Result<(), Broken> {
     words(buffer, |offset, _| {
         let word = buffer.read_u64(offset).map_err(outside)?;
         s.check(word == 0, "a new buffer is not zero at byte", u64_of(offset))
     })
 }
 
-pub(super) fn buffers_read_as_zero<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn buffers_read_as_zero<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let len = s.hal.max_block_bytes().min(16 * PAGE);
     for owner in [DmaOwner::Driver, DmaOwner::Client] {
         for caching in [DmaCaching::WriteBack, DmaCaching::WriteCombining] {
@@ -125,7 +125,7 @@ const fn pattern(number: u64) -> u64 {
     number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5A5A_0F0F_C3C3_9696
 }
 
-pub(super) fn live_buffers_are_disjoint<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn live_buffers_are_disjoint<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let mut buffers: [Option<DmaBuffer>; TOGETHER] = [const { None }; TOGETHER];
     for slot in &mut buffers {
         *slot = s.hal.alloc(s.request(PAGE, PAGE)).ok();
@@ -137,7 +137,7 @@ pub(super) fn live_buffers_are_disjoint<H: Hal>(s: &mut Session<'_, H>) -> Resul
     result
 }
 
-fn disjoint<H: Hal>(s: &mut Session<'_, H>, buffers: &[Option<DmaBuffer>]) -> Result<(), Broken> {
+fn disjoint<H: Hal>(s: &mut Trial<'_, H>, buffers: &[Option<DmaBuffer>]) -> Result<(), Broken> {
     let live = || buffers.iter().flatten().zip(1u64..);
     s.check(live().count() == TOGETHER, "four pages cannot be had at once", u64_of(live().count()))?;
     for (buffer, number) in live() {
@@ -156,7 +156,7 @@ fn disjoint<H: Hal>(s: &mut Session<'_, H>, buffers: &[Option<DmaBuffer>]) -> Re
     Ok(())
 }
 
-pub(super) fn memory_reads_as_zero_again_after_reuse<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn memory_reads_as_zero_again_after_reuse<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     for _ in 0..8 {
         s.with_buffer(s.request(PAGE, PAGE), |s, buffer| {
             all_zero(s, buffer)?;
@@ -166,7 +166,7 @@ pub(super) fn memory_reads_as_zero_again_after_reuse<H: Hal>(s: &mut Session<'_,
     Ok(())
 }
 
-pub(super) fn publish_and_observe_keep_what_the_cpu_wrote<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn publish_and_observe_keep_what_the_cpu_wrote<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let len = s.hal.max_block_bytes().min(4 * PAGE);
     s.with_buffer(s.request(len, PAGE), |s, buffer| {
         words(buffer, |offset, n| buffer.write_u64(offset, pattern(n)).map_err(outside))?;

@@ -1,6 +1,6 @@
 //! Rules of configuration space, time and the interrupt switch.
 
-use super::{Broken, Session, code};
+use super::{Broken, Trial, code};
 use crate::{Hal, HalErrorKind, Nanos};
 
 /// Slack of a wait: what "shortly after" means on a busy machine.
@@ -10,7 +10,7 @@ const MAX_RELAXES: u32 = 10_000_000;
 /// Dword with the PCI command register.
 const COMMAND: u16 = 4;
 
-pub(super) fn config_space_names_an_intel_device<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn config_space_names_an_intel_device<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     for _ in 0..2 {
         let id = s.hal.config_read32(0).map_err(|error| ("the first dword cannot be read", code(error)))?;
         s.check(id & 0xFFFF == 0x8086, "vendor id", u64::from(id & 0xFFFF))?;
@@ -18,8 +18,8 @@ pub(super) fn config_space_names_an_intel_device<H: Hal>(s: &mut Session<'_, H>)
     Ok(())
 }
 
-pub(super) fn config_space_refuses_bad_offsets<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
-    let command = |s: &mut Session<'_, H>| s.hal.config_read32(COMMAND).map_err(|e| ("command register", code(e)));
+pub(super) fn config_space_refuses_bad_offsets<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
+    let command = |s: &mut Trial<'_, H>| s.hal.config_read32(COMMAND).map_err(|e| ("command register", code(e)));
     let before = command(s)?;
     for offset in [1, 2, 3, COMMAND | 1, COMMAND | 2, 4095, 4096, 4096 | COMMAND, 0xFFFC, 0xFFFF] {
         let read = s.hal.config_read32(offset).err().map(|error| error.kind());
@@ -31,7 +31,7 @@ pub(super) fn config_space_refuses_bad_offsets<H: Hal>(s: &mut Session<'_, H>) -
     s.check(before & 0xFFFF == after & 0xFFFF, "a refused write changed the command register", u64::from(after))
 }
 
-pub(super) fn time_never_goes_backwards<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn time_never_goes_backwards<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let mut last = s.hal.now();
     for turn in 0..1000u32 {
         if turn & 7 == 0 {
@@ -45,7 +45,7 @@ pub(super) fn time_never_goes_backwards<H: Hal>(s: &mut Session<'_, H>) -> Resul
     Ok(())
 }
 
-pub(super) fn relaxing_lets_time_pass<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn relaxing_lets_time_pass<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let until = s.hal.now().saturating_add(Nanos::from_millis(1));
     for _ in 0..MAX_RELAXES {
         if s.hal.now() >= until {
@@ -56,7 +56,7 @@ pub(super) fn relaxing_lets_time_pass<H: Hal>(s: &mut Session<'_, H>) -> Result<
     s.check(false, "time stands still at", until.get())
 }
 
-pub(super) fn relaxing_ends_shortly_after_its_end<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn relaxing_ends_shortly_after_its_end<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     for pause in [Nanos::ZERO, Nanos::from_micros(100), Nanos::from_millis(2)] {
         let until = s.hal.now().saturating_add(pause);
         let _interrupted = s.hal.relax(until);
@@ -69,7 +69,7 @@ pub(super) fn relaxing_ends_shortly_after_its_end<H: Hal>(s: &mut Session<'_, H>
     s.check(late <= SLACK, "late for an instant in the past, in nanoseconds", late.get())
 }
 
-pub(super) fn interrupts_switch_on_and_off_repeatedly<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn interrupts_switch_on_and_off_repeatedly<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let result = (|| {
         for turn in 0..3 {
             for _ in 0..2 {

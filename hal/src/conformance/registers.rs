@@ -1,6 +1,6 @@
 //! Rules of register and GGTT access, at the places the caller named.
 
-use super::{Broken, HOLE_ENTRIES, Session};
+use super::{Broken, HOLE_ENTRIES, Trial};
 use crate::{Hal, RegOffset};
 
 /// Bits of a GGTT entry that every device keeps: the address, up to the narrowest bus (39 bits).
@@ -8,7 +8,7 @@ const KEPT: u64 = 0x7F_FFFF_F000;
 /// First address of the runs; bit 0 stays clear, so that nothing is ever mapped.
 const FIRST: u64 = 0x12_3000;
 
-pub(super) fn a_register_reads_back_what_was_written<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn a_register_reads_back_what_was_written<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let (reg, bits) = (s.setup.scratch_register, s.setup.scratch_bits);
     s.check(bits != 0, "no bits to check were named", 0)?;
     let saved = s.hal.read32(reg);
@@ -39,7 +39,7 @@ impl Hole {
     }
 }
 
-pub(super) fn ggtt_entries_take_runs_and_no_more<H: Hal>(s: &mut Session<'_, H>) -> Result<(), Broken> {
+pub(super) fn ggtt_entries_take_runs_and_no_more<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let entries = usize::try_from(s.setup.ggtt_hole_entries).unwrap_or(HOLE_ENTRIES).min(HOLE_ENTRIES);
     let hole = Hole { first: s.setup.ggtt_hole_first, entries };
     let end = s.setup.ggtt_hole_first.saturating_add(s.setup.ggtt_hole_entries);
@@ -56,7 +56,7 @@ pub(super) fn ggtt_entries_take_runs_and_no_more<H: Hal>(s: &mut Session<'_, H>)
 }
 
 /// A run over everything, one over the middle, one of nothing, one that goes backwards.
-fn runs<H: Hal>(s: &mut Session<'_, H>, hole: &Hole) -> Result<(), Broken> {
+fn runs<H: Hal>(s: &mut Trial<'_, H>, hole: &Hole) -> Result<(), Broken> {
     let count = u32::try_from(hole.entries).unwrap_or(0);
     let last = hole.entries.saturating_sub(1);
     s.hal.write64_steps(hole.at(0), 0, 0, count);
@@ -74,7 +74,7 @@ fn step(entries: usize) -> u64 {
 }
 
 /// Compares the hole, read as one run and entry by entry.
-fn expect<H: Hal>(s: &mut Session<'_, H>, hole: &Hole, want: impl Fn(usize) -> u64) -> Result<(), Broken> {
+fn expect<H: Hal>(s: &mut Trial<'_, H>, hole: &Hole, want: impl Fn(usize) -> u64) -> Result<(), Broken> {
     let mut found = [0; HOLE_ENTRIES];
     let (found, _) = found.split_at_mut_checked(hole.entries).unwrap_or_default();
     s.hal.read64_run(hole.at(0), found);

@@ -3,6 +3,7 @@
 //! The device (registers, GGTT, memory, interrupts) implements [`Bus`]; a command streamer executes against it. The
 //! split keeps the two halves testable apart.
 
+use crate::spec::EngineClass;
 use crate::trace::Event;
 
 /// Access to memory that does not exist, or beyond it.
@@ -41,6 +42,17 @@ pub trait Bus {
     /// Virtual time in nanoseconds.
     fn now_ns(&mut self) -> u64;
 
+    /// Whether anybody looks at the timeline.
+    fn tracing(&self) -> bool;
+
+    /// Puts an event on the timeline, `after_ns` behind the device's clock: a streamer runs ahead of it.
+    fn trace_at(&mut self, after_ns: u64, event: Event);
+
     /// Puts an event on the timeline.
-    fn trace(&mut self, event: Event);
+    fn trace(&mut self, event: Event) {
+        self.trace_at(0, event);
+    }
+
+    /// Latches the address of a translation fault in the fault registers, if none is latched.
+    fn latch_fault(&mut self, class: EngineClass, va: u64, ggtt: bool);
 }

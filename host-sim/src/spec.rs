@@ -16,3 +16,31 @@ pub enum EngineClass {
     /// CCS, code 5.
     Compute,
 }
+
+impl EngineClass {
+    /// The hardware's code.
+    #[must_use]
+    pub const fn code(self) -> u64 {
+        match self {
+            Self::Render => 0,
+            Self::VideoDecode => 1,
+            Self::VideoEnhance => 2,
+            Self::Copy => 3,
+            Self::Other => 4,
+            Self::Compute => 5,
+        }
+    }
+
+    /// The hardware's short name.
+    #[must_use]
+    pub const fn short_name(self) -> &'static str {
+        match self {
+            Self::Render => "rcs",
+            Self::VideoDecode => "vcs",
+            Self::VideoEnhance => "vecs",
+            Self::Copy => "bcs",
+            Self::Other => "gsccs",
+            Self::Compute => "ccs",
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What unit tests of the simulator share: plain memory behind a bus.
+
+use crate::bus::{Bus, BusError};
+use crate::cs::CsSpec;
+use crate::ppgtt::WalkSpec;
+use crate::spec::EngineClass;
+use crate::trace::Event;
+use std::collections::BTreeMap;
+
+pub(crate) fn tgl_walk() -> WalkSpec {
+    CsSpec::for_version(1200).unwrap().walk
+}
+
+pub(crate) fn lnl_walk() -> WalkSpec {
+    CsSpec::for_version(2004).unwrap().walk
+}
+
+/// Pages that exist once written, a GGTT, registers that only store.
+#[derive(Default)]
+pub(crate) struct MemoryBus {
+    pages: BTreeMap<u64, Box<[u8; 4096]>>,
+    pub(crate) ggtt: BTreeMap<u32, u64>,
+    pub(crate) registers: BTreeMap<u32, u32>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) faults: Vec<(u64, bool)>,
+}
+
+impl MemoryBus {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn put(&mut self, addr: u64, bytes: &[u8]) {
+        for (at, byte) in (addr..).zip(bytes) {
+            self.pages.entry(at >> 12).or_insert_with(|| Box::new([0; 4096]))[(at & 0xFFF) as usize] = *byte;
+        }
+    }
+
+    pub(crate) fn put32(&mut self, addr: u64, dwords: &[u32]) {
+        let bytes: Vec<u8> = dwords.iter().flat_map(|dword| dword.to_le_bytes()).collect();
+        self.put(addr, &bytes);
+    }
+
+    pub(crate) fn put64(&mut self, addr: u64, qwords: &[u64]) {
+        let bytes: Vec<u8> = qwords.iter().flat_map(|qword| qword.to_le_bytes()).collect();
+        self.put(addr, &bytes);
+    }
+
+    pub(crate) fn get32(&self, addr: u64) -> u32 {
+        let page = &self.pages[&(addr >> 12)];
+        u32::from_le_bytes(page[(addr & 0xFFF) as usize..][..4].try_into().unwrap())
+    }
+}
+
+impl Bus for MemoryBus {
+    fn dma_read(&mut self, addr: u64, into: &mut [u8]) -> Result<(), BusError> {
+        for (at, byte) in (addr..).zip(into) {
+            let page = self.pages.get(&(at >> 12)).ok_or(BusError { addr: at })?;
+            *byte = page[(at & 0xFFF) as usize];
+        }
+        Ok(())
+    }
+
+    fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError> {
+        if !self.pages.contains_key(&(addr >> 12)) {
+            return Err(BusError { addr });
+        }
+        self.put(addr, from);
+        Ok(())
+    }
+
+    fn ggtt_entry(&mut self, page: u32) -> u64 {
+        self.ggtt.get(&page).copied().unwrap_or(0)
+    }
+
+    fn set_ggtt_entry(&mut self, page: u32, entry: u64) {
+        self.ggtt.insert(page, entry);
+    }
+
+    fn mmio_read(&mut self, offset: u32) -> u32 {
+        self.registers.get(&offset).copied().unwrap_or(0)
+    }
+
+    fn mmio_write(&mut self, offset: u32, value: u32) {
+        // The one self-clearing kind that context batches wait for.
+        let auxiliary = matches!(offset, 0x4208 | 0x4218 | 0x4238);
+        self.registers.insert(offset, if auxiliary { 0 } else { value });
+    }
+
+    fn now_ns(&mut self) -> u64 {
+        1_000_000
+    }
+
+    fn tracing(&self) -> bool {
+        true
+    }
+
+    fn trace_at(&mut self, _after_ns: u64, event: Event) {
+        self.events.push(event);
+    }
+
+    fn latch_fault(&mut self, _class: EngineClass, va: u64, ggtt: bool) {
+        self.faults.push((va, ggtt));
+    }
+}

@@ -6,10 +6,33 @@
 )]
 
 pub mod bus;
+mod config_space;
 pub mod cs;
+mod fault;
+mod forcewake;
+mod gpu;
+mod hal;
+mod interrupts;
+mod memory;
 pub mod ppgtt;
+mod registers;
+mod running;
+mod self_clearing;
+mod sim;
+mod snapshot;
 pub mod spec;
 #[cfg(test)]
 mod testing;
+mod timeline;
 pub mod tlb;
 pub mod trace;
+
+pub use fault::Fault;
+pub use forcewake::AckMode;
+pub use hal::{INJECTED, SimHal};
+pub use memory::Coherence;
+pub use running::RunReport;
+pub use sim::{Sim, SimConfig};
+pub use snapshot::DeviceSnapshot;
+pub use spec::Platform;
+pub use timeline::Timeline;

@@ -59,3 +59,30 @@ pub enum Event {
         text: String,
     },
 }
+
+impl Event {
+    /// Who did what: the two text columns of the timeline.
+    #[must_use]
+    pub fn line(&self) -> (String, String) {
+        let name = |engine: &(EngineClass, u8)| format!("{}{}", engine.0.short_name(), engine.1);
+        match self {
+            Self::Mark(text) => (String::from("call"), text.clone()),
+            Self::Doorbell { engine, descriptor } => (name(engine), format!("submitted context {descriptor:#018x}")),
+            Self::SwitchIn { engine, descriptor } => (name(engine), format!("context {descriptor:#018x} restored")),
+            Self::SwitchOut { engine, descriptor, head } => {
+                (name(engine), format!("context {descriptor:#018x} saved, ring head {head:#x}"))
+            }
+            Self::Command { engine, text, from, at, .. } => (name(engine), format!("{from:<7} {at:#010x}  {text}")),
+            Self::Interrupt { engine, vector } => (name(engine), format!("interrupt: {}", vector_names(*vector))),
+            Self::Msi => (String::from("device"), String::from("MSI")),
+            Self::Fault { text } => (String::from("fault"), text.clone()),
+        }
+    }
+}
+
+/// Names of the bits of an interrupt vector (engines sheet §9.2).
+fn vector_names(vector: u16) -> String {
+    let names = [(0, "user"), (3, "error"), (4, "flush complete"), (8, "context switch"), (11, "semaphore wait")];
+    let known: Vec<_> = names.iter().filter(|(bit, _)| vector >> bit & 1 != 0).map(|(_, name)| *name).collect();
+    if known.is_empty() { format!("{vector:#x}") } else { known.join(", ") }
+}

@@ -88,8 +88,8 @@ impl Streamer {
         // Inside a client's batch the bit for the address space means nothing: it stays where it is.
         let space = match place {
             Place::Batch(Space::Ppgtt) => Space::Ppgtt,
-            _ if header >> 8 & 1 != 0 => Space::Ppgtt,
-            _ => Space::Ggtt,
+            Place::Ring | Place::Batch(Space::Ggtt) | Place::Context if header >> 8 & 1 != 0 => Space::Ppgtt,
+            Place::Ring | Place::Batch(Space::Ggtt) | Place::Context => Space::Ggtt,
         };
         let frame = Frame { addr, space };
         let calls = place == Place::Ring || header >> 22 & 1 != 0;

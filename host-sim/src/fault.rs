@@ -1,0 +1,80 @@
+//! Faults on demand: what goes wrong, and when.
+
+/// One thing that goes wrong. Numbers count from the moment the plan is set, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The n-th HAL call that can fail does: allocation, configuration access, relax, switching interrupts on.
+    FailCall(u64),
+    /// From the n-th register access on the device is gone: reads are all ones, writes are lost.
+    GoneFromAccess(u64),
+    /// This register reads as all ones.
+    ReadsAllOnes(u32),
+    /// Writes to this register are lost.
+    DropsWrites(u32),
+    /// This register always reads as this value: a bit that never clears, or never sets.
+    Reads(u32, u32),
+}
+
+/// Faults that are set, and what they count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FaultPlan {
+    faults: Vec<Fault>,
+    pub(crate) calls: u64,
+    pub(crate) accesses: u64,
+}
+
+impl FaultPlan {
+    pub(crate) fn new(faults: &[Fault]) -> Self {
+        Self { faults: faults.to_vec(), calls: 0, accesses: 0 }
+    }
+
+    /// Counts a HAL call that can fail; whether this one does.
+    pub(crate) fn fails_call(&mut self) -> bool {
+        let number = self.calls;
+        self.calls += 1;
+        self.faults.contains(&Fault::FailCall(number))
+    }
+
+    /// Counts a register access; whether the device still answers it.
+    pub(crate) fn answers_access(&mut self) -> bool {
+        let number = self.accesses;
+        self.accesses += 1;
+        !self.faults.iter().any(|fault| matches!(fault, Fault::GoneFromAccess(from) if number >= *from))
+    }
+
+    /// What a read of the register gives instead of the truth.
+    pub(crate) fn read(&self, offset: u32) -> Option<u32> {
+        self.faults.iter().find_map(|fault| match fault {
+            Fault::ReadsAllOnes(at) if *at == offset => Some(u32::MAX),
+            Fault::Reads(at, value) if *at == offset => Some(*value),
+            Fault::FailCall(_)
+            | Fault::GoneFromAccess(_)
+            | Fault::ReadsAllOnes(_)
+            | Fault::DropsWrites(_)
+            | Fault::Reads(..) => None,
+        })
+    }
+
+    pub(crate) fn drops_write(&self, offset: u32) -> bool {
+        self.faults.contains(&Fault::DropsWrites(offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_the_numbered_call_fails_and_everything_after_the_numbered_access_is_gone() {
+        let mut plan = FaultPlan::new(&[Fault::FailCall(1), Fault::GoneFromAccess(2)]);
+        assert_eq!([(); 3].map(|()| plan.fails_call()), [false, true, false]);
+        assert_eq!([(); 4].map(|()| plan.answers_access()), [true, true, false, false]);
+    }
+
+    #[test]
+    fn registers_can_lie() {
+        let plan = FaultPlan::new(&[Fault::ReadsAllOnes(8), Fault::Reads(12, 1), Fault::DropsWrites(16)]);
+        assert_eq!((plan.read(8), plan.read(12), plan.read(16)), (Some(u32::MAX), Some(1), None));
+        assert!(plan.drops_write(16) && !plan.drops_write(8));
+    }
+}

@@ -1,0 +1,147 @@
+//! Power domains: what must be awake for which register (engines sheet §2.4).
+
+use crate::spec::{Domain, GT_RANGE, MEDIA_SHIFT, Platform};
+use std::collections::BTreeMap;
+
+/// How the acknowledge registers behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckMode {
+    /// Acknowledge follows the request after this many nanoseconds.
+    After(u64),
+    /// It never follows.
+    Stuck,
+    /// It reads all ones: the part is not reliable.
+    AllOnes,
+}
+
+/// One domain: its registers, what was asked, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    domain: Domain,
+    request: u32,
+    ack: u32,
+    wanted: bool,
+    /// State before the last request, and the instant from which `wanted` holds.
+    before: bool,
+    since_ns: u64,
+}
+
+impl Line {
+    const fn awake(&self, now_ns: u64, mode: AckMode) -> bool {
+        match mode {
+            AckMode::After(delay) if now_ns >= self.since_ns.saturating_add(delay) => self.wanted,
+            AckMode::After(_) => self.before,
+            AckMode::Stuck | AckMode::AllOnes => false,
+        }
+    }
+}
+
+/// All domains of a part.
+#[derive(Clone, Debug)]
+pub(crate) struct Forcewake {
+    lines: Vec<Line>,
+    pub(crate) mode: AckMode,
+}
+
+impl Forcewake {
+    pub(crate) fn new(platform: &Platform) -> Self {
+        let legacy = platform.version < 1270;
+        let mut lines: BTreeMap<Domain, (u32, u32)> = BTreeMap::new();
+        lines.insert(Domain::Gt, (0xA188, if legacy { 0x13_0044 } else { 0xDFC }));
+        lines.insert(Domain::Render, (0xA278, 0xD84));
+        if platform.media_gt {
+            lines.insert(Domain::MediaGt, (MEDIA_SHIFT + 0xA188, MEDIA_SHIFT + 0xDFC));
+        }
+        let shift = if platform.media_gt { MEDIA_SHIFT } else { 0 };
+        for engine in &platform.engines {
+            match engine.domain {
+                Domain::Vdbox(n) => {
+                    let n = u32::from(n) * 4;
+                    lines.insert(engine.domain, (shift + 0xA540 + n, shift + 0xD50 + n));
+                }
+                Domain::Vebox(n) => {
+                    let n = u32::from(n) * 4;
+                    lines.insert(engine.domain, (shift + 0xA560 + n, shift + 0xD70 + n));
+                }
+                Domain::Gt | Domain::MediaGt | Domain::Render => {}
+            }
+        }
+        let line = |(domain, (request, ack))| Line { domain, request, ack, wanted: false, before: false, since_ns: 0 };
+        Self { lines: lines.into_iter().map(line).collect(), mode: AckMode::After(2_000) }
+    }
+
+    /// An acknowledge or request register.
+    pub(crate) fn read(&self, offset: u32, now_ns: u64) -> Option<u32> {
+        let line = self.lines.iter().find(|line| line.request == offset || line.ack == offset)?;
+        Some(match self.mode {
+            _ if line.request == offset => u32::from(line.wanted),
+            AckMode::AllOnes => u32::MAX,
+            mode @ (AckMode::After(_) | AckMode::Stuck) => u32::from(line.awake(now_ns, mode)),
+        })
+    }
+
+    /// A masked write of a request register; whether it was one.
+    pub(crate) fn write(&mut self, offset: u32, value: u32, now_ns: u64) -> bool {
+        let mode = self.mode;
+        let Some(line) = self.lines.iter_mut().find(|line| line.request == offset) else { return false };
+        if value >> 16 & 1 != 0 {
+            line.before = line.awake(now_ns, mode);
+            line.wanted = value & 1 != 0;
+            line.since_ns = now_ns;
+        }
+        true
+    }
+
+    pub(crate) fn is_awake(&self, domain: Domain, now_ns: u64) -> bool {
+        self.lines.iter().any(|line| line.domain == domain && line.awake(now_ns, self.mode))
+    }
+
+    /// Domains that something asked to be awake.
+    pub(crate) fn wanted(&self) -> Vec<Domain> {
+        self.lines.iter().filter(|line| line.wanted).map(|line| line.domain).collect()
+    }
+}
+
+/// The domain that a register needs; none for those that are always reachable.
+pub(crate) fn needed(platform: &Platform, offset: u32) -> Option<Domain> {
+    const ALWAYS: [u32; 6] = [0xD8C, 0xA188, 0xDFC, 0xA278, 0xD84, 0x941C];
+    let window = |engine: &&crate::spec::EngineSpec| offset & !0xFFF == engine.base;
+    if let Some(engine) = platform.engines.iter().find(window) {
+        return Some(engine.domain);
+    }
+    let (relative, domain) = match offset.checked_sub(MEDIA_SHIFT) {
+        Some(relative) if platform.media_gt && relative < GT_RANGE => (relative, Domain::MediaGt),
+        _ => (offset, Domain::Gt),
+    };
+    let wake = (0xA540..0xA580).contains(&relative) || (0xD50..0xD90).contains(&relative);
+    (relative < GT_RANGE && !wake && !ALWAYS.contains(&relative)).then_some(domain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_acknowledge_follows_the_request_after_its_delay() {
+        let mut forcewake = Forcewake::new(&Platform::lnl());
+        assert!(forcewake.write(0xA188, 0x0001_0001, 100));
+        assert_eq!(forcewake.read(0xDFC, 100), Some(0));
+        assert_eq!(forcewake.read(0xDFC, 3_000), Some(1));
+        assert!(!forcewake.is_awake(Domain::Render, 3_000));
+        forcewake.write(0xA188, 0x0001_0000, 4_000);
+        assert_eq!((forcewake.read(0xDFC, 4_000), forcewake.read(0xDFC, 9_000)), (Some(1), Some(0)));
+        forcewake.mode = AckMode::AllOnes;
+        assert_eq!(forcewake.read(0xDFC, 9_000), Some(u32::MAX));
+    }
+
+    #[test]
+    fn registers_need_the_domain_of_their_engine_or_gt() {
+        let (tgl, lnl) = (Platform::tgl(), Platform::lnl());
+        assert_eq!(needed(&tgl, 0x2030), Some(Domain::Render));
+        assert_eq!(needed(&tgl, 0x2_2030), Some(Domain::Gt));
+        assert_eq!(needed(&tgl, 0x1D_0030), Some(Domain::Vdbox(2)));
+        assert_eq!(needed(&lnl, 0x38_4000), Some(Domain::MediaGt));
+        assert_eq!(needed(&tgl, 0x19_0010), None);
+        assert_eq!((needed(&lnl, 0xD8C), needed(&lnl, 0x38_0D8C)), (None, None));
+    }
+}

@@ -1,0 +1,261 @@
+//! The interrupt tree (engines sheet §9): vectors of units, pending dwords, identities, master, message.
+//!
+//! The summary registers are levels here: a bit stays set while something below it is pending. Acknowledging a summary
+//! therefore loses nothing, as on hardware, and a message leaves when something is pending and the top is enabled.
+
+use crate::spec::{EngineClass, EngineSpec, Platform};
+
+const TILE_MASTER: u32 = 0x19_0008;
+const MASTER: u32 = 0x19_0010;
+const PENDING: [u32; 2] = [0x19_0018, 0x19_001C];
+const IDENTITY: [u32; 2] = [0x19_0060, 0x19_0064];
+const SELECTOR: [u32; 2] = [0x19_0070, 0x19_0074];
+const ENABLE: u32 = 1 << 31;
+const VALID: u32 = 1 << 31;
+
+/// Time from selecting a unit to its identity being valid.
+const IDENTITY_DELAY_NS: u64 = 1_000;
+
+#[derive(Clone, Debug)]
+struct Unit {
+    spec: EngineSpec,
+    vector: u16,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bank {
+    pending: u32,
+    selected: u32,
+    selected_at_ns: u64,
+    /// What the identity register shows, once valid.
+    identity: u32,
+}
+
+/// All interrupt state.
+#[derive(Clone, Debug)]
+pub(crate) struct Interrupts {
+    units: Vec<Unit>,
+    banks: [Bank; 2],
+    /// The switch at the top: the tile register from 12.10 on, the master before.
+    enabled: bool,
+    tile_level: bool,
+    /// Messages not delivered yet, and what to do with later ones.
+    pub(crate) messages: u32,
+    pub(crate) lose_messages: u32,
+}
+
+/// Offsets of the enable and mask halves of an engine: register, and whether it is the upper half.
+const fn gates(class: EngineClass, instance: u8) -> ((u32, bool), (u32, bool)) {
+    let even = instance & 1 == 0;
+    let pair = (instance >> 1) as u32 * 4;
+    match class {
+        EngineClass::Render => ((0x19_0030, true), (0x19_0090, true)),
+        EngineClass::Copy if instance == 0 => ((0x19_0030, false), (0x19_00A0, true)),
+        // BCS1 and 2 share a register, BCS1 in the upper half.
+        EngineClass::Copy => ((0x19_0030, false), (0x19_0110 + ((instance - 1) >> 1) as u32 * 4, !even)),
+        EngineClass::VideoDecode => ((0x19_0034, true), (0x19_00A8 + pair, even)),
+        EngineClass::VideoEnhance => ((0x19_0034, false), (0x19_00D0 + pair, even)),
+        EngineClass::Compute => ((0x19_0048, true), (0x19_0100 + pair, even)),
+        EngineClass::Other => ((0x19_0044, false), (0x19_00F4, false)),
+    }
+}
+
+const fn half(value: u32, upper: bool) -> u16 {
+    if upper { (value >> 16) as u16 } else { value as u16 }
+}
+
+fn bank_of(registers: &[u32; 2], offset: u32) -> Option<usize> {
+    registers.iter().position(|register| *register == offset)
+}
+
+impl Interrupts {
+    pub(crate) fn new(platform: &Platform) -> Self {
+        let units = platform.engines.iter().map(|spec| Unit { spec: *spec, vector: 0 }).collect();
+        Self {
+            units,
+            banks: [Bank::default(); 2],
+            enabled: false,
+            tile_level: platform.version >= 1210,
+            messages: 0,
+            lose_messages: 0,
+        }
+    }
+
+    /// An engine raises vector bits; `stored` looks registers up.
+    pub(crate) fn raise(&mut self, engine: (EngineClass, u8), bits: u16, stored: impl Fn(u32) -> u32) {
+        let (enable, mask) = gates(engine.0, engine.1);
+        let open = half(stored(enable.0), enable.1) & !half(stored(mask.0), mask.1);
+        let same = |unit: &&mut Unit| (unit.spec.class, unit.spec.instance) == engine;
+        let Some(unit) = self.units.iter_mut().find(same) else { return };
+        if bits & open == 0 {
+            return;
+        }
+        unit.vector |= bits & open;
+        let (bank, bit) = unit.spec.irq;
+        if let Some(bank) = self.banks.get_mut(usize::from(bank)) {
+            bank.pending |= 1 << bit;
+        }
+        self.message();
+    }
+
+    const fn any_pending(&self) -> bool {
+        self.banks[0].pending != 0 || self.banks[1].pending != 0
+    }
+
+    const fn message(&mut self) {
+        if self.enabled && self.any_pending() {
+            if self.lose_messages == 0 {
+                self.messages += 1;
+            } else {
+                self.lose_messages -= 1;
+            }
+        }
+    }
+
+    fn master(&self) -> u32 {
+        let banks = u32::from(self.banks[0].pending != 0) | u32::from(self.banks[1].pending != 0) << 1;
+        let enable = if self.tile_level || !self.enabled { 0 } else { ENABLE };
+        banks | enable
+    }
+
+    /// A register of the tree.
+    pub(crate) fn read(&mut self, offset: u32, now_ns: u64) -> Option<u32> {
+        if let Some(bank) = bank_of(&PENDING, offset) {
+            return self.banks.get(bank).map(|bank| bank.pending);
+        }
+        if let Some(bank) = bank_of(&IDENTITY, offset) {
+            return self.identity(bank, now_ns);
+        }
+        match offset {
+            MASTER => Some(self.master()),
+            TILE_MASTER if self.tile_level => {
+                Some(u32::from(self.any_pending()) | if self.enabled { ENABLE } else { 0 })
+            }
+            _ => None,
+        }
+    }
+
+    /// The identity of the selected unit, captured when it becomes valid.
+    fn identity(&mut self, number: usize, now_ns: u64) -> Option<u32> {
+        let bank = self.banks.get_mut(number)?;
+        if bank.identity & VALID == 0 && bank.selected != 0 && now_ns >= bank.selected_at_ns + IDENTITY_DELAY_NS {
+            let chosen = |unit: &&Unit| usize::from(unit.spec.irq.0) == number && bank.selected == 1 << unit.spec.irq.1;
+            if let Some(unit) = self.units.iter().find(chosen) {
+                let class = unit.spec.class.code() as u32;
+                bank.identity = VALID | u32::from(unit.spec.instance) << 20 | class << 16 | u32::from(unit.vector);
+            }
+        }
+        Some(bank.identity)
+    }
+
+    /// Writes a register of the tree; whether it was one.
+    pub(crate) fn write(&mut self, offset: u32, value: u32, now_ns: u64) -> bool {
+        if let Some(bank) = bank_of(&PENDING, offset) {
+            self.acknowledge_units(bank, value);
+        } else if let Some(bank) = bank_of(&IDENTITY, offset) {
+            self.acknowledge_identity(bank, value);
+        } else if let Some(bank) = bank_of(&SELECTOR, offset).and_then(|bank| self.banks.get_mut(bank)) {
+            (bank.selected, bank.selected_at_ns, bank.identity) = (value, now_ns, 0);
+        } else if offset == TILE_MASTER && self.tile_level || offset == MASTER && !self.tile_level {
+            self.switch(value & ENABLE != 0);
+        } else {
+            return offset == MASTER;
+        }
+        true
+    }
+
+    const fn switch(&mut self, on: bool) {
+        let was = self.enabled;
+        self.enabled = on;
+        if on && !was {
+            self.message();
+        }
+    }
+
+    /// Writing the identity back takes its vector bits out of the unit.
+    fn acknowledge_identity(&mut self, number: usize, value: u32) {
+        let Some(bank) = self.banks.get_mut(number) else { return };
+        if value & VALID == 0 || bank.identity & VALID == 0 {
+            return;
+        }
+        let selected = bank.selected;
+        bank.identity = 0;
+        let chosen = |unit: &&mut Unit| usize::from(unit.spec.irq.0) == number && selected == 1 << unit.spec.irq.1;
+        if let Some(unit) = self.units.iter_mut().find(chosen) {
+            unit.vector &= !(value as u16);
+        }
+    }
+
+    /// Clears pending bits; a unit with more to say sets its bit again.
+    fn acknowledge_units(&mut self, number: usize, value: u32) {
+        let again: u32 = self
+            .units
+            .iter()
+            .filter(|unit| usize::from(unit.spec.irq.0) == number && unit.vector != 0)
+            .fold(0, |bits, unit| bits | 1 << unit.spec.irq.1);
+        if let Some(bank) = self.banks.get_mut(number) {
+            bank.pending = bank.pending & !value | value & again;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything enabled, nothing masked.
+    fn open(offset: u32) -> u32 {
+        if offset < 0x19_0090 { 0x0909_0909 } else { 0 }
+    }
+
+    #[test]
+    fn a_user_interrupt_travels_to_its_identity_and_back() {
+        let mut tree = Interrupts::new(&Platform::lnl());
+        tree.write(TILE_MASTER, ENABLE, 0);
+        tree.raise((EngineClass::Copy, 8), 1 << 8, open);
+        assert_eq!(tree.messages, 1);
+        tree.write(TILE_MASTER, 0, 0);
+        // engines sheet §9 checks: BCS8 switch.
+        assert_eq!((tree.read(TILE_MASTER, 0), tree.read(MASTER, 0)), (Some(1), Some(1)));
+        assert_eq!(tree.read(0x19_0018, 0), Some(0x0080_0000));
+        tree.write(SELECTOR[0], 0x0080_0000, 0);
+        assert_eq!((tree.read(IDENTITY[0], 0), tree.read(IDENTITY[0], 1000)), (Some(0), Some(0x8083_0100)));
+        tree.write(IDENTITY[0], 0x8083_0100, 1000);
+        tree.write(PENDING[0], 0x0080_0000, 1000);
+        assert_eq!(tree.read(TILE_MASTER, 1000), Some(0));
+        tree.write(TILE_MASTER, ENABLE, 1000);
+        assert_eq!(tree.messages, 1, "nothing is left to report");
+    }
+
+    #[test]
+    fn events_between_identity_and_acknowledge_are_not_lost() {
+        let mut tree = Interrupts::new(&Platform::tgl());
+        tree.raise((EngineClass::Render, 0), 1, open);
+        tree.write(SELECTOR[0], 1, 0);
+        let identity = tree.read(IDENTITY[0], 2000).unwrap();
+        tree.raise((EngineClass::Render, 0), 1 << 8, open);
+        tree.write(IDENTITY[0], identity, 2000);
+        tree.write(PENDING[0], 1, 2000);
+        assert_eq!(tree.read(PENDING[0], 2000), Some(1));
+        tree.write(MASTER, ENABLE, 2000);
+        assert_eq!(tree.messages, 1, "enabling with something pending reports it");
+    }
+
+    #[test]
+    fn disabled_and_masked_bits_are_not_reported() {
+        let mut tree = Interrupts::new(&Platform::tgl());
+        tree.write(MASTER, ENABLE, 0);
+        tree.raise((EngineClass::Copy, 0), 1, |offset| if offset == 0x19_00A0 { 0x0001_0000 } else { 0x0909_0909 });
+        tree.raise((EngineClass::Copy, 0), 1, |_| 0);
+        assert_eq!((tree.messages, tree.read(MASTER, 0)), (0, Some(ENABLE)));
+    }
+
+    #[test]
+    fn a_lost_message_stays_pending() {
+        let mut tree = Interrupts::new(&Platform::tgl());
+        tree.write(MASTER, ENABLE, 0);
+        tree.lose_messages = 1;
+        tree.raise((EngineClass::VideoEnhance, 0), 1, open);
+        assert_eq!((tree.messages, tree.read(MASTER, 0)), (0, Some(ENABLE | 2)));
+    }
+}

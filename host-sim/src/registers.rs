@@ -1,0 +1,133 @@
+//! Plain registers: storage, masked writes, values fixed at manufacture, bits that clear themselves.
+
+use crate::spec::{MEDIA_SHIFT, Platform};
+use std::collections::BTreeMap;
+
+/// Offsets in an engine's window whose upper half enables the bits of the lower (engines sheet §4.3, "M").
+const MASKED_IN_WINDOW: [u32; 13] =
+    [0x050, 0x09C, 0x0C0, 0x0C4, 0x0D4, 0x0D8, 0x0E0, 0x0EC, 0x200, 0x244, 0x29C, 0x3A0, 0x580];
+/// The same outside the windows.
+const MASKED: [u32; 2] = [0x1_4800, 0x1_4804];
+/// Invalidation of the auxiliary table: done at once, as far as anyone can see (commands sheet §1.9).
+const DONE_AT_ONCE: [u32; 3] = [0x4208, 0x4218, 0x4238];
+/// Selector of replicated registers, and the semaphore around it.
+pub(crate) const STEER_SEMAPHORE: u32 = 0xFD0;
+
+/// Register contents.
+#[derive(Clone, Debug)]
+pub(crate) struct Registers {
+    fixed: BTreeMap<u32, u32>,
+    stored: BTreeMap<u32, u32>,
+    windows: Vec<u32>,
+    has_semaphore: bool,
+    semaphore_taken: bool,
+}
+
+impl Registers {
+    pub(crate) fn new(platform: &Platform) -> Self {
+        Self {
+            fixed: platform.fixed.iter().copied().collect(),
+            stored: BTreeMap::new(),
+            windows: platform.engines.iter().map(|engine| engine.base).collect(),
+            has_semaphore: platform.version >= 1270,
+            semaphore_taken: false,
+        }
+    }
+
+    /// What was written and is not zero: the part of the state that a driver is answerable for.
+    pub(crate) fn written(&self) -> BTreeMap<u32, u32> {
+        self.stored.iter().filter(|(_, value)| **value != 0).map(|(offset, value)| (*offset, *value)).collect()
+    }
+
+    pub(crate) fn read(&mut self, offset: u32) -> u32 {
+        if self.is_semaphore(offset) {
+            let free = !self.semaphore_taken;
+            self.semaphore_taken = true;
+            return u32::from(free);
+        }
+        self.fixed.get(&offset).or_else(|| self.stored.get(&offset)).copied().unwrap_or(0)
+    }
+
+    /// A look that changes nothing.
+    pub(crate) fn peek(&self, offset: u32) -> u32 {
+        self.fixed.get(&offset).or_else(|| self.stored.get(&offset)).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn write(&mut self, offset: u32, value: u32) {
+        if self.is_semaphore(offset) {
+            self.semaphore_taken = value & 1 == 0;
+        } else if self.fixed.contains_key(&offset) || DONE_AT_ONCE.contains(&offset) {
+            // Read-only, or over before anyone can look.
+        } else if self.is_masked(offset) {
+            let mask = value >> 16;
+            let old = self.peek(offset);
+            self.stored.insert(offset, old & !mask | value & mask);
+        } else {
+            self.stored.insert(offset, value);
+        }
+    }
+
+    /// Puts a value in without the rules of a write: for bits that hardware sets and clears.
+    pub(crate) fn put(&mut self, offset: u32, value: u32) {
+        self.stored.insert(offset, value);
+    }
+
+    /// What a full reset of a GT loses: everything of the GT's range and of the given windows.
+    pub(crate) fn forget_gt(&mut self, media: bool, windows: &[u32]) {
+        let range = if media { MEDIA_SHIFT..MEDIA_SHIFT + 0x4_0000 } else { 0..0x4_0000 };
+        let in_window = |offset: u32| windows.contains(&(offset & !0xFFF));
+        let others = self.windows.clone();
+        let foreign = |offset: u32| others.contains(&(offset & !0xFFF)) && !in_window(offset);
+        self.stored.retain(|offset, _| !in_window(*offset) && (!range.contains(offset) || foreign(*offset)));
+    }
+
+    const fn is_semaphore(&self, offset: u32) -> bool {
+        self.has_semaphore && (offset == STEER_SEMAPHORE || offset == MEDIA_SHIFT + STEER_SEMAPHORE)
+    }
+
+    fn is_masked(&self, offset: u32) -> bool {
+        MASKED.contains(&offset)
+            || (self.windows.contains(&(offset & !0xFFF)) && MASKED_IN_WINDOW.contains(&(offset & 0xFFF)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masked_writes_change_only_the_bits_they_enable() {
+        let mut registers = Registers::new(&Platform::tgl());
+        registers.write(0x2_229C, 0x0008_0008);
+        registers.write(0x2_229C, 0x2000_2000);
+        registers.write(0x2_229C, 0x0000_FFFF);
+        assert_eq!(registers.read(0x2_229C), 0x2008);
+        registers.write(0x2_2098, 0xFFFF_FFFF);
+        assert_eq!(registers.read(0x2_2098), 0xFFFF_FFFF);
+    }
+
+    #[test]
+    fn fuses_cannot_be_written() {
+        let mut registers = Registers::new(&Platform::lnl());
+        registers.write(0xD8C, 0);
+        assert_eq!(registers.read(0xD8C), 0x0501_0004);
+    }
+
+    #[test]
+    fn the_steering_semaphore_is_taken_by_a_read_and_given_back_by_a_one() {
+        let mut registers = Registers::new(&Platform::lnl());
+        assert_eq!((registers.read(STEER_SEMAPHORE), registers.read(STEER_SEMAPHORE)), (1, 0));
+        registers.write(STEER_SEMAPHORE, 1);
+        assert_eq!(registers.read(STEER_SEMAPHORE), 1);
+    }
+
+    #[test]
+    fn a_reset_gt_forgets_its_registers_and_no_others() {
+        let mut registers = Registers::new(&Platform::lnl());
+        for offset in [0x4000, 0x2098, 0x38_4000, 0x1C_0098, 0x19_0030] {
+            registers.write(offset, 5);
+        }
+        registers.forget_gt(false, &[0x2000]);
+        assert_eq!(registers.written().into_keys().collect::<Vec<_>>(), [0x19_0030, 0x1C_0098, 0x38_4000]);
+    }
+}

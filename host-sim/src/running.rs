@@ -1,0 +1,93 @@
+//! Letting time pass: engines execute in turns, interrupts leave, the clock advances.
+
+use crate::bus::Bus as _;
+use crate::cs::State;
+use crate::gpu::Gpu;
+use crate::trace::Event;
+
+/// Commands an engine executes before the next one has its turn.
+const TURN: u32 = 64;
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunReport {
+    /// Commands executed by all engines.
+    pub commands: u64,
+    /// No engine can go on by itself.
+    pub idle: bool,
+}
+
+impl Gpu {
+    /// One turn of every engine; whether any of them got anywhere.
+    fn turn(&mut self, report: &mut RunReport) -> bool {
+        let (mut moved, mut took_ns) = (false, 0);
+        for engine in &mut self.engines {
+            let before = engine.state();
+            let progress = engine.run(&mut self.shared, TURN);
+            report.commands += u64::from(progress.commands);
+            took_ns = took_ns.max(progress.took_ns);
+            let waits = progress.state == State::Waiting && progress.commands <= 1;
+            moved |= !waits && (progress.commands > 0 || progress.state != before);
+            if progress.raised != 0 {
+                let registers = &self.shared.registers;
+                let stored = |offset: u32| registers.peek(offset);
+                self.shared.interrupts.raise(engine.engine(), progress.raised, stored);
+            }
+        }
+        self.shared.time_ns = self.shared.time_ns.saturating_add(took_ns);
+        self.settle();
+        moved
+    }
+
+    /// Executes until nothing moves, `max_commands` are done, the instant is reached, or a message is due.
+    pub(crate) fn run(&mut self, max_commands: u64, until_ns: u64, stop_at_message: bool) -> RunReport {
+        let mut report = RunReport::default();
+        if !self.execution {
+            return RunReport { idle: true, ..report };
+        }
+        while report.commands < max_commands && self.shared.time_ns < until_ns {
+            if stop_at_message && self.shared.interrupts.messages != 0 && self.shared.irq_line {
+                return report;
+            }
+            if !self.turn(&mut report) {
+                report.idle = true;
+                break;
+            }
+        }
+        report
+    }
+
+    /// What a waiting CPU sees: engines run, time goes on to `until_ns` or to the first message.
+    pub(crate) fn relax(&mut self, until_ns: u64, max_commands: u64) {
+        let report = self.run(max_commands, until_ns, true);
+        if self.shared.interrupts.messages != 0 && self.shared.irq_line {
+            return;
+        }
+        let next = self.shared.deferred.iter().map(|(at, _)| *at).min();
+        let now = self.shared.time_ns;
+        let target = match next {
+            _ if !report.idle => now,
+            Some(next) if next > now => until_ns.min(next),
+            _ if until_ns == u64::MAX => now.saturating_add(IDLE_STEP_NS),
+            _ => until_ns,
+        };
+        // Each call lets some time pass, so that no loop around it can stand still.
+        self.shared.time_ns = target.max(now.saturating_add(1));
+        self.settle();
+    }
+
+    /// Messages to deliver now.
+    pub(crate) fn take_messages(&mut self) -> u32 {
+        let count = core::mem::take(&mut self.shared.interrupts.messages);
+        if !self.shared.irq_line || !self.shared.config.is_bus_master() {
+            return 0;
+        }
+        for _ in 0..count {
+            self.shared.trace(Event::Msi);
+        }
+        count
+    }
+}
+
+/// Step of the clock when nothing is going on and nobody said how long to wait.
+const IDLE_STEP_NS: u64 = 1_000_000;

@@ -1,0 +1,117 @@
+//! Registers whose bits ask for something and clear when it is done: resets and TLB invalidation.
+//!
+//! The registers of 12.x are documented (engines sheet §10.2, §13.8). Whether 20.04 has the same is not determined: this is the
+//! simulator's one place for that assumption, as the driver has its own.
+
+use crate::gpu::Gpu;
+use crate::spec::{EngineClass, EngineSpec, MEDIA_SHIFT};
+
+/// Time an invalidation takes, in nanoseconds.
+const INVALIDATION_NS: u64 = 40_000;
+/// Time a reset takes.
+const RESET_NS: u64 = 100_000;
+const GDRST: u32 = 0x941C;
+/// Invalidation of the global table's translations, which are not cached here: done after a moment.
+const GGTT_INVALIDATE: [u32; 2] = [0xCEE8, 0xCF7C];
+/// Observation unit, after the engines (2207587034).
+const OA_INVALIDATE: u32 = 0xCEEC;
+
+/// Invalidation register, class it serves, and whether the upper half enables bits.
+const TLB: [(u32, EngineClass, bool); 5] = [
+    (0xCED8, EngineClass::Render, false),
+    (0xCEDC, EngineClass::VideoDecode, true),
+    (0xCEE0, EngineClass::VideoEnhance, true),
+    (0xCEE4, EngineClass::Copy, false),
+    (0xCF04, EngineClass::Compute, true),
+];
+
+/// Something that finishes later.
+#[derive(Clone, Debug)]
+pub(crate) enum Deferred {
+    /// Bits of a register clear.
+    Clear {
+        /// Register.
+        offset: u32,
+        /// Bits.
+        bits: u32,
+    },
+    /// Engines of a class forget their translations, then the bits clear.
+    Invalidate {
+        /// Register.
+        offset: u32,
+        /// Class.
+        class: EngineClass,
+        /// Instances, one bit each.
+        instances: u32,
+    },
+}
+
+/// Looks at a write that has reached storage.
+pub(crate) fn written(gpu: &mut Gpu, offset: u32, value: u32) {
+    let (relative, media) = match offset.checked_sub(MEDIA_SHIFT) {
+        Some(relative) if gpu.shared.platform.media_gt => (relative, true),
+        _ => (offset, false),
+    };
+    if relative == GDRST {
+        reset(gpu, value, media);
+        put_off(gpu, RESET_NS, Deferred::Clear { offset, bits: value });
+    } else if relative == OA_INVALIDATE || GGTT_INVALIDATE.contains(&relative) {
+        put_off(gpu, INVALIDATION_NS, Deferred::Clear { offset, bits: 1 });
+    } else if let Some((_, class, masked)) = TLB.iter().find(|(register, ..)| *register == relative) {
+        let instances = if *masked { value & value >> 16 } else { value } & 0xFFFF;
+        gpu.shared.registers.put(offset, instances);
+        put_off(gpu, INVALIDATION_NS, Deferred::Invalidate { offset, class: *class, instances });
+    }
+}
+
+fn put_off(gpu: &mut Gpu, after_ns: u64, deferred: Deferred) {
+    let at = gpu.shared.time_ns.saturating_add(after_ns);
+    gpu.shared.deferred.push((at, deferred));
+}
+
+/// Does what was put off.
+pub(crate) fn finish(gpu: &mut Gpu, deferred: &Deferred) {
+    let (offset, bits) = match *deferred {
+        Deferred::Clear { offset, bits } => (offset, bits),
+        Deferred::Invalidate { offset, class, instances } => {
+            for engine in &mut gpu.engines {
+                let (own, instance) = engine.engine();
+                if own == class && instances >> (instance & 15) & 1 != 0 {
+                    engine.invalidate_tlb();
+                }
+            }
+            (offset, instances)
+        }
+    };
+    let left = gpu.shared.registers.peek(offset) & !bits;
+    gpu.shared.registers.put(offset, left);
+}
+
+/// The reset bit of an engine (engines sheet §10.2).
+const fn reset_bit(engine: &EngineSpec) -> u32 {
+    match engine.class {
+        EngineClass::Render | EngineClass::Compute => 1 << 1,
+        EngineClass::Copy if engine.instance == 0 => 1 << 2,
+        EngineClass::Copy => 1 << (23 + engine.instance as u32),
+        EngineClass::VideoDecode => 1 << (5 + engine.instance as u32),
+        EngineClass::VideoEnhance => 1 << (13 + engine.instance as u32),
+        EngineClass::Other => 1 << 21,
+    }
+}
+
+fn reset(gpu: &mut Gpu, bits: u32, media: bool) {
+    let is_media = |engine: &EngineSpec| {
+        matches!(engine.class, EngineClass::VideoDecode | EngineClass::VideoEnhance | EngineClass::Other)
+    };
+    let here = |engine: &EngineSpec| !gpu.shared.platform.media_gt || is_media(engine) == media;
+    let full = bits & 1 != 0;
+    let hit = |engine: &EngineSpec| here(engine) && (full || bits & reset_bit(engine) != 0);
+    let chosen: Vec<bool> = gpu.shared.platform.engines.iter().map(hit).collect();
+    let windows: Vec<u32> = gpu.shared.platform.engines.iter().filter(|engine| hit(engine)).map(|e| e.base).collect();
+    for (engine, _) in gpu.engines.iter_mut().zip(&chosen).filter(|(_, hit)| **hit) {
+        engine.reset();
+    }
+    if full {
+        gpu.shared.registers.forget_gt(media, &windows);
+    }
+}

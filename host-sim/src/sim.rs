@@ -1,0 +1,244 @@
+//! The front: make a device, hold it from outside, look into it.
+
+use crate::fault::{Fault, FaultPlan};
+use crate::forcewake::AckMode;
+use crate::gpu::Gpu;
+use crate::hal::SimHal;
+use crate::memory::Coherence;
+use crate::running::RunReport;
+use crate::snapshot::DeviceSnapshot;
+use crate::spec::Platform;
+use crate::timeline::Timeline;
+use crate::trace::Event;
+use barexe_hal::Nanos;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How a device is made.
+#[derive(Clone, Debug)]
+pub struct SimConfig {
+    /// The part.
+    pub platform: Platform,
+    /// How driver and device see the driver's buffers.
+    pub coherence: Coherence,
+    /// Longest buffer in one piece, in bytes: a power of two, at least 4096.
+    pub max_block_bytes: u64,
+    /// Memory there is, in bytes.
+    pub memory_bytes: u64,
+    /// Events the timeline keeps; 0 switches it off.
+    pub timeline_events: usize,
+    /// Engines execute. If not, submissions are taken and nothing ever runs.
+    pub execution: bool,
+    /// Most commands one `relax` executes.
+    pub relax_commands: u64,
+}
+
+impl SimConfig {
+    /// A part with strict memory, 16 GiB of it, and no timeline.
+    #[must_use]
+    pub const fn new(platform: Platform) -> Self {
+        Self {
+            platform,
+            coherence: Coherence::Strict,
+            max_block_bytes: 4 << 20,
+            memory_bytes: 16 << 30,
+            timeline_events: 0,
+            execution: true,
+            relax_commands: 100_000,
+        }
+    }
+}
+
+/// What receives message-signalled interrupts.
+pub(crate) type Receiver = Box<dyn FnMut() + Send>;
+
+/// State behind every handle of one device.
+pub(crate) struct Inner {
+    gpu: Mutex<Gpu>,
+    receiver: Mutex<Option<Receiver>>,
+    pub(crate) relax_commands: u64,
+    pub(crate) interrupt_relax: Mutex<u32>,
+}
+
+impl core::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Inner").finish_non_exhaustive()
+    }
+}
+
+/// A lock whose holder failed a test is still a lock.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inner {
+    /// Does something with the device, then delivers what it had to say, outside the lock.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Gpu) -> R) -> R {
+        let (result, messages) = {
+            let mut gpu = locked(&self.gpu);
+            let result = work(&mut gpu);
+            (result, gpu.take_messages())
+        };
+        for _ in 0..messages {
+            // The receiver is out of its place while it runs: one that calls back in misses nothing but itself.
+            let taken = locked(&self.receiver).take();
+            if let Some(mut receiver) = taken {
+                receiver();
+                locked(&self.receiver).get_or_insert(receiver);
+            }
+        }
+        result
+    }
+}
+
+/// A simulated GPU, held from outside.
+#[derive(Clone, Debug)]
+pub struct Sim {
+    inner: Arc<Inner>,
+}
+
+impl Sim {
+    /// A device after power-on. None for a platform whose graphics version is not simulated.
+    #[must_use]
+    pub fn new(config: &SimConfig) -> Option<Self> {
+        let inner = Inner {
+            gpu: Mutex::new(Gpu::new(config)?),
+            receiver: Mutex::new(None),
+            relax_commands: config.relax_commands,
+            interrupt_relax: Mutex::new(0),
+        };
+        Some(Self { inner: Arc::new(inner) })
+    }
+
+    /// A handle for the driver.
+    #[must_use]
+    pub fn hal(&self) -> SimHal {
+        SimHal::new(Arc::clone(&self.inner))
+    }
+
+    /// Calls `receiver` for every interrupt message from now on.
+    pub fn on_msi(&self, receiver: impl FnMut() + Send + 'static) {
+        *locked(&self.inner.receiver) = Some(Box::new(receiver));
+    }
+
+    /// Lets the engines execute at most `max_commands`.
+    #[must_use]
+    pub fn run(&self, max_commands: u64) -> RunReport {
+        self.inner.with(|gpu| gpu.run(max_commands, u64::MAX, false))
+    }
+
+    /// Lets time pass without executing anything.
+    pub fn advance(&self, by: Nanos) {
+        self.inner.with(|gpu| {
+            gpu.shared.time_ns = gpu.shared.time_ns.saturating_add(by.get());
+            gpu.settle();
+        });
+    }
+
+    /// The device's clock.
+    #[must_use]
+    pub fn time(&self) -> Nanos {
+        Nanos::new(self.inner.with(|gpu| gpu.shared.time_ns))
+    }
+
+    /// Puts a mark on the timeline.
+    pub fn mark(&self, text: &str) {
+        self.inner.with(|gpu| gpu.shared.timeline.push(gpu.shared.time_ns, Event::Mark(String::from(text))));
+    }
+
+    /// The timeline so far.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline {
+        self.inner.with(|gpu| gpu.shared.timeline.clone())
+    }
+
+    /// Rules of the hardware that the driver broke, in order.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        self.inner.with(|gpu| gpu.shared.violations.clone())
+    }
+
+    /// Why engines stopped: name and reason.
+    #[must_use]
+    pub fn halted(&self) -> Vec<(String, String)> {
+        self.inner.with(|gpu| {
+            let reason = |engine: &crate::cs::Streamer| {
+                let (class, instance) = engine.engine();
+                let name = format!("{}{instance}", class.short_name());
+                engine.fault().map(|stop| (name, String::from(stop.text())))
+            };
+            gpu.engines.iter().filter_map(reason).collect()
+        })
+    }
+
+    /// The whole state.
+    #[must_use]
+    pub fn snapshot(&self) -> DeviceSnapshot {
+        self.inner.with(|gpu| DeviceSnapshot::of(gpu))
+    }
+
+    /// Sets what goes wrong from now on, and starts counting anew.
+    pub fn set_faults(&self, faults: &[Fault]) {
+        self.inner.with(|gpu| gpu.shared.plan = FaultPlan::new(faults));
+    }
+
+    /// HAL calls that could have failed since the faults were set.
+    #[must_use]
+    pub fn hal_calls(&self) -> u64 {
+        self.inner.with(|gpu| gpu.shared.plan.calls)
+    }
+
+    /// Register accesses since the faults were set.
+    #[must_use]
+    pub fn mmio_accesses(&self) -> u64 {
+        self.inner.with(|gpu| gpu.shared.plan.accesses)
+    }
+
+    /// How forcewake acknowledges.
+    pub fn set_forcewake(&self, mode: AckMode) {
+        self.inner.with(|gpu| gpu.shared.forcewake.mode = mode);
+    }
+
+    /// Loses the next `count` interrupt messages.
+    pub fn lose_messages(&self, count: u32) {
+        self.inner.with(|gpu| gpu.shared.interrupts.lose_messages = count);
+    }
+
+    /// Interrupts the next `count` waits.
+    pub fn interrupt_next_relax(&self, count: u32) {
+        *locked(&self.inner.interrupt_relax) = count;
+    }
+
+    /// Reads memory at a bus address as the device sees it; none where no buffer lies.
+    #[must_use]
+    pub fn peek(&self, addr: u64, len: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let read = self.inner.with(|gpu| gpu.shared.memory.device_read(addr, &mut bytes));
+        read.ok().map(|()| bytes)
+    }
+
+    /// A register as it is stored, without the side effects of a read.
+    #[must_use]
+    pub fn register(&self, offset: u32) -> u32 {
+        self.inner.with(|gpu| gpu.shared.registers.peek(offset))
+    }
+
+    /// Writes a GGTT entry as firmware would have before the driver came.
+    pub fn plant_ggtt(&self, page: u32, entry: u64) {
+        self.inner.with(|gpu| crate::bus::Bus::set_ggtt_entry(&mut gpu.shared, page, entry));
+    }
+
+    /// Where `va` leads from the page-table root `descriptor`, by the simulator's own walk.
+    #[must_use]
+    pub fn walk(&self, descriptor: u64, va: u64) -> Option<crate::ppgtt::Leaf> {
+        self.inner.with(|gpu| {
+            let spec = crate::cs::CsSpec::for_version(gpu.shared.platform.version)?.walk;
+            crate::ppgtt::walk(&mut gpu.shared, &spec, descriptor, va).ok()
+        })
+    }
+
+    /// Buffers given out and taken back so far.
+    #[must_use]
+    pub fn buffers(&self) -> (u64, u64) {
+        self.inner.with(|gpu| (gpu.shared.memory.allocated, gpu.shared.memory.freed))
+    }
+}

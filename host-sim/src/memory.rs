@@ -5,12 +5,15 @@
 #![expect(unsafe_code, reason = "buffers are handed to the driver as raw mappings")]
 
 use crate::bus::BusError;
+use crate::snapshot::BufferState;
 use barexe_hal::{BusAddr, DmaBuffer, DmaOwner, DmaRequest, HalError, HalErrorKind};
 use core::alloc::Layout;
+use core::hash::Hasher as _;
 use core::ops::Range;
 use core::ptr::NonNull;
 use std::alloc::{alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
+use std::hash::DefaultHasher;
 
 /// How the two sides see a driver's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,24 @@ impl Block {
             // SAFETY: as in `cpu_read`.
             unsafe { self.cpu.as_ptr().cast::<u8>().wrapping_add(offset).write_volatile(*byte) };
         }
+    }
+
+    fn cpu_hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for word in 0..self.len() / 8 {
+            // SAFETY: as in `cpu_read`; a block is a whole number of words.
+            hasher.write_u64(unsafe { self.cpu.as_ptr().wrapping_add(word).read_volatile() });
+        }
+        hasher.finish()
+    }
+
+    fn device_hash(&self) -> u64 {
+        let Some(bytes) = &self.device else { return self.cpu_hash() };
+        let mut hasher = DefaultHasher::new();
+        for word in bytes.as_chunks().0 {
+            hasher.write_u64(u64::from_le_bytes(*word));
+        }
+        hasher.finish()
     }
 
     fn device_read(&self, at: usize, into: &mut [u8]) {
@@ -107,9 +128,14 @@ impl Memory {
         self.max_block_bytes
     }
 
-    /// Address and length of every live buffer.
-    pub(crate) fn live(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.blocks.iter().map(|(addr, block)| (*addr, block.len() as u64))
+    /// Every live buffer, by address.
+    pub(crate) fn states(&self) -> impl Iterator<Item = BufferState> {
+        self.blocks.iter().map(|(addr, block)| BufferState {
+            addr: *addr,
+            len_bytes: block.len() as u64,
+            device_hash: block.device_hash(),
+            cpu_hash: block.cpu_hash(),
+        })
     }
 
     pub(crate) fn alloc(&mut self, request: &DmaRequest) -> Result<DmaBuffer, HalError> {

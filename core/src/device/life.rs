@@ -120,7 +120,6 @@ impl<'a, H: Hal> Device<'a, H> {
             gt::reset::full(&mut self.hal, &self.info);
         }
         self.free_everything();
-        gt::quiesce(&mut self.hal, &self.info);
         self.into_parts()
     }
 
@@ -166,6 +165,8 @@ impl<'a, H: Hal> Device<'a, H> {
 
     fn into_parts(mut self) -> (H, Storage<'a>) {
         let ggtt_nodes = self.ggtt.close(&mut self.hal);
+        // Last of all that reaches the device: it takes memory decode away, through which GGTT entries are written.
+        gt::quiesce(&mut self.hal, &self.info);
         let (pt_blocks, pt_notes, pt_directories) = self.pages.close(&mut self.hal);
         let pools = self.pools;
         let storage = Storage {

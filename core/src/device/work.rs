@@ -14,9 +14,9 @@ use crate::mem::bo::Bo;
 use crate::mem::pages::Need;
 use crate::mem::tree::{NullBacking, Walk};
 use crate::pool::Handle;
-use crate::vm::Vm;
 use crate::vm::bind::Step;
 use crate::vm::vma::{Vma, VmaBacking};
+use crate::vm::{Vm, VmState};
 use barexe_hal::Hal;
 
 /// What one [`Device::poll`] did.
@@ -51,8 +51,10 @@ impl<H: Hal> Device<'_, H> {
     /// Whether anything accepted is not over, or anything destroyed is not freed.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        let dying = self.pools.queues.iter().any(|(_, queue)| queue.state == QueueState::Destroyed);
-        self.pools.jobs.live() == 0 && !dying && self.ports.iter().all(|port| port.leaving.is_none())
+        let pools = &self.pools;
+        let dying = pools.queues.iter().any(|(_, queue)| queue.state == QueueState::Destroyed)
+            || pools.vms.iter().any(|(_, vm)| vm.state == VmState::Closed);
+        pools.jobs.live() == 0 && !dying && self.ports.iter().all(|port| port.leaving.is_none())
     }
 
     fn look_at_interrupt(&mut self) -> Option<IrqReport> {
@@ -266,7 +268,7 @@ impl<H: Hal> Device<'_, H> {
     /// Frees a destroyed queue once nothing of it is left and no engine can touch its context.
     fn bury(&mut self, handle: Handle<Queue>) -> bool {
         let Some(queue) = self.pools.queues.get(handle) else { return false };
-        let vm_closed = self.pools.vms.get(queue.vm).is_none_or(|vm| vm.state == crate::vm::VmState::Closed);
+        let vm_closed = self.pools.vms.get(queue.vm).is_none_or(|vm| vm.state == VmState::Closed);
         let wanted = queue.state == QueueState::Destroyed || (queue.hidden && vm_closed);
         let held = self.ports.iter().any(|port| port.holds(handle));
         if !wanted || queue.live_jobs > 0 || held {

@@ -3,6 +3,9 @@
 use barexe_hal::Nanos;
 use barexe_sim::{DeviceSnapshot, Sim};
 
+/// Time after which bits that clear by themselves have.
+pub const SETTLE: Nanos = Nanos::from_micros(50);
+
 /// What a driver must leave as it found it.
 ///
 /// Registers of the GTs are not among it: nobody can put back what they held before firmware or a reset set them, and
@@ -14,9 +17,9 @@ pub fn found(sim: &Sim) -> DeviceSnapshot {
     snapshot
 }
 
-/// The whole state once everything that was asked of the hardware is done: bits that clear by themselves have.
+/// The whole state once everything that was asked of the hardware is done, which takes [`SETTLE`].
 #[must_use]
 pub fn settled(sim: &Sim) -> DeviceSnapshot {
-    sim.advance(Nanos::from_micros(50));
+    sim.advance(SETTLE);
     sim.snapshot()
 }

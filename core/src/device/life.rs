@@ -103,6 +103,7 @@ impl<'a, H: Hal> Device<'a, H> {
             next_mmap_offset: FIRST_MMAP_OFFSET,
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
+            next_look: Nanos::ZERO,
         }
     }
 

@@ -109,6 +109,8 @@ pub struct Device<'a, H: Hal> {
     user_fences_reserved: u32,
     next_asid: u32,
     next_mmap_offset: u64,
+    /// When a busy device is asked for a sign of life.
+    next_look: Nanos,
 }
 
 impl<H: Hal> Device<'_, H> {

@@ -9,15 +9,19 @@ use crate::Error;
 use crate::chain::LinkHandle;
 use crate::exec::job::{BindWork, Job, Work};
 use crate::exec::queue::{Queue, QueueKind, QueueState};
-use crate::gt::{self, IrqReport};
+use crate::gt::{self, IrqReport, Registers};
 use crate::mem::bo::Bo;
 use crate::mem::pages::Need;
 use crate::mem::tree::{NullBacking, Walk};
 use crate::pool::Handle;
+use crate::submit::Submission;
 use crate::vm::bind::Step;
 use crate::vm::vma::{Vma, VmaBacking};
 use crate::vm::{Vm, VmState};
-use barexe_hal::Hal;
+use barexe_hal::{Hal, Nanos};
+
+/// How long a busy device may go without being asked for a sign of life.
+const LOOK_AGAIN: Nanos = Nanos::from_millis(1);
 
 /// What one [`Device::poll`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +43,7 @@ impl<H: Hal> Device<'_, H> {
         let mut report = PollReport::default();
         if self.state == DeviceState::Live {
             report.interrupt = self.look_at_interrupt();
-            match self.move_all() {
+            match self.look_alive().and_then(|()| self.move_all()) {
                 Ok(moved) => report.moved = moved,
                 Err(error) => self.fail(error),
             }
@@ -67,6 +71,18 @@ impl<H: Hal> Device<'_, H> {
             self.fail(Error::DeviceGone);
         }
         Some(report)
+    }
+
+    /// Reads a register of a busy device now and then: one that is gone raises no interrupt and writes no number, so
+    /// nothing else would ever tell.
+    fn look_alive(&mut self) -> Result<(), Error> {
+        let now = self.hal.now();
+        if now < self.next_look || self.is_quiet() {
+            return Ok(());
+        }
+        self.next_look = now.saturating_add(LOOK_AGAIN);
+        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        self.ports.first().map_or(Ok(()), |port| port.execlist.is_ready(&mut regs).map(drop))
     }
 
     fn move_all(&mut self) -> Result<bool, Error> {

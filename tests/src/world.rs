@@ -104,13 +104,19 @@ impl<'s> World<'s> {
         self.device.close().1
     }
 
-    /// Everything that a refused call must leave as it was. The scratch memory of calls is left out.
+    /// Everything that a refused call must leave as it was.
     #[must_use]
     pub fn state(&self) -> State {
+        State { core: self.core_state(), device: settled(&self.sim) }
+    }
+
+    /// The driver's part of it. The scratch memory of calls is left out.
+    #[must_use]
+    pub fn core_state(&self) -> String {
         let core = format!("{:?}", self.device);
         let (before, rest) = core.split_once("bind_ops: [").unwrap_or((&core, ""));
         let after = rest.split_once(']').map_or("", |(_, after)| after);
-        State { core: [before, after].concat(), device: settled(&self.sim) }
+        [before, after].concat()
     }
 
     /// What became of each call that gave a ticket.

@@ -8,7 +8,7 @@ use barexe_core::device::request::{
 };
 use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, Ticket, TicketState};
 use barexe_core::gt::{Engine, EngineClass};
-use barexe_core::{DefaultStorage, Error};
+use barexe_core::{DefaultStorage, Error, Storage};
 use barexe_hal::client::NoClientMemory;
 use barexe_hal::{GpuVa, Nanos};
 use barexe_sim::{Platform, Sim, SimConfig, SimHal};
@@ -60,18 +60,34 @@ pub fn on(config: &SimConfig, test: impl Fn(&mut Rig<'_>)) {
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
     let found_before = found(&sim);
     let mut storage = Box::new(DefaultStorage::new());
-    let mut device = Device::open(sim.hal(), storage.lend(), Config::default(), None)
-        .unwrap_or_else(|refused| panic!("open: {}", refused.error));
-    let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
-    let mut rig = Rig { sim, device, client };
+    let mut rig = Rig::open(&sim, storage.lend());
     test(&mut rig);
-    let Rig { sim, device, .. } = rig;
-    drop(device.close());
+    let _ = rig.close();
     assert_eq!(sim.violations(), Vec::<String>::new(), "{}", config.platform.name);
     let (given, taken) = sim.buffers();
     assert_eq!(given, taken, "{}: buffers", config.platform.name);
     assert_eq!(found(&sim), found_before, "{}: something of the driver is left", config.platform.name);
     assert_eq!(sim.halted(), [], "{}: an engine stopped", config.platform.name);
+}
+
+impl<'a> Rig<'a> {
+    /// Opens the driver on a part, without an interrupt entry, and a privileged client.
+    ///
+    /// # Panics
+    /// If either is refused.
+    #[must_use]
+    pub fn open(sim: &Sim, storage: Storage<'a>) -> Self {
+        let mut device = Device::open(sim.hal(), storage, Config::default(), None)
+            .unwrap_or_else(|refused| panic!("open: {}", refused.error));
+        let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
+        Self { sim: sim.clone(), device, client }
+    }
+
+    /// Closes the driver; the storage comes back.
+    #[must_use]
+    pub fn close(self) -> Storage<'a> {
+        self.device.close().1
+    }
 }
 
 impl Rig<'_> {

@@ -2,13 +2,14 @@
 #![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
 
 use crate::found::found;
+use crate::storage::cut;
 use barexe_core::device::request::{
     BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, EngineRef, ExecCall, QueueProperties, QueueRequest,
     SyncEntry, SyncTarget, VmFlags,
 };
 use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, Ticket, TicketState};
 use barexe_core::gt::{Engine, EngineClass};
-use barexe_core::{DefaultStorage, Error, Storage};
+use barexe_core::{Capacities, DefaultStorage, Error, Storage};
 use barexe_hal::client::NoClientMemory;
 use barexe_hal::{GpuVa, Nanos};
 use barexe_sim::{Platform, Sim, SimConfig, SimHal};
@@ -57,10 +58,18 @@ pub fn on_each_platform(test: impl Fn(&mut Rig<'_>)) {
 /// # Panics
 /// As [`on_each_platform`].
 pub fn on(config: &SimConfig, test: impl Fn(&mut Rig<'_>)) {
+    on_with(config, &Capacities::DEFAULT, test);
+}
+
+/// As [`on`], in storage of these capacities.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on_with(config: &SimConfig, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
     let found_before = found(&sim);
     let mut storage = Box::new(DefaultStorage::new());
-    let mut rig = Rig::open(&sim, storage.lend());
+    let mut rig = Rig::open(&sim, cut(storage.lend(), capacities));
     test(&mut rig);
     let _ = rig.close();
     assert_eq!(sim.violations(), Vec::<String>::new(), "{}", config.platform.name);

@@ -127,6 +127,8 @@ pub enum Error {
     },
     /// Client extension chain too long, in links.
     ChainTooLong(u32),
+    /// Not a request of this interface.
+    UnknownRequest(u32),
     /// A deadline passed.
     TimedOut,
     /// The wait was interrupted; repeat the call.
@@ -167,6 +169,7 @@ impl Error {
             Self::Again => Errno::EAGAIN,
             Self::NotPermitted { .. } => Errno::EPERM,
             Self::ChainTooLong(_) => Errno::E2BIG,
+            Self::UnknownRequest(_) => Errno::ENOTTY,
             Self::TimedOut => Errno::ETIME,
             Self::Interrupted => Errno::EINTR,
             Self::Hal(error) => hal_errno(error.kind()),
@@ -218,6 +221,7 @@ impl fmt::Display for Error {
             Self::Again => f.write_str("too much work in flight, try again"),
             Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
             Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),
+            Self::UnknownRequest(request) => write!(f, "request {request:#x} is not known"),
             Self::TimedOut => f.write_str("timed out"),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Hal(error) => write!(f, "{error}"),

@@ -1,4 +1,5 @@
 //! Shared helpers of the specification tests. For dev-dependencies only.
 
 pub mod memory;
+pub mod rig;
 pub mod vectors;

@@ -1,0 +1,304 @@
+//! A device on a simulated part with one client, and short ways to do what most tests do.
+#![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
+
+use barexe_core::device::request::{
+    BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, EngineRef, ExecCall, QueueProperties, QueueRequest,
+    SyncEntry, SyncTarget, VmFlags,
+};
+use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, Ticket, TicketState};
+use barexe_core::gt::{Engine, EngineClass};
+use barexe_core::{DefaultStorage, Error};
+use barexe_hal::client::NoClientMemory;
+use barexe_hal::{GpuVa, Nanos};
+use barexe_sim::{Platform, Sim, SimConfig, SimHal};
+
+/// A device, the simulated part behind it, and one client.
+#[derive(Debug)]
+pub struct Rig<'a> {
+    /// The part.
+    pub sim: Sim,
+    /// The driver.
+    pub device: Device<'a, SimHal>,
+    /// The client.
+    pub client: ClientId,
+}
+
+/// A buffer object and its CPU mapping.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapped {
+    /// GEM handle.
+    pub bo: u32,
+    /// CPU mapping of all of it.
+    pub mapping: MappingId,
+    /// Its length.
+    pub len_bytes: u64,
+}
+
+/// Both platforms, for tests that hold on each.
+#[must_use]
+pub fn platforms() -> [Platform; 2] {
+    [Platform::tgl(), Platform::lnl()]
+}
+
+/// Runs `test` on a fresh device of every platform; afterwards the device is closed and the simulator must have
+/// nothing to complain about.
+///
+/// # Panics
+/// If `test` does, or the driver broke a rule of the hardware, or did not give every buffer back.
+pub fn on_each_platform(test: impl Fn(&mut Rig<'_>)) {
+    for platform in platforms() {
+        on(&SimConfig::new(platform), &test);
+    }
+}
+
+/// As [`on_each_platform`], on one device made as `config` says.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on(config: &SimConfig, test: impl Fn(&mut Rig<'_>)) {
+    let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
+    let mut storage = Box::new(DefaultStorage::new());
+    let mut device = Device::open(sim.hal(), storage.lend(), Config::default(), None)
+        .unwrap_or_else(|refused| panic!("open: {}", refused.error));
+    let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
+    let mut rig = Rig { sim, device, client };
+    test(&mut rig);
+    let Rig { sim, device, .. } = rig;
+    drop(device.close());
+    assert_eq!(sim.violations(), Vec::<String>::new(), "{}", config.platform.name);
+    let (given, taken) = sim.buffers();
+    assert_eq!(given, taken, "{}: buffers", config.platform.name);
+}
+
+impl Rig<'_> {
+    /// The simulated part's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.device.info().platform.name
+    }
+
+    /// A PAT index with write-back caching and coherence.
+    #[must_use]
+    pub fn coherent_pat(&self) -> u16 {
+        if self.name() == "tgl" { 0 } else { 1 }
+    }
+
+    /// Engines that clients may use.
+    #[must_use]
+    pub fn engines(&self) -> Vec<Engine> {
+        self.device.info().engines.iter().filter(|engine| !engine.reserved).copied().collect()
+    }
+
+    /// The first engine of a class.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn engine(&self, class: EngineClass) -> Engine {
+        let found = self.engines().into_iter().find(|engine| engine.class == class);
+        found.unwrap_or_else(|| panic!("{} has no {class:?} engine", self.name()))
+    }
+
+    /// An ordinary VM.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn vm(&mut self) -> u32 {
+        self.device.vm_create(self.client, VmFlags::empty()).unwrap_or_else(|error| panic!("VM: {error}"))
+    }
+
+    /// A write-back buffer object, mapped for the CPU.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn bo(&mut self, len_bytes: u64) -> Mapped {
+        let request = BoRequest {
+            size_bytes: len_bytes,
+            caching: CpuCaching::WriteBack,
+            scanout: false,
+            no_compression: false,
+            vm: None,
+        };
+        let made = self.device.bo_create(self.client, &request);
+        let bo = made.unwrap_or_else(|error| panic!("BO: {error}"));
+        let offset = self.device.bo_mmap_offset(self.client, bo).unwrap_or_else(|error| panic!("mmap: {error}"));
+        let mapping = self.device.bo_map(self.client, offset, len_bytes);
+        Mapped { bo, mapping: mapping.unwrap_or_else(|error| panic!("map: {error}")), len_bytes }
+    }
+
+    /// A MAP operation of a whole object.
+    #[must_use]
+    pub fn map_op(&self, of: Mapped, va: u64) -> BindOp {
+        BindOp {
+            kind: BindKind::Map { bo: of.bo, offset_bytes: 0 },
+            va,
+            range_bytes: of.len_bytes,
+            pat_index: self.coherent_pat(),
+            flags: BindFlags::empty(),
+        }
+    }
+
+    /// An UNMAP operation.
+    #[must_use]
+    pub fn unmap_op(&self, va: u64, range_bytes: u64) -> BindOp {
+        BindOp { kind: BindKind::Unmap, va, range_bytes, pat_index: self.coherent_pat(), flags: BindFlags::empty() }
+    }
+
+    /// Binds on a queue (0: the VM's own).
+    ///
+    /// # Errors
+    /// As [`Device::vm_bind`].
+    pub fn bind(&mut self, vm: u32, queue: u32, ops: &[BindOp], syncs: &[SyncEntry]) -> Result<Ticket, Error> {
+        let (mut ops, mut syncs) = (ops, syncs);
+        self.device.vm_bind(self.client, &BindCall { vm, queue }, &mut ops, &mut syncs, &mut NoClientMemory)
+    }
+
+    /// Binds on the VM's own queue and waits until it is done.
+    ///
+    /// # Panics
+    /// If it is refused or fails.
+    pub fn bind_now(&mut self, vm: u32, ops: &[BindOp]) {
+        let ticket = self.bind(vm, 0, ops, &[]).unwrap_or_else(|error| panic!("bind: {error}"));
+        assert_eq!(self.wait(ticket), TicketState::Done);
+    }
+
+    /// An exec queue of a VM on one engine.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn queue(&mut self, vm: u32, engine: Engine) -> u32 {
+        let place = EngineRef { class: engine.class, instance: engine.logical.into(), gt: engine.gt.into() };
+        let properties = QueueProperties::default();
+        let request = QueueRequest { vm, placements: &[place], width: 1, properties };
+        let made = self.device.exec_queue_create(self.client, &request);
+        made.unwrap_or_else(|error| panic!("queue: {error}"))
+    }
+
+    /// Runs the batch at `va`.
+    ///
+    /// # Errors
+    /// As [`Device::exec`].
+    pub fn exec(&mut self, queue: u32, va: u64, syncs: &[SyncEntry]) -> Result<Ticket, Error> {
+        let batch = [GpuVa::new(va).ok_or(Error::invalid("batch", va))?];
+        let mut syncs = syncs;
+        self.device.exec(self.client, &ExecCall { queue, batches: &batch }, &mut syncs)
+    }
+
+    /// An exec without batches.
+    ///
+    /// # Errors
+    /// As [`Device::exec`].
+    pub fn barrier(&mut self, queue: u32, syncs: &[SyncEntry]) -> Result<Ticket, Error> {
+        let mut syncs = syncs;
+        self.device.exec(self.client, &ExecCall { queue, batches: &[] }, &mut syncs)
+    }
+
+    /// An empty sync object.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn syncobj(&mut self) -> u32 {
+        self.device.syncobj_create(self.client, false).unwrap_or_else(|error| panic!("syncobj: {error}"))
+    }
+
+    /// Whether a sync object has signalled.
+    ///
+    /// # Panics
+    /// For an unknown handle.
+    pub fn is_signalled(&mut self, handle: u32) -> bool {
+        let mut handles: &[u32] = &[handle];
+        let look = SyncobjLook { all: true, for_submit: true };
+        let seen = self.device.syncobj_look(self.client, &mut handles, look);
+        seen.unwrap_or_else(|error| panic!("look: {error}")).is_some()
+    }
+
+    /// Polls and lets the part run until the work is over, or 100 ms have passed.
+    ///
+    /// # Panics
+    /// For a stale ticket.
+    pub fn wait(&mut self, ticket: Ticket) -> TicketState {
+        let limit = self.device.now().saturating_add(Nanos::from_millis(100));
+        loop {
+            self.device.poll();
+            let state = self.device.ticket_state(ticket).unwrap_or_else(|error| panic!("ticket: {error}"));
+            let now = self.device.now();
+            if state != TicketState::Pending || now >= limit {
+                return state;
+            }
+            let _ = self.device.relax(now.saturating_add(Nanos::from_micros(20)));
+        }
+    }
+
+    /// Polls and lets the part run for a while.
+    pub fn settle(&mut self) {
+        for _ in 0..50 {
+            self.device.poll();
+            let now = self.device.now();
+            let _ = self.device.relax(now.saturating_add(Nanos::from_micros(20)));
+        }
+    }
+
+    /// Whether the work is over, as of now.
+    ///
+    /// # Panics
+    /// For a stale ticket.
+    #[must_use]
+    pub fn is_over(&self, ticket: Ticket) -> bool {
+        let state = self.device.ticket_state(ticket).unwrap_or_else(|error| panic!("ticket: {error}"));
+        state != TicketState::Pending
+    }
+
+    /// Writes dwords through a CPU mapping.
+    ///
+    /// # Panics
+    /// Outside the mapping.
+    pub fn write(&mut self, to: Mapped, offset: u64, dwords: &[u32]) {
+        let bytes: Vec<u8> = dwords.iter().flat_map(|dword| dword.to_le_bytes()).collect();
+        let written = self.device.mapping_write(self.client, to.mapping, offset, &bytes);
+        written.unwrap_or_else(|error| panic!("write: {error}"));
+    }
+
+    /// Reads a dword through a CPU mapping.
+    ///
+    /// # Panics
+    /// Outside the mapping.
+    #[must_use]
+    pub fn read(&self, from: Mapped, offset: u64) -> u32 {
+        let mut bytes = [0; 4];
+        let read = self.device.mapping_read(self.client, from.mapping, offset, &mut bytes);
+        read.unwrap_or_else(|error| panic!("read: {error}"));
+        u32::from_le_bytes(bytes)
+    }
+}
+
+/// A binary sync object as a sync entry.
+#[must_use]
+pub const fn binary(handle: u32, signal: bool) -> SyncEntry {
+    SyncEntry { target: SyncTarget::Syncobj { handle }, signal }
+}
+
+/// A point of a timeline sync object as a sync entry.
+#[must_use]
+pub const fn point(handle: u32, point: u64, signal: bool) -> SyncEntry {
+    SyncEntry { target: SyncTarget::Timeline { handle, point }, signal }
+}
+
+/// `MI_BATCH_BUFFER_START` in the PPGTT: with a batch's own address, a batch that does not end.
+pub const JUMP: u32 = 0x1880_0101;
+/// `MI_BATCH_BUFFER_END` (commands-and-fences sheet §1).
+pub const BATCH_END: u32 = 0x0500_0000;
+
+/// Dwords of a command that stores one dword at a PPGTT address.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
+pub const fn store(va: u64, value: u32) -> [u32; 4] {
+    [0x1000_0002, va as u32, (va >> 32) as u32, value]
+}
+
+/// A batch that stores one dword and ends.
+#[must_use]
+pub fn store_batch(va: u64, value: u32) -> Vec<u32> {
+    let mut dwords = store(va, value).to_vec();
+    dwords.extend([BATCH_END, 0]);
+    dwords
+}

@@ -145,6 +145,14 @@ impl Sim {
         self.inner.with(|gpu| gpu.shared.timeline.push(gpu.shared.time_ns, Event::Mark(String::from(text))));
     }
 
+    /// Puts what somebody outside did or saw on the timeline.
+    pub fn note(&self, who: &'static str, what: &str) {
+        self.inner.with(|gpu| {
+            let what = String::from(what);
+            gpu.shared.timeline.push(gpu.shared.time_ns, Event::Note { who, what });
+        });
+    }
+
     /// The timeline so far.
     #[must_use]
     pub fn timeline(&self) -> Timeline {

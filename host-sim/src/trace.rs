@@ -8,6 +8,13 @@ use crate::spec::EngineClass;
 pub enum Event {
     /// A marker from outside: the embedder's call, a phase of a test.
     Mark(String),
+    /// What somebody outside did or saw: the client, whoever looks at fences.
+    Note {
+        /// Who.
+        who: &'static str,
+        /// What.
+        what: String,
+    },
     /// A register write by the driver that means something beyond storage.
     Doorbell {
         /// Engine.
@@ -67,6 +74,7 @@ impl Event {
         let name = |engine: &(EngineClass, u8)| format!("{}{}", engine.0.short_name(), engine.1);
         match self {
             Self::Mark(text) => (String::from("call"), text.clone()),
+            Self::Note { who, what } => (String::from(*who), what.clone()),
             Self::Doorbell { engine, descriptor } => (name(engine), format!("submitted context {descriptor:#018x}")),
             Self::SwitchIn { engine, descriptor } => (name(engine), format!("context {descriptor:#018x} restored")),
             Self::SwitchOut { engine, descriptor, head } => {

@@ -42,10 +42,12 @@ pub fn with_device<R>(
     let irq = Arc::new(IrqFlag::new());
     let mark = Arc::clone(&irq);
     sim.on_msi(move || mark.handle().record());
+    sim.mark("open");
     let mut storage = Box::new(DefaultStorage::new());
     let result = match Device::open(sim.hal(), storage.lend(), config, Some(&irq)) {
         Ok(mut device) => {
             let result = work(&mut device);
+            sim.mark("close");
             drop(device.close());
             Ok(result)
         }

@@ -92,7 +92,7 @@ impl Call {
         match self.out_fields.get(field)? {
             Value::Number(number) => number.as_u64().or_else(|| number.as_i64().map(i64::cast_unsigned)),
             Value::String(text) => u64::from_str_radix(text.strip_prefix("0x")?, 16).ok(),
-            _ => None,
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         }
     }
 }

@@ -24,13 +24,7 @@ impl Recording {
     /// The call an event makes: its own, or the one it repeats.
     #[must_use]
     pub fn call_of<'r>(&'r self, event: &'r Event) -> Option<&'r Call> {
-        match &event.body {
-            Body::Call(call) => Some(call),
-            Body::Repeat { of } => match &self.events.get(of.checked_sub(1)?)?.body {
-                Body::Call(call) => Some(call),
-                _ => None,
-            },
-            _ => None,
-        }
+        let event = if let Body::Repeat { of } = event.body { self.events.get(of.checked_sub(1)?)? } else { event };
+        if let Body::Call(call) = &event.body { Some(call) } else { None }
     }
 }

@@ -32,13 +32,11 @@ impl core::str::FromStr for Recording {
             let event = event(line, text, &recording, &mut counts).map_err(|what| ReadError { line, what })?;
             recording.events.push(event);
         }
-        match recording.events.last().map(|event| &event.body) {
-            Some(Body::End { .. }) => Ok(recording),
-            _ => Err(ReadError {
-                line: recording.events.len(),
-                what: String::from("the last line is no `end`: the file is cut short"),
-            }),
+        if counts.ended {
+            return Ok(recording);
         }
+        let what = String::from("the last line is no `end`: the file is cut short");
+        Err(ReadError { line: recording.events.len(), what })
     }
 }
 
@@ -52,6 +50,9 @@ fn header(line: &str) -> Result<Header, String> {
     header.check()?;
     Ok(header)
 }
+
+/// Most bytes of client memory one range may have: more than any client lends, less than hurts.
+const LONGEST_RANGE: u64 = 256 << 20;
 
 /// What the `end` line must agree with.
 #[derive(Default)]
@@ -85,6 +86,9 @@ fn event(line: usize, text: &str, before: &Recording, counts: &mut Counts) -> Re
             counts.calls += 1;
         }
         Body::Mmap(map) if map.ret == 0 && map.addr.is_none() => return Err(String::from("a mapping without address")),
+        Body::UserRange { length, .. } if *length > LONGEST_RANGE => {
+            return Err(format!("a range of {length} bytes of client memory"));
+        }
         Body::CpuWrite { .. } => counts.cpu_writes += 1,
         Body::GpuResult { .. } => counts.gpu_results += 1,
         Body::End { calls, cpu_writes, gpu_results } => {
@@ -100,7 +104,13 @@ fn event(line: usize, text: &str, before: &Recording, counts: &mut Counts) -> Re
                 }
             }
         }
-        _ => {}
+        Body::Open { .. }
+        | Body::Close { .. }
+        | Body::Mmap(_)
+        | Body::Munmap { .. }
+        | Body::Remap { .. }
+        | Body::UserRange { .. }
+        | Body::UserRangeEnd { .. } => {}
     }
     Ok(event)
 }

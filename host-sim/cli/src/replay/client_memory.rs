@@ -47,7 +47,7 @@ impl<M: Copy + PartialEq> Memory<M> {
     /// The range matters from here on and reads as zero.
     pub fn track(&mut self, addr: u64, length: u64) {
         self.untrack(addr, length);
-        self.user.push((addr, vec![0; usize::try_from(length).unwrap_or(0)]));
+        self.user.push((addr, vec![0; index(length)]));
     }
 
     /// The range matters no longer.
@@ -118,7 +118,7 @@ impl<M: Copy + PartialEq> Memory<M> {
     /// Copies what is open of the objects.
     pub fn load(&mut self, objects: &mut impl Objects<M>) {
         for (page, bytes) in &mut self.window {
-            bytes.resize(PAGE as usize, 0);
+            bytes.resize(index(PAGE), 0);
             let found = self.objects.at(*page);
             if !found.is_some_and(|(mapping, offset)| objects.read(mapping, offset, bytes)) {
                 bytes.clear();
@@ -139,7 +139,7 @@ impl<M: Copy + PartialEq> Memory<M> {
     /// What lies at an address, as far as it lies in one place.
     fn at(&self, addr: u64) -> Option<&[u8]> {
         let page = addr & !(PAGE - 1);
-        let window = || self.window.get(&page).and_then(|bytes| bytes.get((addr - page) as usize..));
+        let window = || self.window.get(&page).and_then(|bytes| bytes.get(index(addr - page)..));
         let listed = self.call.iter().chain(&self.user).find_map(|region| inside(region, addr));
         listed.or_else(window).filter(|bytes| !bytes.is_empty())
     }
@@ -163,7 +163,7 @@ impl<M: Copy + PartialEq> Memory<M> {
             self.written.push((addr, from.to_vec()));
         }
         let page = addr & !(PAGE - 1);
-        let window = self.window.get_mut(&page).and_then(|bytes| bytes.get_mut((addr - page) as usize..));
+        let window = self.window.get_mut(&page).and_then(|bytes| bytes.get_mut(index(addr - page)..));
         let listed = self.call.iter_mut().chain(&mut self.user).filter_map(|region| inside_mut(region, addr));
         for place in listed.chain(window).filter_map(|bytes| bytes.get_mut(..from.len())) {
             place.copy_from_slice(from);
@@ -188,20 +188,25 @@ impl<M: Copy + PartialEq> ClientMemory for Memory<M> {
     }
 }
 
+/// An offset in something that is in memory; none that is too large is in any.
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
 /// The bytes of a region from an address on.
 fn inside((start, bytes): &Region, addr: u64) -> Option<&[u8]> {
-    bytes.get(usize::try_from(addr.checked_sub(*start)?).ok()?..).filter(|rest| !rest.is_empty())
+    bytes.get(index(addr.checked_sub(*start)?)..).filter(|rest| !rest.is_empty())
 }
 
 fn inside_mut((start, bytes): &mut Region, addr: u64) -> Option<&mut [u8]> {
-    bytes.get_mut(usize::try_from(addr.checked_sub(*start)?).ok()?..).filter(|rest| !rest.is_empty())
+    bytes.get_mut(index(addr.checked_sub(*start)?)..).filter(|rest| !rest.is_empty())
 }
 
 /// What is left of a region without a range.
 fn without((start, bytes): &Region, gone: &Range<u64>) -> Vec<Region> {
     let whole = *start..start.saturating_add(bytes.len() as u64);
     let left = parts(&whole, gone).map(|part| {
-        let cut = (part.start - start) as usize..(part.end - start) as usize;
+        let cut = index(part.start - start)..index(part.end - start);
         (part.start, bytes.get(cut).unwrap_or_default().to_vec())
     });
     left.collect()
@@ -216,12 +221,12 @@ mod tests {
 
     impl Objects<char> for One {
         fn read(&mut self, _: char, offset: u64, into: &mut [u8]) -> bool {
-            let from = self.0.get(offset as usize..).and_then(|rest| rest.get(..into.len()));
+            let from = self.0.get(index(offset)..).and_then(|rest| rest.get(..into.len()));
             from.map(|from| into.copy_from_slice(from)).is_some()
         }
 
         fn write(&mut self, _: char, offset: u64, from: &[u8]) -> bool {
-            self.0[offset as usize..][..from.len()].copy_from_slice(from);
+            self.0[index(offset)..][..from.len()].copy_from_slice(from);
             true
         }
     }
@@ -237,7 +242,7 @@ mod tests {
 
     #[test]
     fn only_what_the_call_points_to_and_what_is_tracked_is_there() {
-        let mut memory = Memory::default();
+        let mut memory: Memory<char> = Memory::default();
         memory.track(0x5000, 8);
         memory.begin(&[], vec![(0x1000, vec![1, 2, 3, 4])]);
         assert_eq!(read(&mut memory, 0x1001, 3), Some(vec![2, 3, 4]));
@@ -250,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_refused_write_writes_nothing() {
-        let mut memory = Memory::default();
+        let mut memory: Memory<char> = Memory::default();
         memory.track(0x5000, 8);
         assert!(ClientMemory::copy_out(&mut memory, addr(0x5004), &[1; 8]).is_err());
         assert_eq!(memory.user(0x5000, 8), Some(&[0; 8][..]));
@@ -260,7 +265,7 @@ mod tests {
 
     #[test]
     fn neighbouring_ranges_are_one_piece_of_memory_to_a_copy() {
-        let mut memory = Memory::default();
+        let mut memory: Memory<char> = Memory::default();
         memory.track(0x5000, 8);
         memory.track(0x5008, 8);
         memory.copy_out(addr(0x5006), &[1, 2, 3, 4]).unwrap();

@@ -132,7 +132,7 @@ impl Made<'_> {
             let query = dword(self.given, queries::QUERY).unwrap_or(u32::MAX);
             let is_query = self.kind.nr == nr::DEVICE_QUERY;
             let fixed =
-                if is_query { queries::fixed_bytes(query, recorded) } else { vec![0..recorded.len()] };
+                if is_query { queries::fixed_bytes(query, recorded) } else { queries::all(recorded) };
             let what = if is_query { queries::name(query) } else { payload.field.clone() };
             let object = format!("{} {what}", self.call.name);
             let counts = |at: usize| fixed.iter().any(|range| range.contains(&at));

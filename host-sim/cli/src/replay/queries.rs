@@ -1,4 +1,5 @@
 //! Which bytes of a query's answer must be equal (recordings' section 3; layouts: bind-and-exec sheet §2.5).
+#![expect(clippy::single_range_in_vec_init, reason = "the ranges are the elements")]
 
 use super::ids::{dword, qword};
 use core::ops::Range;
@@ -58,8 +59,14 @@ pub fn fixed_bytes(query: u32, recorded: &[u8]) -> Vec<Range<usize>> {
         // The unit; which version it has is the unit's business.
         number::UC_FW_VERSION => vec![0..4],
         number::OA_UNITS => oa_units(recorded),
-        _ => vec![0..len],
+        _ => all(recorded),
     }
+}
+
+/// All bytes.
+#[must_use]
+pub fn all(recorded: &[u8]) -> Vec<Range<usize>> {
+    vec![0..recorded.len()]
 }
 
 /// A header of 8 bytes, then 88 for each region: used counters at 16 and 32.

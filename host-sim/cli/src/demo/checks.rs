@@ -1,0 +1,116 @@
+//! What had to come of it.
+
+use super::batch::{self, COPIED, offset};
+use super::script::Seen;
+use crate::hex;
+use crate::machine::Leftover;
+use barexe_core::device::TicketState;
+use std::io::{self, Write};
+
+/// One thing that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What.
+    pub what: String,
+    /// What had to be.
+    pub expected: String,
+    /// What is.
+    pub found: String,
+    /// They are the same.
+    pub passed: bool,
+}
+
+impl Check {
+    fn equal(what: &str, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        let (expected, found) = (expected.into(), found.into());
+        Self { what: String::from(what), passed: expected == found, expected, found }
+    }
+
+    /// A check that could not even be made.
+    #[must_use]
+    pub fn failed(what: &str, expected: &str, found: String) -> Self {
+        Self { what: String::from(what), expected: String::from(expected), found, passed: false }
+    }
+
+    /// Bytes of the data object. The first that differs is shown with its offset.
+    fn bytes(what: &str, at: u64, expected: &[u8], data: &[u8]) -> Self {
+        let start = usize::try_from(at).unwrap_or(usize::MAX);
+        let found = data.get(start..).unwrap_or_default();
+        let wrong = expected.iter().enumerate().find(|(index, byte)| found.get(*index) != Some(byte));
+        let shown = |bytes: &[u8], from: usize| hex::show(bytes.get(from..expected.len()).unwrap_or_default());
+        match wrong {
+            None => Self::equal(what, shown(expected, 0), shown(expected, 0)),
+            Some((index, _)) => Self {
+                what: format!("{what}, at offset {:#x} of the data", start + index),
+                expected: shown(expected, index),
+                found: shown(found, index),
+                passed: false,
+            },
+        }
+    }
+}
+
+/// All checks.
+#[must_use]
+pub fn all(seen: &Seen, leftover: &Leftover) -> Vec<Check> {
+    let [bound, ran] = seen.signalled.map(|signalled| if signalled { "signalled" } else { "not signalled" });
+    let guard = [0; 8];
+    let after_copy = offset::COPY + u64::from(COPIED);
+    let data = |what: &str, at: u64, expected: &[u8]| Check::bytes(what, at, expected, &seen.data);
+    let mut checks = vec![
+        Check::equal("bind", "done", state(seen.bind)),
+        Check::equal("bind's sync object", "signalled", bound),
+        Check::equal("exec", "done", state(seen.exec)),
+        Check::equal("exec's sync object", "signalled", ran),
+        data("exec's user fence", offset::FENCE, &batch::FENCE.to_le_bytes()),
+        data("32-bit store", offset::MARK, &batch::MARK.to_le_bytes()),
+        data("64-bit store", offset::WIDE, &batch::WIDE.to_le_bytes()),
+        data("copied bytes", offset::COPY, &batch::copied()),
+        data("bytes before the copy", offset::COPY - 8, &guard),
+        data("bytes after the copy", after_copy, &guard),
+    ];
+    checks.extend(of_leftover(leftover));
+    checks
+}
+
+/// What is checked once the device is closed.
+#[must_use]
+pub fn of_leftover(leftover: &Leftover) -> Vec<Check> {
+    let none = |items: &[String]| if items.is_empty() { String::from("none") } else { items.join("; ") };
+    let halted: Vec<_> = leftover.halted.iter().map(|(engine, why)| format!("{engine}: {why}")).collect();
+    vec![
+        Check::equal("hardware rules broken", "none", none(&leftover.violations)),
+        Check::equal("engines stopped", "none", none(&halted)),
+        Check::equal(
+            "buffers that came back after close",
+            leftover.buffers_given.to_string(),
+            leftover.buffers_returned.to_string(),
+        ),
+    ]
+}
+
+fn state(state: TicketState) -> String {
+    match state {
+        TicketState::Pending => String::from("not over"),
+        TicketState::Done => String::from("done"),
+        TicketState::Failed(error) => format!("failed: {error}"),
+    }
+}
+
+/// Prints checks, and how many passed.
+///
+/// # Errors
+/// What printing met.
+pub fn print(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "Checks")?;
+    let width = checks.iter().map(|check| check.what.len()).max().unwrap_or(0);
+    for Check { what, expected, found, passed } in checks {
+        if *passed {
+            writeln!(out, "  ok     {what:<width$}  {found}")?;
+        } else {
+            writeln!(out, "  WRONG  {what:<width$}  expected {expected}, found {found}")?;
+        }
+    }
+    let passed = checks.iter().filter(|check| check.passed).count();
+    writeln!(out, "\n{passed} of {} checks passed", checks.len())
+}

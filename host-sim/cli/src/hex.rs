@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn what_is_not_packed_hex_is_named() {
-        for text in ["0", "0g", "AB", " ", "00  00", "00*", "*3", "00*x", "00*+3", "00*-1", "00*2*2", "00*99999999999"] {
+        for text in ["0", "0g", "AB", " ", "00  00", "00*", "*3", "00*x", "00*+3", "00*-1", "00*2*2", "00*99999999999"]
+        {
             let error = unpack(text).unwrap_err();
             assert!(error.contains("packed hex"), "{text}: {error}");
         }

@@ -41,7 +41,6 @@ const MI_STORE_DATA_IMM_QWORD: u32 = 0x1020_0003;
 /// Everything before it is in memory before anything after it starts; no store of its own.
 const MI_FLUSH_DW: u32 = 0x1300_0002;
 const MI_BATCH_BUFFER_END: u32 = 0x0500_0000;
-const MI_NOOP: u32 = 0;
 
 /// Rectangle copy, linear to linear.
 const XY_FAST_COPY_BLT: u32 = 0x5080_0008;
@@ -74,19 +73,9 @@ const fn high(va: u64) -> u32 {
 
 /// Rows of 4 KiB as rectangles of 1024 pixels.
 const fn fast_copy(from: u64, to: u64, bytes: u32) -> [u32; 10] {
-    let size = (bytes / PITCH) << 16 | PITCH / 4;
-    [
-        XY_FAST_COPY_BLT,
-        FAST_COPY_32_BPP | PITCH,
-        0,
-        size,
-        low(to),
-        high(to),
-        0,
-        PITCH,
-        low(from),
-        high(from),
-    ]
+    let (rows, pixels) = (bytes / PITCH, PITCH / 4);
+    let size = rows << 16 | pixels;
+    [XY_FAST_COPY_BLT, FAST_COPY_32_BPP | PITCH, 0, size, low(to), high(to), 0, PITCH, low(from), high(from)]
 }
 
 /// One row of pages of 256 bytes.
@@ -114,7 +103,7 @@ pub fn batch(platform: &str) -> Option<Vec<u32>> {
     batch.extend([MI_STORE_DATA_IMM_QWORD, low(at(offset::WIDE)), high(at(offset::WIDE)), low(WIDE), high(WIDE)]);
     batch.extend([MI_FLUSH_DW, 0, 0, 0]);
     batch.extend((copier.copy)(at(offset::SOURCE), at(offset::COPY), COPIED));
-    batch.extend([MI_BATCH_BUFFER_END, MI_NOOP]);
+    batch.push(MI_BATCH_BUFFER_END);
     Some(batch)
 }
 
@@ -129,7 +118,11 @@ pub fn pattern() -> Vec<u8> {
 pub fn copied() -> Vec<u8> {
     let mut bytes = pattern();
     let mark = MARK.to_le_bytes();
-    bytes.iter_mut().skip(offset::MARK as usize).zip(mark).for_each(|(byte, mark)| *byte = mark);
+    for (at, byte) in (offset::MARK..).zip(mark) {
+        if let Some(place) = usize::try_from(at).ok().and_then(|at| bytes.get_mut(at)) {
+            *place = byte;
+        }
+    }
     bytes
 }
 

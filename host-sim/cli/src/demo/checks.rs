@@ -50,6 +50,14 @@ impl Check {
     }
 }
 
+/// A number in the data object.
+fn number<const N: usize>(what: &str, at: u64, expected: u64, data: &[u8]) -> Check {
+    let bytes = data.get(usize::try_from(at).unwrap_or(usize::MAX)..).and_then(<[u8]>::first_chunk::<N>);
+    let mut wide = [0; 8];
+    wide.iter_mut().zip(bytes.into_iter().flatten()).for_each(|(to, from)| *to = *from);
+    Check::equal(what, format!("{expected:#x}"), format!("{:#x}", u64::from_le_bytes(wide)))
+}
+
 /// All checks.
 #[must_use]
 pub fn all(seen: &Seen, leftover: &Leftover) -> Vec<Check> {
@@ -62,9 +70,9 @@ pub fn all(seen: &Seen, leftover: &Leftover) -> Vec<Check> {
         Check::equal("bind's sync object", "signalled", bound),
         Check::equal("exec", "done", state(seen.exec)),
         Check::equal("exec's sync object", "signalled", ran),
-        data("exec's user fence", offset::FENCE, &batch::FENCE.to_le_bytes()),
-        data("32-bit store", offset::MARK, &batch::MARK.to_le_bytes()),
-        data("64-bit store", offset::WIDE, &batch::WIDE.to_le_bytes()),
+        number::<8>("exec's user fence", offset::FENCE, batch::FENCE, &seen.data),
+        number::<4>("32-bit store", offset::MARK, u64::from(batch::MARK), &seen.data),
+        number::<8>("64-bit store", offset::WIDE, batch::WIDE, &seen.data),
         data("copied bytes", offset::COPY, &batch::copied()),
         data("bytes before the copy", offset::COPY - 8, &guard),
         data("bytes after the copy", after_copy, &guard),
@@ -83,8 +91,8 @@ pub fn of_leftover(leftover: &Leftover) -> Vec<Check> {
         Check::equal("engines stopped", "none", none(&halted)),
         Check::equal(
             "buffers that came back after close",
-            leftover.buffers_given.to_string(),
-            leftover.buffers_returned.to_string(),
+            format!("{0} of {0}", leftover.buffers_given),
+            format!("{} of {}", leftover.buffers_returned, leftover.buffers_given),
         ),
     ]
 }

@@ -35,7 +35,8 @@ pub fn run(demo: &Demo, out: &mut dyn Write) -> io::Result<Vec<Check>> {
     let Some(sim) = simulated(demo) else {
         return Ok(vec![Check::failed("simulated GPU", "one", format!("none for platform {}", demo.platform))]);
     };
-    writeln!(out, "barexe demo: one bind, one batch, one fence on a simulated {}\n", demo.platform)?;
+    let name = if demo.platform == "lnl" { "Lunar Lake" } else { "Tiger Lake" };
+    writeln!(out, "barexe demo: one bind, one batch, one fence on a simulated {name}\n")?;
     let mut printed = Ok(());
     let played = with_device(&sim, Config::default(), |device| {
         printed = probe::print(device.info(), out);
@@ -51,7 +52,11 @@ pub fn run(demo: &Demo, out: &mut dyn Write) -> io::Result<Vec<Check>> {
         }
         Err(error) => vec![Check::failed("open", "a device", error.to_string())],
     };
-    writeln!(out, "\nTimeline\n{}", sim.timeline().text())?;
+    writeln!(
+        out,
+        "\nTimeline, in time of the device (call, client: the demo; driver: the core; rcs, bcs...: engines)"
+    )?;
+    writeln!(out, "{}", sim.timeline().text())?;
     checks::print(&checks, out)?;
     checks.retain(|check| !check.passed);
     Ok(checks)

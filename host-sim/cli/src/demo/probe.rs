@@ -14,7 +14,11 @@ pub fn print(info: &DeviceInfo, out: &mut dyn Write) -> io::Result<()> {
     let graphics = format!("{}.{:02}", info.graphics.major, info.graphics.minor);
     let media = info.media.map_or_else(|| String::from("none"), |ip| format!("{}.{:02}", ip.major, ip.minor));
     writeln!(out, "Probe")?;
-    row(out, "device", &format!("8086:{:04x} revision {}, platform {}", info.device_id, info.revision, info.platform.name))?;
+    row(
+        out,
+        "device",
+        &format!("8086:{:04x} revision {}, platform {}", info.device_id, info.revision, info.platform.name),
+    )?;
     row(out, "versions", &format!("graphics {graphics}, media {media}"))?;
     for gt in 0..info.gt_count {
         let engines: Vec<_> = info.engines.iter().filter(|engine| engine.gt == gt).map(name).collect();

@@ -38,6 +38,8 @@ struct Script<'s, 'd> {
     sim: &'s Sim,
     device: &'s mut SimDevice<'d>,
     client: ClientId,
+    /// Sync objects whose signal is not on the timeline yet.
+    unseen: Vec<u32>,
 }
 
 /// Plays the script on a device that was just opened.
@@ -46,7 +48,7 @@ struct Script<'s, 'd> {
 /// The first call that was refused.
 pub fn play(sim: &Sim, device: &mut SimDevice<'_>) -> Result<Seen, Error> {
     let client = device.client_open(false)?;
-    let mut script = Script { sim, device, client };
+    let mut script = Script { sim, device, client, unseen: Vec::new() };
     let seen = script.play();
     sim.mark("client_close");
     script.device.client_close(client)?;
@@ -61,10 +63,11 @@ impl Script<'_, '_> {
         let data = self.buffer("the data", DATA_BYTES)?;
         let (bound, ran) = (self.syncobj()?, self.syncobj()?);
         let bind = self.bind(vm, &[(code, BATCH_VA), (data, DATA_VA)], bound)?;
+        self.look_at_fences()?;
         let queue = self.queue(vm)?;
         self.fill(code, data)?;
         let exec = self.exec(queue, bound, ran)?;
-        let (bind, exec) = self.wait(bind, exec, [bound, ran])?;
+        let (bind, exec) = self.wait(bind, exec)?;
         let signalled = [self.is_signalled(bound)?, self.is_signalled(ran)?];
         let mut bytes = vec![0; usize::try_from(data.bytes).unwrap_or(0)];
         self.device.mapping_read(self.client, data.mapping, 0, &mut bytes)?;
@@ -85,6 +88,7 @@ impl Script<'_, '_> {
     fn syncobj(&mut self) -> Result<u32, Error> {
         let handle = self.device.syncobj_create(self.client, false)?;
         self.sim.mark(&format!("syncobj_create: syncobj {handle}"));
+        self.unseen.push(handle);
         Ok(handle)
     }
 
@@ -146,22 +150,29 @@ impl Script<'_, '_> {
     }
 
     /// Polls until both are over or patience is at its end.
-    fn wait(&mut self, bind: Ticket, exec: Ticket, syncobjs: [u32; 2]) -> Result<(TicketState, TicketState), Error> {
+    fn wait(&mut self, bind: Ticket, exec: Ticket) -> Result<(TicketState, TicketState), Error> {
+        self.sim.mark("relax, poll: until the work is over");
         let mut patience = Patience::new(self.device);
-        let mut reported = [false; 2];
         loop {
-            for (syncobj, reported) in syncobjs.into_iter().zip(&mut reported) {
-                if !*reported && self.is_signalled(syncobj)? {
-                    *reported = true;
-                    self.sim.note("fence", &format!("syncobj {syncobj} has signalled"));
-                }
-            }
+            self.look_at_fences()?;
             let states = (self.device.ticket_state(bind)?, self.device.ticket_state(exec)?);
             let over = states.0 != TicketState::Pending && states.1 != TicketState::Pending;
             if over || !patience.wait(self.device, None) {
                 return Ok(states);
             }
         }
+    }
+
+    /// Puts sync objects that have signalled on the timeline.
+    fn look_at_fences(&mut self) -> Result<(), Error> {
+        for syncobj in core::mem::take(&mut self.unseen) {
+            if self.is_signalled(syncobj)? {
+                self.sim.note("fence", &format!("syncobj {syncobj} has signalled"));
+            } else {
+                self.unseen.push(syncobj);
+            }
+        }
+        Ok(())
     }
 
     fn is_signalled(&mut self, syncobj: u32) -> Result<bool, Error> {

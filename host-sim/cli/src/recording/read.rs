@@ -42,7 +42,8 @@ impl core::str::FromStr for Recording {
 
 fn header(line: &str) -> Result<Header, String> {
     // A file that is something else entirely gets a plain word, not a parser's.
-    let value: serde_json::Value = serde_json::from_str(line).map_err(|_| String::from("this is no client recording"))?;
+    let value: serde_json::Value =
+        serde_json::from_str(line).map_err(|_| String::from("this is no client recording"))?;
     if value.get("format").and_then(serde_json::Value::as_str) != Some("xe-client-recording") {
         return Err(String::from("this is no client recording: the header has no format `xe-client-recording`"));
     }

@@ -249,9 +249,9 @@ impl Player<'_, '_> {
     /// Deadlines on the client's clock become deadlines on the device's.
     fn move_deadline(&mut self, kind: &CallKind, call: &Call, arg: &mut [u8]) {
         let (Some(deadline), Some(then)) = (kind.deadline, call.now_ns) else { return };
-        let absolute = deadline.if_flag.is_none_or(|(offset, bit)| {
-            dword(arg, offset).is_some_and(|flags| flags & u32::from(bit) != 0)
-        });
+        let absolute = deadline
+            .if_flag
+            .is_none_or(|(offset, bit)| dword(arg, offset).is_some_and(|flags| flags & u32::from(bit) != 0));
         let at = qword(arg, deadline.offset).unwrap_or(0);
         if !absolute || at == 0 || at >= i64::MAX as u64 {
             return;

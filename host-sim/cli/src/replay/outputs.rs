@@ -40,7 +40,8 @@ impl Made<'_> {
 
     /// Bytes that are no output are as they were given, or as the recording has them changed.
     fn judge_rest(&self, report: &mut Report) {
-        let is_output = |at: usize| self.kind.output.is_some_and(|out| (out.offset..out.offset + out.len).contains(&at));
+        let is_output =
+            |at: usize| self.kind.output.is_some_and(|out| (out.offset..out.offset + out.len).contains(&at));
         let (before, after) = (&self.call.input.0, self.call.output());
         let changed = |at: usize| before.get(at) != after.get(at);
         let expected: Vec<u8> = (0..after.len())
@@ -108,9 +109,10 @@ impl Made<'_> {
 
     /// Time that is left lies between nothing and what was given.
     fn judge_time(&self, output: &Output, report: &mut Report) {
-        let absolute = self.kind.deadline.and_then(|deadline| deadline.if_flag).is_some_and(|(offset, bit)| {
-            dword(self.given, offset).is_some_and(|flags| flags & u32::from(bit) != 0)
-        });
+        let absolute =
+            self.kind.deadline.and_then(|deadline| deadline.if_flag).is_some_and(|(offset, bit)| {
+                dword(self.given, offset).is_some_and(|flags| flags & u32::from(bit) != 0)
+            });
         let signed = |bytes: &[u8]| qword(bytes, output.offset).unwrap_or(0).cast_signed();
         let (given, left) = (signed(self.given), signed(self.got));
         let expected = match (absolute, given < 0) {
@@ -131,8 +133,7 @@ impl Made<'_> {
             let found = memory.iter().find(|(addr, _)| *addr == payload.addr.0).map_or(&[][..], |(_, bytes)| bytes);
             let query = dword(self.given, queries::QUERY).unwrap_or(u32::MAX);
             let is_query = self.kind.nr == nr::DEVICE_QUERY;
-            let fixed =
-                if is_query { queries::fixed_bytes(query, recorded) } else { queries::all(recorded) };
+            let fixed = if is_query { queries::fixed_bytes(query, recorded) } else { queries::all(recorded) };
             let what = if is_query { queries::name(query) } else { payload.field.clone() };
             let object = format!("{} {what}", self.call.name);
             let counts = |at: usize| fixed.iter().any(|range| range.contains(&at));

@@ -61,6 +61,8 @@ pub enum ObjectKind {
     Client,
     /// Address space.
     Vm,
+    /// Mapping of an address space.
+    Vma,
     /// Exec or bind queue.
     Queue,
     /// Buffer object (GEM handle).

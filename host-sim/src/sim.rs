@@ -153,6 +153,12 @@ impl Sim {
         });
     }
 
+    /// The table with which the part's firmware tells about it; empty where it tells nothing.
+    #[must_use]
+    pub fn hwconfig(&self) -> Vec<u8> {
+        self.inner.with(|gpu| crate::hwconfig::table(&gpu.shared.platform.hwconfig))
+    }
+
     /// The timeline so far.
     #[must_use]
     pub fn timeline(&self) -> Timeline {

@@ -43,9 +43,11 @@ pub fn with_device<R>(
     let mark = Arc::clone(&irq);
     sim.on_msi(move || mark.handle().record());
     sim.mark("open");
+    let hwconfig = sim.hwconfig();
     let mut storage = Box::new(DefaultStorage::new());
     let result = match Device::open(sim.hal(), storage.lend(), config, Some(&irq)) {
         Ok(mut device) => {
+            device.set_hwconfig(&hwconfig);
             let result = work(&mut device);
             sim.mark("close");
             drop(device.close());
@@ -64,9 +66,9 @@ pub struct Patience {
 }
 
 /// Longest wait, on the device's clock.
-const LONGEST: Nanos = Nanos::from_millis(2_000);
+const LONGEST: Nanos = Nanos::from_millis(100);
 /// Most looks in one wait.
-const LOOKS: u32 = 10_000;
+const LOOKS: u32 = 5_000;
 /// Longest time between two looks.
 const STEP: Nanos = Nanos::from_micros(500);
 

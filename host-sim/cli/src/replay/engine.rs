@@ -142,8 +142,8 @@ impl Player<'_, '_> {
             let done = match place {
                 Place::User(addr) => self.memory.write_user(addr.0.saturating_add(*offset), &bytes.0),
                 Place::Bo(bo) => {
-                    let mapping = self.memory.objects.of(bo);
-                    mapping.is_some_and(|mapping| self.device.write(mapping, *offset, &bytes.0))
+                    let mut mappings = self.memory.objects.of(bo, *offset);
+                    mappings.any(|mapping| self.device.write(mapping, *offset, &bytes.0))
                 }
             };
             if !done {
@@ -169,8 +169,8 @@ impl Player<'_, '_> {
     /// Bytes of an object through a mapping of the client; none if it has none.
     fn read_object(&mut self, bo: u64, offset: u64, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
-        let mapping = self.memory.objects.of(bo);
-        let read = mapping.is_some_and(|mapping| self.device.read(mapping, offset, &mut bytes));
+        let mut mappings = self.memory.objects.of(bo, offset);
+        let read = mappings.any(|mapping| self.device.read(mapping, offset, &mut bytes));
         if read { bytes } else { Vec::new() }
     }
 

@@ -43,10 +43,14 @@ impl<M: Copy + PartialEq> Mappings<M> {
         before
     }
 
-    /// A mapping of the object.
-    #[must_use]
-    pub fn of(&self, bo: u64) -> Option<M> {
-        self.pieces.iter().find(|piece| piece.bo == bo).map(|piece| piece.mapping)
+    /// The mappings of an object; those that still show the byte at `offset` come first.
+    pub fn of(&self, bo: u64, offset: u64) -> impl Iterator<Item = M> {
+        let shows = move |piece: &&Piece<M>| {
+            let end = piece.offset + (piece.at.end - piece.at.start);
+            (piece.offset..end).contains(&offset)
+        };
+        let pieces = || self.pieces.iter().filter(move |piece| piece.bo == bo);
+        pieces().filter(shows).chain(pieces().filter(move |piece| !shows(piece))).map(|piece| piece.mapping)
     }
 
     /// The mapping an address lies in, and the offset in its object.
@@ -84,16 +88,18 @@ mod tests {
         assert_eq!(mappings.at(0x2000), None);
         assert_eq!(mappings.at(0x3000), Some(('a', 0x2100)));
         assert_eq!(mappings.remove(&(0..0x1_0000)), ['a']);
-        assert_eq!(mappings.of(1), None);
+        assert_eq!(mappings.of(1, 0x100).count(), 0);
     }
 
     #[test]
     fn an_object_can_be_mapped_twice() {
         let mut mappings = Mappings::default();
         mappings.add(0x1000, 0x1000, 1, 0, 'a');
-        mappings.add(0x8000, 0x1000, 1, 0, 'b');
+        mappings.add(0x8000, 0x2000, 1, 0, 'b');
+        assert_eq!(mappings.of(1, 0xFFF).collect::<Vec<_>>(), ['a', 'b']);
+        assert_eq!(mappings.of(1, 0x1000).collect::<Vec<_>>(), ['b', 'a']);
         assert_eq!(mappings.remove(&(0x1000..0x2000)), ['a']);
-        assert_eq!(mappings.of(1), Some('b'));
+        assert_eq!(mappings.of(1, 0).collect::<Vec<_>>(), ['b']);
         assert_eq!(mappings.at(0x8010), Some(('b', 0x10)));
     }
 }

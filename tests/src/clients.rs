@@ -43,8 +43,8 @@ impl Lines {
     /// If there is none.
     #[must_use]
     pub fn find(&self, from: usize, fits: impl Fn(&Value) -> bool) -> usize {
-        let found = self.lines.iter().skip(from).position(fits);
-        found.map_or_else(|| panic!("no such line"), |at| at + from)
+        let found = self.lines.iter().enumerate().skip(from).find(|(_, line)| fits(line));
+        found.map_or_else(|| panic!("no such line"), |(at, _)| at)
     }
 
     /// The first event of a type.

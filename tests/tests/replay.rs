@@ -1,4 +1,5 @@
 //! Real clients' calls on the core and the simulated parts.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of these tests fails by panicking")]
 
 use barexe_cli::hex;
 use barexe_cli::replay::{Difference, Options, ReplayError, Report, replay_text};
@@ -69,14 +70,14 @@ fn every_byte_of_every_result_counts() {
         let at = lines.first("gpu_result");
         let run = &lines.line(at)["runs"][0];
         let (offset, bytes) = (run[0].as_u64().unwrap(), bytes_of(&run[1]));
-        for index in 0..bytes.len() {
+        for (index, byte) in bytes.iter().enumerate() {
             let report = replayed(&lines.with(at, |event| turn(&mut event["runs"][0][1], index)));
             let want = Difference {
                 event: at,
                 object: format!("BO {}", lines.line(at)["bo"]),
                 offset: Some(offset + index as u64),
-                expected: digits(&[!bytes[index]]),
-                found: digits(&[bytes[index]]),
+                expected: digits(&[!byte]),
+                found: digits(&[*byte]),
             };
             assert_eq!(*only(&report), want, "{name}");
         }

@@ -3,7 +3,7 @@
 use crate::demo::{self, Check, Demo};
 use crate::replay::{Options, replay_file};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -68,49 +68,60 @@ impl PlatformName {
     }
 }
 
+/// What a command came to.
+#[derive(Default)]
+struct Outcome {
+    out: Vec<u8>,
+    err: String,
+    status: u8,
+}
+
 /// Does what the command line asks.
 #[must_use]
 pub fn run(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let command = Command::parse();
-    let status = match command.what.unwrap_or_else(|| What::Demo(DemoArgs::default())) {
-        What::Demo(args) => run_demo(&args, out, err),
-        What::Replay(args) => run_replay(&args, out, err),
+    let outcome = match command.what.unwrap_or_else(|| What::Demo(DemoArgs::default())) {
+        What::Demo(args) => run_demo(&args),
+        What::Replay(args) => run_replay(&args),
     };
-    match status {
-        Ok(status) => ExitCode::from(status),
-        // A reader that has seen enough is no failure of ours.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(err, "barexe: {error}");
-            ExitCode::from(FAILED)
-        }
-    }
+    // A reader that has seen enough changes nothing about how it went.
+    let _ = out.write_all(&outcome.out).and_then(|()| out.flush());
+    let _ = err.write_all(outcome.err.as_bytes());
+    ExitCode::from(outcome.status)
 }
 
-fn run_demo(args: &DemoArgs, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
+fn run_demo(args: &DemoArgs) -> Outcome {
     let demo = Demo { platform: args.platform.name(), execution: !args.no_execution };
-    let failed = demo::run(&demo, out)?;
-    for Check { what, expected, found, .. } in &failed {
-        writeln!(err, "barexe: {what}: expected {expected}, found {found}")?;
+    let mut out = Vec::new();
+    match demo::run(&demo, &mut out) {
+        Ok(failed) => {
+            Outcome { out, err: failed.iter().map(complaint).collect(), status: failed_if(!failed.is_empty()) }
+        }
+        Err(error) => Outcome { out, err: format!("barexe: {error}\n"), status: FAILED },
     }
-    Ok(if failed.is_empty() { 0 } else { FAILED })
 }
 
-fn run_replay(args: &ReplayArgs, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
+fn complaint(check: &Check) -> String {
+    let Check { what, expected, found, .. } = check;
+    format!("barexe: {what}: expected {expected}, found {found}\n")
+}
+
+const fn failed_if(failed: bool) -> u8 {
+    if failed { FAILED } else { 0 }
+}
+
+fn run_replay(args: &ReplayArgs) -> Outcome {
     let report = match replay_file(&args.file, &Options { execution: !args.no_execution }) {
         Ok(report) => report,
         Err(error) => {
-            writeln!(err, "barexe: {}: {error}", args.file.display())?;
-            return Ok(UNUSABLE);
+            let err = format!("barexe: {}: {error}\n", args.file.display());
+            return Outcome { err, status: UNUSABLE, ..Outcome::default() };
         }
     };
-    if args.json {
-        writeln!(out, "{}", report.json())?;
-        if report.differences > 0 {
-            write!(err, "{}", report.table())?;
-        }
-    } else {
-        write!(out, "{report}")?;
+    let status = failed_if(report.differences > 0);
+    if !args.json {
+        return Outcome { out: report.to_string().into_bytes(), status, ..Outcome::default() };
     }
-    Ok(if report.differences == 0 { 0 } else { FAILED })
+    let err = if report.differences > 0 { report.table() } else { String::new() };
+    Outcome { out: format!("{}\n", report.json()).into_bytes(), err, status }
 }

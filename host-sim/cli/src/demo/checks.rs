@@ -122,3 +122,69 @@ pub fn print(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
     let passed = checks.iter().filter(|check| check.passed).count();
     writeln!(out, "\n{passed} of {} checks passed", checks.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::batch::DATA_BYTES;
+    use super::*;
+    use barexe_core::Error;
+
+    fn leftover() -> Leftover {
+        Leftover { violations: vec![], halted: vec![], buffers_given: 7, buffers_returned: 7 }
+    }
+
+    type Change = fn(&mut Seen, &mut Leftover);
+
+    /// What a run that went well leaves.
+    fn seen() -> Seen {
+        let mut data = vec![0; usize::try_from(DATA_BYTES).unwrap()];
+        let mut put =
+            |at: u64, bytes: &[u8]| data[usize::try_from(at).unwrap()..][..bytes.len()].copy_from_slice(bytes);
+        put(offset::SOURCE, &batch::copied());
+        put(offset::COPY, &batch::copied());
+        put(offset::WIDE, &batch::WIDE.to_le_bytes());
+        put(offset::FENCE, &batch::FENCE.to_le_bytes());
+        Seen { bind: TicketState::Done, exec: TicketState::Done, signalled: [true; 2], data }
+    }
+
+    /// Names of the checks that fail once something was changed.
+    fn failing(change: impl FnOnce(&mut Seen, &mut Leftover)) -> Vec<String> {
+        let (mut seen, mut leftover) = (seen(), leftover());
+        change(&mut seen, &mut leftover);
+        all(&seen, &leftover).into_iter().filter(|check| !check.passed).map(|check| check.what).collect()
+    }
+
+    #[test]
+    fn a_good_run_passes_and_every_byte_that_was_to_be_written_counts() {
+        assert_eq!(failing(|_, _| {}), Vec::<String>::new());
+        let copy = offset::COPY..offset::COPY + u64::from(COPIED);
+        let written = copy.chain(offset::WIDE..offset::WIDE + 8).chain(offset::FENCE..offset::FENCE + 8);
+        for at in written.chain(offset::MARK..offset::MARK + 4).chain([offset::COPY - 1, offset::COPY + 0x1000]) {
+            let wrong = failing(|seen, _| seen.data[usize::try_from(at).unwrap()] ^= 1);
+            assert_eq!(wrong.len(), 1, "{at:#x}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_wrong_byte_of_a_copy_is_named() {
+        let wrong = failing(|seen, _| seen.data[0x4123] = 0);
+        assert_eq!(wrong, ["copied bytes, at offset 0x4123 of the data"]);
+    }
+
+    #[test]
+    fn states_rules_and_buffers_count() {
+        let rows: [(&str, Change); 6] = [
+            ("bind", |seen, _| seen.bind = TicketState::Failed(Error::Canceled)),
+            ("exec", |seen, _| seen.exec = TicketState::Pending),
+            ("exec's sync object", |seen, _| seen.signalled[1] = false),
+            ("hardware rules broken", |_, left| {
+                left.violations = vec![String::from("a register while its domain sleeps")]
+            }),
+            ("engines stopped", |_, left| left.halted.push((String::from("bcs0"), String::from("fault")))),
+            ("buffers that came back after close", |_, left| left.buffers_returned -= 1),
+        ];
+        for (what, change) in rows {
+            assert_eq!(failing(change), [what]);
+        }
+    }
+}

@@ -36,7 +36,7 @@ fn row(out: &mut dyn Write, what: &str, value: &str) -> io::Result<()> {
     writeln!(out, "  {what:<10} {value}")
 }
 
-/// The name hardware people use; a star for engines the driver keeps to itself.
+/// The name hardware people use, and whether clients are not offered it.
 fn name(engine: &Engine) -> String {
     let class = match engine.class {
         EngineClass::Render => "rcs",
@@ -46,7 +46,7 @@ fn name(engine: &Engine) -> String {
         EngineClass::Compute => "ccs",
         EngineClass::Gsc => "gsccs",
     };
-    let kept = if engine.reserved { " (kept)" } else { "" };
+    let kept = if engine.reserved { " (reserved)" } else { "" };
     format!("{class}{}{kept}", engine.instance)
 }
 

@@ -12,8 +12,10 @@
 //! | [`outputs`] | judging a call |
 //! | `objects` | buffer objects by their numbers |
 //! | `engine` | one event after the other |
+//! | `calling` | making a call and noting what it created |
 //! | [`report`] | what came of it |
 
+mod calling;
 pub mod calls;
 pub mod client_memory;
 mod engine;

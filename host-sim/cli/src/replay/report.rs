@@ -151,7 +151,8 @@ impl fmt::Display for Report {
         if self.passed_over > 0 {
             write!(f, ", {} of the DRM layer passed over", self.passed_over)?;
         }
-        writeln!(f, "\n  {} bytes compared, {} differences", self.compared_bytes, self.differences)?;
+        let plural = if self.differences == 1 { "" } else { "s" };
+        writeln!(f, "\n  {} bytes compared, {} difference{plural}", self.compared_bytes, self.differences)?;
         if self.differences > 0 {
             f.write_str(&self.table())?;
         }

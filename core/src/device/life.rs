@@ -264,8 +264,9 @@ fn make_port<H: Hal>(
     }
 }
 
-fn free_ports<H: Hal>(ports: Ports, ggtt: &mut Ggtt<'_>, hal: &mut H) {
-    for port in ports {
+fn free_ports<H: Hal>(mut ports: Ports, ggtt: &mut Ggtt<'_>, hal: &mut H) {
+    // Last first: taking by value from the front would keep a slice check that can panic in the image.
+    while let Some(port) = ports.pop() {
         port.idle.free(ggtt, hal);
         free_ggtt_memory(port.status_page, ggtt, hal);
     }

@@ -19,6 +19,7 @@ pub mod ring;
 pub mod storage;
 pub mod submit;
 pub mod sync;
+mod trace;
 pub mod vm;
 
 pub use error::{Capacity, Errno, Error, ObjectKind};

@@ -23,7 +23,7 @@ done
 # image NAME FEATURES: builds the image and writes down what is in it, each kind in a file of its own.
 image() {
     local at=$work/$1
-    cargo build --quiet --package barexe-firmware --bin barexe-firmware \
+    cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware \
         --target "$TARGET" --profile firmware --features "$2"
     cp "$BUILT" "$at"
     nm --demangle "$at" > "$at.symbols"

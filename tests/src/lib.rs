@@ -1,5 +1,6 @@
 //! Shared helpers of the specification tests. For dev-dependencies only.
 
+pub mod clients;
 pub mod memory;
 pub mod recording;
 pub mod rig;

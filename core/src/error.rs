@@ -8,6 +8,7 @@ use core::fmt;
 
 /// A capacity of the lent storage, by the name of its field in `Storage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Capacity {
     /// Open clients.
@@ -56,6 +57,7 @@ pub enum Capacity {
 
 /// Kinds of object a client names by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ObjectKind {
     /// A client of the device.
     Client,
@@ -77,6 +79,7 @@ pub enum ObjectKind {
 
 /// A refused call, or accepted work that ended badly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// An argument is outside what the call accepts.

@@ -2,5 +2,8 @@
 
 pub mod clients;
 pub mod memory;
+pub mod recording;
 pub mod rig;
+pub mod state;
 pub mod vectors;
+pub mod wire;

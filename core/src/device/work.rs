@@ -291,6 +291,7 @@ impl<H: Hal> Device<'_, H> {
     /// The device is of no more use: every fence signals with `error`, later calls are refused.
     pub(super) fn fail(&mut self, error: Error) {
         self.state = if error == Error::DeviceGone { DeviceState::Gone } else { DeviceState::Wedged };
+        crate::trace::note!(error, "device given up, all work is signalled: {}", error);
         for position in 0..self.pools.queues.positions() {
             let Some(queue) = self.pools.queues.handle_at(position) else { continue };
             while self.pools.queues.get(queue).is_some_and(|queue| queue.live_jobs > 0) {

@@ -12,3 +12,8 @@ pub mod storage;
 pub mod vectors;
 pub mod wire;
 pub mod world;
+
+/// The example of the README, compiled and run with the tests of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

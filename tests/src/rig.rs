@@ -1,6 +1,7 @@
 //! A device on a simulated part with one client, and short ways to do what most tests do.
 #![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
 
+use crate::found::found;
 use barexe_core::device::request::{
     BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, EngineRef, ExecCall, QueueProperties, QueueRequest,
     SyncEntry, SyncTarget, VmFlags,
@@ -80,6 +81,7 @@ pub fn on_opened(config: &SimConfig, opened: Config, test: impl Fn(&mut Rig<'_>)
 /// As [`on_opened`], with at most `most` objects of each kind.
 fn on_lent(config: &SimConfig, opened: Config, most: usize, test: impl Fn(&mut Rig<'_>)) {
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
+    let found_before = found(&sim);
     let mut storage = Box::new(DefaultStorage::new());
     let mut lent = storage.lend();
     shrink(&mut lent, most);
@@ -93,6 +95,8 @@ fn on_lent(config: &SimConfig, opened: Config, most: usize, test: impl Fn(&mut R
     assert_eq!(sim.violations(), Vec::<String>::new(), "{}", config.platform.name);
     let (given, taken) = sim.buffers();
     assert_eq!(given, taken, "{}: buffers", config.platform.name);
+    assert_eq!(found(&sim), found_before, "{}: something of the driver is left", config.platform.name);
+    assert_eq!(sim.halted(), [], "{}: an engine stopped", config.platform.name);
 }
 
 /// Keeps at most `most` of the objects that clients make.

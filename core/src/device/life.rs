@@ -109,6 +109,7 @@ impl<'a, H: Hal> Device<'a, H> {
             hwconfig: &[],
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
+            next_look: Nanos::ZERO,
         }
     }
 
@@ -127,7 +128,6 @@ impl<'a, H: Hal> Device<'a, H> {
             gt::reset::full(&mut self.hal, &self.info);
         }
         self.free_everything();
-        gt::quiesce(&mut self.hal, &self.info);
         self.into_parts()
     }
 
@@ -173,6 +173,8 @@ impl<'a, H: Hal> Device<'a, H> {
 
     fn into_parts(mut self) -> (H, Storage<'a>) {
         let ggtt_nodes = self.ggtt.close(&mut self.hal);
+        // Last of all that reaches the device: it takes memory decode away, through which GGTT entries are written.
+        gt::quiesce(&mut self.hal, &self.info);
         let (pt_blocks, pt_notes, pt_directories) = self.pages.close(&mut self.hal);
         let pools = self.pools;
         let storage = Storage {

@@ -1,8 +1,8 @@
 //! A simulated Intel Xe GPU: the device's side of the barexe HAL.
 //!
-//! A device, not a mock: it answers register accesses, owns the GGTT, fetches context images and rings through it, walks
-//! the page tables that the driver wrote, executes commands, raises interrupts, and keeps a TLB that forgets only what
-//! something drops. It decodes with tables of its own and does not depend on the driver, so that a wrong constant there
+//! A device, not a mock: it answers register accesses, owns the GGTT, fetches context images and rings through it,
+//! walks the page tables that the driver wrote, executes commands, raises interrupts, and keeps a TLB that forgets only
+//! what something drops. It decodes with tables of its own and does not depend on the driver, so that a wrong constant there
 //! cannot agree with itself. Time is virtual: a run repeats exactly.
 //!
 //! # Layers, top to bottom

@@ -63,6 +63,8 @@ pub enum ObjectKind {
     Client,
     /// Address space.
     Vm,
+    /// Mapping of an address space.
+    Vma,
     /// Exec or bind queue.
     Queue,
     /// Buffer object (GEM handle).
@@ -130,6 +132,8 @@ pub enum Error {
     },
     /// Client extension chain too long, in links.
     ChainTooLong(u32),
+    /// Not a request of this interface.
+    UnknownRequest(u32),
     /// A deadline passed.
     TimedOut,
     /// The wait was interrupted; repeat the call.
@@ -170,6 +174,7 @@ impl Error {
             Self::Again => Errno::EAGAIN,
             Self::NotPermitted { .. } => Errno::EPERM,
             Self::ChainTooLong(_) => Errno::E2BIG,
+            Self::UnknownRequest(_) => Errno::ENOTTY,
             Self::TimedOut => Errno::ETIME,
             Self::Interrupted => Errno::EINTR,
             Self::Hal(error) => hal_errno(error.kind()),
@@ -221,6 +226,7 @@ impl fmt::Display for Error {
             Self::Again => f.write_str("too much work in flight, try again"),
             Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
             Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),
+            Self::UnknownRequest(request) => write!(f, "request {request:#x} is not known"),
             Self::TimedOut => f.write_str("timed out"),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Hal(error) => write!(f, "{error}"),

@@ -112,6 +112,7 @@ pub mod storage;
 pub mod submit;
 pub mod sync;
 mod trace;
+pub mod uapi;
 pub mod vm;
 
 pub use error::{Capacity, Errno, Error, ObjectKind};

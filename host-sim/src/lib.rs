@@ -46,6 +46,7 @@ mod fault;
 mod forcewake;
 mod gpu;
 mod hal;
+mod hwconfig;
 mod interrupts;
 mod memory;
 pub mod ppgtt;

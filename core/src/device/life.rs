@@ -106,6 +106,7 @@ impl<'a, H: Hal> Device<'a, H> {
             irq,
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
+            hwconfig: &[],
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
         }

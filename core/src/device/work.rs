@@ -14,6 +14,7 @@ use crate::mem::bo::Bo;
 use crate::mem::pages::Need;
 use crate::mem::tree::{NullBacking, Walk};
 use crate::pool::Handle;
+use crate::sync::fence::Fence;
 use crate::vm::Vm;
 use crate::vm::bind::Step;
 use crate::vm::vma::{Vma, VmaBacking};
@@ -150,12 +151,12 @@ impl<H: Hal> Device<'_, H> {
             timeline.signal(job.point, error);
         }
         if let Work::Bind(work) = job.work {
-            self.finish_bind(client, work, error.is_none());
+            self.finish_bind(client, Fence { timeline, point: job.point }, work, error.is_none());
         }
     }
 
     /// Frees what a bind that is over leaves behind, and lets its user fence be stored.
-    fn finish_bind(&mut self, client: super::ClientId, mut work: BindWork, succeeded: bool) {
+    fn finish_bind(&mut self, client: super::ClientId, fence: Fence, mut work: BindWork, succeeded: bool) {
         while let Some(Step::Remove(vma)) = work.removed.pop(&mut self.pools.steps) {
             self.free_vma(vma);
         }
@@ -163,7 +164,7 @@ impl<H: Hal> Device<'_, H> {
         self.pages.unreserve(work.need);
         self.pages.release(work.dropped);
         if let (Some(write), true) = (work.user_fence, succeeded) {
-            self.user_fence_is_due(client, write);
+            self.user_fence_is_due(client, fence, write);
         } else if work.user_fence.is_some() {
             self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
         }

@@ -2,8 +2,8 @@
 //!
 //! A device, not a mock: it answers register accesses, owns the GGTT, fetches context images and rings through it,
 //! walks the page tables that the driver wrote, executes commands, raises interrupts, and keeps a TLB that forgets only
-//! what something drops. It decodes with tables of its own and does not depend on the driver, so that a wrong constant there
-//! cannot agree with itself. Time is virtual: a run repeats exactly.
+//! what something drops. It decodes with tables of its own and does not depend on the driver, so that a wrong constant
+//! there cannot agree with itself. Time is virtual: a run repeats exactly.
 //!
 //! # Layers, top to bottom
 //!

@@ -51,10 +51,10 @@ traps() {
     find_in "$1.code" '[0-9a-f]+:[[:space:]]+ud[012].*'
 }
 
-# missing_rooms IMAGE ROOM...: rooms of the driver that left no name in the image.
+# missing_rooms IMAGE ROOMS: rooms of the driver that left no name in the image.
 missing_rooms() {
     local room
-    for room in "${@:2}"; do
+    for room in $2; do
         grep --quiet "barexe_core::$room::" "$1.symbols" || echo "$room"
     done
 }
@@ -101,7 +101,7 @@ for name in clean surface; do
     none "$name: no allocator is in the image" "$(allocator "$at")"
     none "$name: no trap instruction is in the image" "$(traps "$at")"
     none "$name: nothing is left to link" "$(cat "$at.undefined")"
-    none "$name: every room of the driver is in the image" "$(missing_rooms "$at" ${rooms[$name]})"
+    none "$name: every room of the driver is in the image" "$(missing_rooms "$at" "${rooms[$name]}")"
 done
 some "a planted unwrap is found by its panic path" "$(panic_paths "$work/panic")"
 some "a planted allocation is found" "$(allocator "$work/alloc")"

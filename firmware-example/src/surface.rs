@@ -6,6 +6,7 @@ use barexe_core::device::request::{
 };
 use barexe_core::device::{ClientId, Config, Device, SyncobjLook};
 use barexe_core::gt::{EngineClass, IrqFlag};
+use barexe_core::uapi::{self, Answer};
 use barexe_core::{Error, Storage};
 use barexe_hal::{ClientAddr, ClientFault, ClientMemory, GpuVa, Hal};
 use core::hint::black_box;
@@ -31,11 +32,21 @@ pub(crate) fn touch<'a, H: Hal>(hal: H, storage: Storage<'a>, irq: &'a IrqFlag) 
         if let Ok(client) = client {
             let _ = black_box(objects(&mut device, client));
             let _ = black_box(work(&mut device, client));
+            let _ = black_box(client_call(&mut device, client));
             device.deliver_user_fences(client, &mut Opaque);
             let _ = black_box(device.client_close(client));
         }
         let _ = black_box(device.close());
     }
+}
+
+/// Any call of the byte interface, with any bytes.
+fn client_call<H: Hal>(device: &mut Device<'_, H>, client: ClientId) -> Result<Answer, Error> {
+    let mut bytes = black_box([0u8; 256]);
+    let arg = bytes.get_mut(..black_box(64)).unwrap_or_default();
+    let answer = uapi::ioctl(device, client, id(), arg, &mut Opaque);
+    black_box(&bytes);
+    answer
 }
 
 const fn id() -> u32 {

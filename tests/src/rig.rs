@@ -85,13 +85,9 @@ fn on_lent(config: &SimConfig, opened: Config, most: usize, test: impl Fn(&mut R
     let mut storage = Box::new(DefaultStorage::new());
     let mut lent = storage.lend();
     shrink(&mut lent, most);
-    let mut device =
-        Device::open(sim.hal(), lent, opened, None).unwrap_or_else(|refused| panic!("open: {}", refused.error));
-    let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
-    let mut rig = Rig { sim, device, client };
+    let mut rig = Rig::open_as(&sim, lent, opened);
     test(&mut rig);
-    let Rig { sim, device, .. } = rig;
-    drop(device.close());
+    let _ = rig.close();
     assert_eq!(sim.violations(), Vec::<String>::new(), "{}", config.platform.name);
     let (given, taken) = sim.buffers();
     assert_eq!(given, taken, "{}: buffers", config.platform.name);
@@ -117,6 +113,31 @@ fn shrink(lent: &mut Storage<'_>, most: usize) {
     keep(&mut lent.syncobjs, most);
     keep(&mut lent.sync_points, most);
     keep(&mut lent.user_fences, most);
+}
+
+impl<'a> Rig<'a> {
+    /// Opens the driver on a part, without an interrupt entry, and a privileged client.
+    ///
+    /// # Panics
+    /// If either is refused.
+    #[must_use]
+    pub fn open(sim: &Sim, storage: Storage<'a>) -> Self {
+        Self::open_as(sim, storage, Config::default())
+    }
+
+    /// As [`open`](Self::open), with a configuration.
+    fn open_as(sim: &Sim, storage: Storage<'a>, config: Config) -> Self {
+        let mut device =
+            Device::open(sim.hal(), storage, config, None).unwrap_or_else(|refused| panic!("open: {}", refused.error));
+        let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
+        Self { sim: sim.clone(), device, client }
+    }
+
+    /// Closes the driver; the storage comes back.
+    #[must_use]
+    pub fn close(self) -> Storage<'a> {
+        self.device.close().1
+    }
 }
 
 impl Rig<'_> {

@@ -2,13 +2,14 @@
 #![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
 
 use crate::found::found;
+use crate::storage::cut;
 use barexe_core::device::request::{
     BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, EngineRef, ExecCall, QueueProperties, QueueRequest,
     SyncEntry, SyncTarget, VmFlags,
 };
 use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, Ticket, TicketState};
 use barexe_core::gt::{Engine, EngineClass};
-use barexe_core::{DefaultStorage, Error, Storage};
+use barexe_core::{Capacities, DefaultStorage, Error, Storage};
 use barexe_hal::client::NoClientMemory;
 use barexe_hal::{GpuVa, Nanos};
 use barexe_sim::{Platform, Sim, SimConfig, SimHal};
@@ -57,7 +58,7 @@ pub fn on_each_platform(test: impl Fn(&mut Rig<'_>)) {
 /// # Panics
 /// As [`on_each_platform`].
 pub fn on(config: &SimConfig, test: impl Fn(&mut Rig<'_>)) {
-    on_opened(config, Config::default(), test);
+    on_lent(config, Config::default(), &Capacities::DEFAULT, test);
 }
 
 /// As [`on_each_platform`], with little storage: what a device knows is quick to compare then.
@@ -66,7 +67,7 @@ pub fn on(config: &SimConfig, test: impl Fn(&mut Rig<'_>)) {
 /// As [`on_each_platform`].
 pub fn on_each_platform_with_little(test: impl Fn(&mut Rig<'_>)) {
     for platform in platforms() {
-        on_lent(&SimConfig::new(platform), Config::default(), 48, &test);
+        on_lent(&SimConfig::new(platform), Config::default(), &LITTLE, &test);
     }
 }
 
@@ -75,17 +76,22 @@ pub fn on_each_platform_with_little(test: impl Fn(&mut Rig<'_>)) {
 /// # Panics
 /// As [`on_each_platform`].
 pub fn on_opened(config: &SimConfig, opened: Config, test: impl Fn(&mut Rig<'_>)) {
-    on_lent(config, opened, usize::MAX, test);
+    on_lent(config, opened, &Capacities::DEFAULT, test);
 }
 
-/// As [`on_opened`], with at most `most` objects of each kind.
-fn on_lent(config: &SimConfig, opened: Config, most: usize, test: impl Fn(&mut Rig<'_>)) {
+/// As [`on`], in storage of these capacities.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on_with(config: &SimConfig, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
+    on_lent(config, Config::default(), capacities, test);
+}
+
+fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
     let found_before = found(&sim);
     let mut storage = Box::new(DefaultStorage::new());
-    let mut lent = storage.lend();
-    shrink(&mut lent, most);
-    let mut rig = Rig::open_as(&sim, lent, opened);
+    let mut rig = Rig::open_as(&sim, cut(storage.lend(), capacities), opened);
     test(&mut rig);
     // A part that a test has broken answers again, so that what closing leaves can be seen.
     sim.set_faults(&[]);
@@ -97,25 +103,21 @@ fn on_lent(config: &SimConfig, opened: Config, most: usize, test: impl Fn(&mut R
     assert_eq!(sim.halted(), [], "{}: an engine stopped", config.platform.name);
 }
 
-/// Keeps at most `most` of the objects that clients make.
-fn shrink(lent: &mut Storage<'_>, most: usize) {
-    fn keep<T>(slots: &mut &mut [T], most: usize) {
-        let all = core::mem::take(slots);
-        let most = most.min(all.len());
-        *slots = all.get_mut(..most).unwrap_or_default();
-    }
-    keep(&mut lent.vmas, most);
-    keep(&mut lent.steps, most);
-    keep(&mut lent.bos, most);
-    keep(&mut lent.bo_blocks, most);
-    keep(&mut lent.bo_mappings, most);
-    keep(&mut lent.jobs, most);
-    keep(&mut lent.dependencies, most);
-    keep(&mut lent.out_syncs, most);
-    keep(&mut lent.syncobjs, most);
-    keep(&mut lent.sync_points, most);
-    keep(&mut lent.user_fences, most);
-}
+/// Few of the objects that clients make.
+const LITTLE: Capacities = Capacities {
+    vmas: 48,
+    steps: 48,
+    bos: 48,
+    bo_blocks: 48,
+    bo_mappings: 48,
+    jobs: 48,
+    dependencies: 48,
+    out_syncs: 48,
+    syncobjs: 48,
+    sync_points: 48,
+    user_fences: 48,
+    ..Capacities::DEFAULT
+};
 
 impl<'a> Rig<'a> {
     /// Opens the driver on a part, without an interrupt entry, and a privileged client.

@@ -3,7 +3,7 @@
 mod make;
 
 use crate::client::ClientPage;
-use crate::found::settled;
+use crate::found::{core_state, settled};
 use crate::rig::{BATCH_END, binary, point, store};
 use crate::scenario::{Check, End, Op, Step, Sync};
 use barexe_core::device::request::{BindCall, BindFlags, BindKind, BindOp, ExecCall, SyncEntry, SyncTarget};
@@ -110,13 +110,10 @@ impl<'s> World<'s> {
         State { core: self.core_state(), device: settled(&self.sim) }
     }
 
-    /// The driver's part of it. The scratch memory of calls is left out.
+    /// The driver's part of it.
     #[must_use]
     pub fn core_state(&self) -> String {
-        let core = format!("{:?}", self.device);
-        let (before, rest) = core.split_once("bind_ops: [").unwrap_or((&core, ""));
-        let after = rest.split_once(']').map_or("", |(_, after)| after);
-        [before, after].concat()
+        core_state(&self.device)
     }
 
     /// What became of each call that gave a ticket.

@@ -172,7 +172,7 @@ pub const EVERYTHING: &[Step] = &[
     bind(
         0,
         &[Op::Map(0, 0, BATCHES, 64 << 10), Op::Map(1, 0, PAGE, 4 << 10), Op::Map(2, 0, LARGE, (2 << 20) + (64 << 10))],
-        &[Sync::Out(0), Sync::UserFence(CLIENT, 0xB1)],
+        &[Sync::Out(0)],
     ),
     Step::Make(Make::BindQueue(0)),
     // A hole in the 2 MiB leaf, filled with nothing, and another page in place of the first.
@@ -182,7 +182,11 @@ pub const EVERYTHING: &[Step] = &[
         &[Op::Unmap(LARGE + 0x10_0000, 0x2000), Op::Null(LARGE + 0x10_0000, 0x1000), Op::Map(0, 0x8000, PAGE, 4 << 10)],
         &[Sync::In(0), Sync::Out(2), Sync::OutPoint(1, 1), Sync::UserFence(CLIENT + 8, 0xB2)],
     ),
-    bind(1, &[Op::Map(0, 0, BATCHES, 64 << 10), Op::Map(2, 2 << 20, LARGE, 64 << 10)], &[Sync::Out(3)]),
+    bind(
+        1,
+        &[Op::Map(0, 0, BATCHES, 64 << 10), Op::Map(2, 2 << 20, LARGE, 64 << 10)],
+        &[Sync::Out(3), Sync::UserFence(CLIENT, 0xB1)],
+    ),
     bind(0, &FAR, &[]),
     Step::Make(Make::ExecQueue(0, EngineClass::Copy)),
     Step::Make(Make::ExecQueue(0, EngineClass::Render)),

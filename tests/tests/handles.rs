@@ -109,7 +109,7 @@ fn bad_ids(kind: ObjectKind, foreign: &Owned, stale: &Owned) -> Vec<u32> {
         ObjectKind::Queue => vec![owned.bind_queue, owned.exec_queue],
         ObjectKind::Bo => vec![owned.bo.bo],
         ObjectKind::Syncobj => vec![owned.syncobj],
-        ObjectKind::Client | ObjectKind::BoMapping | ObjectKind::Work => vec![],
+        ObjectKind::Client | ObjectKind::BoMapping | ObjectKind::Vma | ObjectKind::Work => vec![],
     };
     // Bit 31 is in no id; the generation one further names nothing yet.
     let near = of(foreign).into_iter().flat_map(|id| [id, id | 1 << 31, id ^ 1 << 16]);

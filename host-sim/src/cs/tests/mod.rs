@@ -6,6 +6,7 @@ mod clients;
 mod contexts;
 mod noise;
 mod translations;
+mod vectors;
 
 use super::*;
 use crate::spec::EngineClass;

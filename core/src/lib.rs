@@ -10,7 +10,7 @@
 //!
 //! | module | keeps | look here for |
 //! |---|---|---|
-//! | `uapi` | the client interface in bytes: layouts, checks, error numbers | answering an unmodified client program |
+//! | [`uapi`] | the client interface in bytes: layouts, checks, error numbers | answering an unmodified client program |
 //! | [`device`] | the public face: clients, handles, every call, `poll` | what an embedder calls |
 //! | [`exec`] | exec queues, jobs and what they wait for, contexts with their rings | why a job has not started |
 //! | [`vm`] | mappings of an address space, the plan of a bind | how ranges split and merge |

@@ -6,6 +6,7 @@ use barexe_core::device::request::{
 };
 use barexe_core::device::{ClientId, Config, Device, SyncobjLook};
 use barexe_core::gt::{EngineClass, IrqFlag};
+use barexe_core::uapi::{self, Answer};
 use barexe_core::{Error, Storage};
 use barexe_hal::{ClientAddr, ClientFault, ClientMemory, GpuVa, Hal};
 use core::hint::black_box;
@@ -32,10 +33,19 @@ pub(crate) fn touch<'a, H: Hal>(hal: H, storage: Storage<'a>, irq: &'a IrqFlag) 
             let _ = black_box(objects(&mut device, client));
             let _ = black_box(work(&mut device, client));
             device.deliver_user_fences(client, &mut Opaque);
+            let _ = black_box(bytes(&mut device, client));
             let _ = black_box(device.client_close(client));
         }
         let _ = black_box(device.close());
     }
+}
+
+/// The same calls in bytes: which one, and with what, is not known.
+fn bytes<H: Hal>(device: &mut Device<'_, H>, client: ClientId) -> Result<Answer, Error> {
+    let mut arg = black_box([0; 256]);
+    device.set_hwconfig(black_box(&[]));
+    let len = black_box(arg.len());
+    uapi::ioctl(device, client, id(), arg.get_mut(..len).unwrap_or_default(), &mut Opaque)
 }
 
 const fn id() -> u32 {

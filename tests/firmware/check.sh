@@ -51,10 +51,11 @@ traps() {
     find_in "$1.code" '[0-9a-f]+:[[:space:]]+ud[012].*'
 }
 
-# Rooms of the driver that left no name in the image.
+# Rooms of the driver that left no name in the image. The program itself does not speak the byte interface.
 missing_rooms() {
-    local room
-    for room in context device exec gt mem ring vm; do
+    local room rooms=(context device exec gt mem ring vm)
+    [[ $1 != *surface ]] || rooms+=(uapi)
+    for room in "${rooms[@]}"; do
         grep --quiet "barexe_core::$room::" "$1.symbols" || echo "$room"
     done
 }

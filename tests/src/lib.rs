@@ -4,7 +4,6 @@ pub mod client;
 pub mod clients;
 pub mod found;
 pub mod memory;
-pub mod recording;
 pub mod rig;
 pub mod scenario;
 pub mod state;

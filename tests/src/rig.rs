@@ -8,7 +8,7 @@ use barexe_core::device::request::{
 };
 use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, Ticket, TicketState};
 use barexe_core::gt::{Engine, EngineClass};
-use barexe_core::{DefaultStorage, Error, Storage};
+use barexe_core::{DefaultStorage, Error};
 use barexe_hal::client::NoClientMemory;
 use barexe_hal::{GpuVa, Nanos};
 use barexe_sim::{Platform, Sim, SimConfig, SimHal};
@@ -60,33 +60,16 @@ pub fn on(config: &SimConfig, test: impl Fn(&mut Rig<'_>)) {
     on_opened(config, Config::default(), test);
 }
 
-/// As [`on_each_platform`], with little storage: what a device knows is quick to compare then.
-///
-/// # Panics
-/// As [`on_each_platform`].
-pub fn on_each_platform_with_little(test: impl Fn(&mut Rig<'_>)) {
-    for platform in platforms() {
-        on_lent(&SimConfig::new(platform), Config::default(), 48, &test);
-    }
-}
-
 /// As [`on`], with a device opened as `opened` says.
 ///
 /// # Panics
 /// As [`on_each_platform`].
 pub fn on_opened(config: &SimConfig, opened: Config, test: impl Fn(&mut Rig<'_>)) {
-    on_lent(config, opened, usize::MAX, test);
-}
-
-/// As [`on_opened`], with at most `most` objects of each kind.
-fn on_lent(config: &SimConfig, opened: Config, most: usize, test: impl Fn(&mut Rig<'_>)) {
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
     let found_before = found(&sim);
     let mut storage = Box::new(DefaultStorage::new());
-    let mut lent = storage.lend();
-    shrink(&mut lent, most);
-    let mut device =
-        Device::open(sim.hal(), lent, opened, None).unwrap_or_else(|refused| panic!("open: {}", refused.error));
+    let mut device = Device::open(sim.hal(), storage.lend(), opened, None)
+        .unwrap_or_else(|refused| panic!("open: {}", refused.error));
     let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
     let mut rig = Rig { sim, device, client };
     test(&mut rig);
@@ -97,26 +80,6 @@ fn on_lent(config: &SimConfig, opened: Config, most: usize, test: impl Fn(&mut R
     assert_eq!(given, taken, "{}: buffers", config.platform.name);
     assert_eq!(found(&sim), found_before, "{}: something of the driver is left", config.platform.name);
     assert_eq!(sim.halted(), [], "{}: an engine stopped", config.platform.name);
-}
-
-/// Keeps at most `most` of the objects that clients make.
-fn shrink(lent: &mut Storage<'_>, most: usize) {
-    fn keep<T>(slots: &mut &mut [T], most: usize) {
-        let all = core::mem::take(slots);
-        let most = most.min(all.len());
-        *slots = all.get_mut(..most).unwrap_or_default();
-    }
-    keep(&mut lent.vmas, most);
-    keep(&mut lent.steps, most);
-    keep(&mut lent.bos, most);
-    keep(&mut lent.bo_blocks, most);
-    keep(&mut lent.bo_mappings, most);
-    keep(&mut lent.jobs, most);
-    keep(&mut lent.dependencies, most);
-    keep(&mut lent.out_syncs, most);
-    keep(&mut lent.syncobjs, most);
-    keep(&mut lent.sync_points, most);
-    keep(&mut lent.user_fences, most);
 }
 
 impl Rig<'_> {

@@ -6,6 +6,7 @@ use crate::client::ClientPage;
 use crate::found::settled;
 use crate::rig::{BATCH_END, binary, point, store};
 use crate::scenario::{Check, End, Op, Step, Sync};
+use crate::state::core_state;
 use barexe_core::device::request::{BindCall, BindFlags, BindKind, BindOp, ExecCall, SyncEntry, SyncTarget};
 use barexe_core::device::{Config, Device, DeviceState, OpenError, SyncobjLook, TicketState};
 use barexe_core::gt::IrqFlag;
@@ -113,10 +114,7 @@ impl<'s> World<'s> {
     /// The driver's part of it. The scratch memory of calls is left out.
     #[must_use]
     pub fn core_state(&self) -> String {
-        let core = format!("{:?}", self.device);
-        let (before, rest) = core.split_once("bind_ops: [").unwrap_or((&core, ""));
-        let after = rest.split_once(']').map_or("", |(_, after)| after);
-        [before, after].concat()
+        core_state(&self.device)
     }
 
     /// What became of each call that gave a ticket.

@@ -4,7 +4,7 @@ use crate::rows_objects::property;
 use crate::table::{ARRAY, NOWHERE, OTHER, Row, accepts, refuses, row};
 use barexe_core::Errno::{self, E2BIG, EFAULT, EINVAL, ENOENT, EPERM};
 use barexe_core::uapi::request::{XE_EXEC_QUEUE_CREATE, XE_EXEC_QUEUE_DESTROY};
-use barexe_tests::rig::{Rig, on_each_platform_with_little};
+use barexe_tests::rig::{Rig, on_each_platform};
 use barexe_tests::wire::{Bytes, Ram};
 
 const COPY: u16 = 1;
@@ -33,7 +33,7 @@ fn on_engine(name: &'static str, arg: Bytes, instance: &Bytes, errno: Errno, say
 
 #[test]
 fn create_refuses_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let vm = rig.vm();
         let closed = rig.vm();
         rig.device.vm_destroy(rig.client, closed).unwrap();
@@ -93,7 +93,7 @@ fn long(links: u64) -> Vec<Bytes> {
 
 #[test]
 fn extension_chains_are_refused_link_by_link() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let vm = rig.vm();
         let row = |name, links: &[Bytes], errno, says| properties(vm, name, links, errno, says);
         let second = OTHER + 48;
@@ -125,7 +125,7 @@ fn extension_chains_are_refused_link_by_link() {
 
 #[test]
 fn high_priority_needs_privilege() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         rig.client = rig.device.client_open(false).unwrap();
         let vm = rig.vm();
         let high = properties(vm, "6f privilege", &[property(0, 0, 2)], EPERM, "privilege");
@@ -145,7 +145,7 @@ fn made(rig: &mut Rig<'_>, vm: u32) -> u32 {
 
 #[test]
 fn destroy_refuses_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let vm = rig.vm();
         let (queue, gone) = (made(rig, vm), made(rig, vm));
         rig.device.queue_destroy(rig.client, gone).unwrap();

@@ -55,6 +55,8 @@ fn create_refuses_row_by_row() {
             on_engine("5 instance", create(0x7777), &engine(VM_BIND, 1, 0), EINVAL, "bind queue"),
             on_engine("5a unknown VM", create(0x7777).u64(0, NOWHERE), &engine(VM_BIND, 0, 0), ENOENT, "no Vm"),
             on_engine("5c closed VM", create(closed), &engine(VM_BIND, 0, 0), ENOENT, "no Vm"),
+            row("5d property", create(vm).u64(0, OTHER), EINVAL, "priority")
+                .on(Ram::new().with(ARRAY, &engine(VM_BIND, 0, 0).0).with(OTHER, &property(0, 0, 3).0)),
             on_engine("5d chain", create(vm).u64(0, NOWHERE), &engine(VM_BIND, 0, 0), EFAULT, "client memory"),
             row("6a placements", create(0x7777).u16(10, 2), EINVAL, "without scheduling firmware").on(copies()),
             row("6a width", create(0x7777).u16(8, 3), EINVAL, "without scheduling firmware").on(copies()),
@@ -112,6 +114,7 @@ fn extension_chains_are_refused_link_by_link() {
             row("6f no time slice", &[property(0, 1, 0)], EINVAL, "time slice"),
             row("6f long time slice", &[property(0, 1, 10_000_001)], EINVAL, "time slice"),
             row("6f time slice of 64 bits", &[property(0, 1, 1 << 32)], EINVAL, "time slice"),
+            row("6f a link before the next is read", &[property(NOWHERE, 0, 3)], EINVAL, "priority"),
             row("6f second link", &[property(second, 0, 2), property(0, 0, 3)], EINVAL, "priority"),
         ];
         let left_out = (2..7).map(|number| row("6f left out", &[property(0, number, 1)], EINVAL, "queue property"));

@@ -32,20 +32,21 @@ pub(crate) fn touch<'a, H: Hal>(hal: H, storage: Storage<'a>, irq: &'a IrqFlag) 
         if let Ok(client) = client {
             let _ = black_box(objects(&mut device, client));
             let _ = black_box(work(&mut device, client));
+            let _ = black_box(client_call(&mut device, client));
             device.deliver_user_fences(client, &mut Opaque);
-            let _ = black_box(bytes(&mut device, client));
             let _ = black_box(device.client_close(client));
         }
         let _ = black_box(device.close());
     }
 }
 
-/// The same calls in bytes: which one, and with what, is not known.
-fn bytes<H: Hal>(device: &mut Device<'_, H>, client: ClientId) -> Result<Answer, Error> {
-    let mut arg = black_box([0; 256]);
-    device.set_hwconfig(black_box(&[]));
-    let len = black_box(arg.len());
-    uapi::ioctl(device, client, id(), arg.get_mut(..len).unwrap_or_default(), &mut Opaque)
+/// Any call of the byte interface, with any bytes.
+fn client_call<H: Hal>(device: &mut Device<'_, H>, client: ClientId) -> Result<Answer, Error> {
+    let mut bytes = black_box([0u8; 256]);
+    let arg = bytes.get_mut(..black_box(64)).unwrap_or_default();
+    let answer = uapi::ioctl(device, client, id(), arg, &mut Opaque);
+    black_box(&bytes);
+    answer
 }
 
 const fn id() -> u32 {

@@ -59,16 +59,18 @@ impl DeviceSnapshot {
     }
 }
 
-fn runs(entries: &[u64]) -> Vec<GgttRun> {
-    let mut first = 0;
-    let chunks = entries.chunk_by(|a, b| a == b);
-    let all = chunks.filter_map(|chunk| {
-        let pages = u32::try_from(chunk.len()).ok()?;
-        let run = GgttRun { first, pages, entry: *chunk.first()? };
+fn runs(mut entries: &[u64]) -> Vec<GgttRun> {
+    let (mut runs, mut first) = (Vec::new(), 0);
+    while let [entry, ..] = *entries {
+        let len = entries.iter().position(|other| *other != entry).unwrap_or(entries.len());
+        let pages = u32::try_from(len).unwrap_or(u32::MAX);
+        if entry != 0 {
+            runs.push(GgttRun { first, pages, entry });
+        }
         first += pages;
-        Some(run)
-    });
-    all.filter(|run| run.entry != 0).collect()
+        entries = entries.get(len..).unwrap_or_default();
+    }
+    runs
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! The device as somebody finds it who comes after the driver.
+//! Looks at the whole state: what a refused call must leave as it was, and what a closed driver must.
 
-use barexe_hal::Nanos;
+use barexe_core::device::Device;
+use barexe_hal::{Hal, Nanos};
 use barexe_sim::{DeviceSnapshot, Sim};
+use core::fmt::Debug;
 
 /// Time after which bits that clear by themselves have.
 pub const SETTLE: Nanos = Nanos::from_micros(50);
@@ -22,4 +24,13 @@ pub fn found(sim: &Sim) -> DeviceSnapshot {
 pub fn settled(sim: &Sim) -> DeviceSnapshot {
     sim.advance(SETTLE);
     sim.snapshot()
+}
+
+/// The whole state of the driver. The scratch memory of calls is left out.
+#[must_use]
+pub fn core_state<H: Hal + Debug>(device: &Device<'_, H>) -> String {
+    let core = format!("{device:?}");
+    let (before, rest) = core.split_once("bind_ops: [").unwrap_or((&core, ""));
+    let after = rest.split_once(']').map_or("", |(_, after)| after);
+    [before, after].concat()
 }

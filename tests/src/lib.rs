@@ -6,7 +6,6 @@ pub mod found;
 pub mod memory;
 pub mod rig;
 pub mod scenario;
-pub mod state;
 pub mod storage;
 pub mod vectors;
 pub mod wire;

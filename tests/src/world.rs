@@ -3,10 +3,9 @@
 mod make;
 
 use crate::client::ClientPage;
-use crate::found::settled;
+use crate::found::{core_state, settled};
 use crate::rig::{BATCH_END, binary, point, store};
 use crate::scenario::{Check, End, Op, Step, Sync};
-use crate::state::core_state;
 use barexe_core::device::request::{BindCall, BindFlags, BindKind, BindOp, ExecCall, SyncEntry, SyncTarget};
 use barexe_core::device::{Config, Device, DeviceState, OpenError, SyncobjLook, TicketState};
 use barexe_core::gt::IrqFlag;
@@ -111,7 +110,7 @@ impl<'s> World<'s> {
         State { core: self.core_state(), device: settled(&self.sim) }
     }
 
-    /// The driver's part of it. The scratch memory of calls is left out.
+    /// The driver's part of it.
     #[must_use]
     pub fn core_state(&self) -> String {
         core_state(&self.device)

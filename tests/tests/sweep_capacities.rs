@@ -12,7 +12,7 @@
 use barexe_core::gt::IrqFlag;
 use barexe_core::{Capacities, Capacity, DefaultStorage, Error};
 use barexe_hal::Nanos;
-use barexe_sim::Platform;
+use barexe_sim::{DeviceSnapshot, Platform};
 use barexe_tests::found::{SETTLE, found};
 use barexe_tests::scenario::EVERYTHING;
 use barexe_tests::storage::{FIELDS, Field, cut};
@@ -24,12 +24,14 @@ const fn named(error: Error) -> Option<Capacity> {
     if let Error::Exhausted(capacity) | Error::ArrayExhausted(capacity) = error { Some(capacity) } else { None }
 }
 
+/// A platform, and what a fresh part of it looks like.
+type Part<'p> = (&'p Platform, &'p DeviceSnapshot);
+
 /// The scenario in storage of these capacities: the step at which it was refused and why, if it was. Steps before
 /// `sure` are known to pass.
-fn run(platform: &Platform, capacities: &Capacities, sure: usize, what: &str) -> Option<(usize, Error)> {
+fn run((platform, fresh): Part<'_>, capacities: &Capacities, sure: usize, what: &str) -> Option<(usize, Error)> {
     let (sim, irq) = (sim(platform), Arc::new(IrqFlag::new()));
     let mut storage = Box::new(DefaultStorage::new());
-    let before = found(&sim);
     let mut refusal = None;
     match World::open(&sim, cut(storage.lend(), capacities), &irq) {
         Err(refused) => refusal = Some((0, refused.error)),
@@ -52,20 +54,20 @@ fn run(platform: &Platform, capacities: &Capacities, sure: usize, what: &str) ->
     assert_eq!(given, taken, "{what}: buffers");
     assert_eq!(sim.violations(), Vec::<String>::new(), "{what}");
     assert_eq!(sim.halted(), [], "{what}");
-    assert_eq!(found(&sim), before, "{what}");
+    assert_eq!(found(&sim), *fresh, "{what}");
     refusal
 }
 
 /// Lengths tried for one field, and the first with which the scenario passes.
-fn sweep(platform: &Platform, field: &Field) -> (usize, usize) {
+fn sweep(part: Part<'_>, field: &Field) -> (usize, usize) {
     let most = field.of(&Capacities::DEFAULT);
     // More room is never refused earlier.
     let mut sure = 0;
     for len in 0..=most {
-        let what = format!("{} with {len} {}", platform.name, field.name);
-        let Some((at, error)) = run(platform, &field.only(len), sure, &what) else {
+        let what = format!("{} with {len} {}", part.0.name, field.name);
+        let Some((at, error)) = run(part, &field.only(len), sure, &what) else {
             assert!(len > 0, "{what}: the scenario does not use it");
-            assert_eq!(run(platform, &field.only(len + 1), EVERYTHING.len(), &what), None, "{what} and one more");
+            assert_eq!(run(part, &field.only(len + 1), EVERYTHING.len(), &what), None, "{what} and one more");
             return (len + 2, len);
         };
         assert_eq!(named(error), Some(field.capacity), "{what}: {error}");
@@ -75,9 +77,10 @@ fn sweep(platform: &Platform, field: &Field) -> (usize, usize) {
 }
 
 fn sweep_all(platform: &Platform) {
+    let fresh = found(&sim(platform));
     let mut points = 0;
     for field in FIELDS {
-        let (tried, enough) = sweep(platform, field);
+        let (tried, enough) = sweep((platform, &fresh), field);
         println!("{}: {}: {enough} are enough", platform.name, field.name);
         points += tried;
     }

@@ -4,13 +4,13 @@ use super::{Config, Device, DeviceState, Pools};
 use crate::Error;
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
-use crate::gt::{self, DeviceInfo, IrqFlag};
+use crate::gt::{self, DeviceInfo, IrqFlag, Registers};
 use crate::mem::ggtt::{Ggtt, GgttNode};
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
 use crate::pool::{Pool, Slot};
 use crate::storage::Storage;
-use crate::submit::{Execlist, Holder, Port, Ports};
+use crate::submit::{Execlist, Holder, Port, Ports, Submission};
 use crate::sync::seqno::Seqno;
 use crate::trace::note;
 use barexe_hal::{DmaCaching, Hal, Nanos};
@@ -114,7 +114,7 @@ impl<'a, H: Hal> Device<'a, H> {
     }
 
     /// Gives the device up: closes every client, waits a bounded time for batches to end and resets the GTs if they do
-    /// not, restores the GGTT, turns interrupts and bus mastering off, and gives every buffer back.
+    /// not, turns bus mastering off, gives every buffer back, restores the GGTT, and turns interrupts off.
     #[must_use = "the HAL and the storage can be used again"]
     pub fn close(mut self) -> (H, Storage<'a>) {
         for position in 0..self.pools.clients.positions() {
@@ -127,6 +127,8 @@ impl<'a, H: Hal> Device<'a, H> {
             note!(warn, "not idle after {} ns: GTs are reset", DRAIN_LIMIT.get());
             gt::reset::full(&mut self.hal, &self.info);
         }
+        // Before any memory goes: an engine may have outlived even the reset.
+        gt::stop_dma(&mut self.hal, &self.info);
         self.free_everything();
         self.into_parts()
     }
@@ -145,9 +147,12 @@ impl<'a, H: Hal> Device<'a, H> {
         }
     }
 
-    /// Whether nothing of any client is left and every engine runs its idle context.
-    fn is_idle(&self) -> bool {
-        self.pools.queues.live() == 0 && self.pools.vms.live() == 0 && self.ports.iter().all(Port::is_vacant)
+    /// Whether nothing of any client is left and every engine has saved its idle context.
+    fn is_idle(&mut self) -> bool {
+        let vacant = self.pools.queues.live() == 0 && self.pools.vms.live() == 0;
+        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        let mut saved = |port: &Port| port.is_vacant() && port.execlist.is_ready(&mut regs) == Ok(true);
+        vacant && self.ports.iter().all(&mut saved)
     }
 
     /// Frees what drains left over: only on a device that no longer runs anything.

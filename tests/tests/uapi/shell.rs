@@ -89,8 +89,6 @@ fn a_device_that_is_gone_is_enodev_for_every_call() {
         assert_eq!(rig.device.state(), DeviceState::Gone);
         every_call_says(rig, ENODEV, "does not answer");
         even_nonsense_says(rig, ENODEV);
-        // The part comes back, so that closing can leave it as it was.
-        rig.sim.set_faults(&[]);
     });
 }
 
@@ -109,6 +107,5 @@ fn a_wedged_device_is_ecanceled_for_every_call() {
         assert_eq!(rig.device.state(), DeviceState::Wedged);
         every_call_says(rig, ECANCELED, "canceled");
         even_nonsense_says(rig, ECANCELED);
-        rig.sim.set_faults(&[]);
     });
 }

@@ -2,9 +2,8 @@
 
 use barexe_core::uapi::{self, Answer};
 use barexe_core::{Errno, Error};
-use barexe_tests::found::settled;
+use barexe_tests::found::{core_state, settled};
 use barexe_tests::rig::Rig;
-use barexe_tests::state::core_state;
 use barexe_tests::wire::{Bytes, Ram};
 
 /// Where tests keep arrays in client memory.

@@ -23,8 +23,8 @@
 //!
 //! `tests/firmware/check.sh` links the image and shows that no panic path and no allocator is in it. The features are
 //! for that check only: with `surface` the image makes every other call of the driver too, and must pass; with
-//! `planted-panic` or `planted-alloc` it must not. The program runs in the workspace's tests on both simulated parts; on
-//! a real board it has not run yet.
+//! `planted-panic` or `planted-alloc` it must not. The program runs in the workspace's tests on both simulated parts;
+//! on a real board it has not run yet.
 #![no_std]
 
 #[cfg(test)]

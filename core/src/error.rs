@@ -25,6 +25,8 @@ pub enum Capacity {
     BoMappings,
     /// Exec queues and bind queues.
     Queues,
+    /// Timelines of queues.
+    Timelines,
     /// Jobs and binds accepted and not finished.
     Jobs,
     /// Fences that accepted work waits for.

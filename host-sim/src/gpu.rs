@@ -89,6 +89,14 @@ impl Shared {
         }
     }
 
+    /// No table a driver writes leads to memory that it was not given, or has given back.
+    fn checked_dma(&mut self, addr: u64, what: &str, result: Result<(), BusError>) -> Result<(), BusError> {
+        if result.is_err() {
+            self.violation(format!("{what} of bus address {addr:#x}, where no buffer is"));
+        }
+        result
+    }
+
     /// Whether the register's domain is awake; if not, that is a violation.
     fn is_reachable(&mut self, offset: u32, what: &str) -> bool {
         let Some(domain) = forcewake::needed(&self.platform, offset) else { return true };
@@ -114,14 +122,16 @@ impl Bus for Shared {
         if !self.config.is_bus_master() {
             return Err(BusError { addr });
         }
-        self.memory.device_read(addr, into)
+        let read = self.memory.device_read(addr, into);
+        self.checked_dma(addr, "read", read)
     }
 
     fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError> {
         if !self.config.is_bus_master() {
             return Err(BusError { addr });
         }
-        self.memory.device_write(addr, from)
+        let written = self.memory.device_write(addr, from);
+        self.checked_dma(addr, "write", written)
     }
 
     fn ggtt_entry(&mut self, page: u32) -> u64 {

@@ -68,6 +68,6 @@ pub use hal::{INJECTED, SimHal};
 pub use memory::Coherence;
 pub use running::RunReport;
 pub use sim::{Sim, SimConfig};
-pub use snapshot::DeviceSnapshot;
+pub use snapshot::{BufferState, DeviceSnapshot, GgttRun};
 pub use spec::Platform;
 pub use timeline::Timeline;

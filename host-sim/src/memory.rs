@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "buffers are handed to the driver as raw mappings")]
 
 use crate::bus::BusError;
+use crate::snapshot::BufferState;
 use barexe_hal::{BusAddr, DmaBuffer, DmaOwner, DmaRequest, HalError, HalErrorKind};
 use core::alloc::Layout;
 use core::ops::Range;
@@ -54,6 +55,17 @@ impl Block {
             // SAFETY: as in `cpu_read`.
             unsafe { self.cpu.as_ptr().cast::<u8>().wrapping_add(offset).write_volatile(*byte) };
         }
+    }
+
+    fn cpu_hash(&self) -> u64 {
+        // SAFETY: as in `cpu_read`; a block is a whole number of words.
+        let word = |index: usize| unsafe { self.cpu.as_ptr().wrapping_add(index).read_volatile() };
+        (0..self.len() / 8).fold(0, |hash, index| mixed(hash, word(index)))
+    }
+
+    fn device_hash(&self) -> u64 {
+        let Some(bytes) = &self.device else { return self.cpu_hash() };
+        bytes.as_chunks().0.iter().fold(0, |hash, word| mixed(hash, u64::from_le_bytes(*word)))
     }
 
     fn device_read(&self, at: usize, into: &mut [u8]) {
@@ -107,9 +119,14 @@ impl Memory {
         self.max_block_bytes
     }
 
-    /// Address and length of every live buffer.
-    pub(crate) fn live(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.blocks.iter().map(|(addr, block)| (*addr, block.len() as u64))
+    /// Every live buffer, by address.
+    pub(crate) fn states(&self) -> impl Iterator<Item = BufferState> {
+        self.blocks.iter().map(|(addr, block)| BufferState {
+            addr: *addr,
+            len_bytes: block.len() as u64,
+            device_hash: block.device_hash(),
+            cpu_hash: block.cpu_hash(),
+        })
     }
 
     pub(crate) fn alloc(&mut self, request: &DmaRequest) -> Result<DmaBuffer, HalError> {
@@ -230,6 +247,11 @@ impl Memory {
         }
         Ok(())
     }
+}
+
+/// One step of a hash that is for comparing two moments and must be fast.
+const fn mixed(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 fn end_of((start, block): (&u64, &Block)) -> u64 {

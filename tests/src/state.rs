@@ -1,13 +1,12 @@
-//! Everything a driver knows and a device holds, for "a refused call has changed nothing".
+//! Everything a driver knows, for "a refused call has changed nothing".
 
 use crate::rig::Rig;
-use barexe_sim::DeviceSnapshot;
 
 /// One moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     driver: String,
-    device: DeviceSnapshot,
+    /// Buffers it was given and has given back.
     buffers: (u64, u64),
 }
 
@@ -15,8 +14,7 @@ impl State {
     /// Now.
     #[must_use]
     pub fn of(rig: &Rig<'_>) -> Self {
-        let driver = visible(&format!("{:?}", rig.device));
-        Self { driver, device: rig.sim.snapshot(), buffers: rig.sim.buffers() }
+        Self { driver: visible(&format!("{:?}", rig.device)), buffers: rig.sim.buffers() }
     }
 }
 

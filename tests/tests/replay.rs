@@ -204,3 +204,35 @@ fn a_platform_nobody_simulates_is_foreign() {
     let refused = replay_text(&lines.text(), &Options::default()).unwrap_err();
     assert!(matches!(refused, ReplayError::Open(_)) && refused.to_string().contains("0x1234"), "{refused}");
 }
+
+#[test]
+fn the_device_is_made_as_the_header_says() {
+    let lines = Lines::read(STORE);
+    // What is changed in the header, the query that tells of it.
+    type Change = fn(&mut Value);
+    let rows: [(Change, u64); 3] = [
+        (|header| header["system_memory"] = json!(1u64 << 33), 1),
+        (|header| header["privileged"] = json!(false), 2),
+        (|header| header["device"]["revision"] = json!(0), 2),
+    ];
+    for (change, query) in rows {
+        let report = replayed(&lines.with(0, change));
+        let event = lines.line(only(&report).event);
+        assert_eq!(event["fields"]["query"], query, "{report}");
+    }
+}
+
+#[test]
+fn ids_that_are_in_no_map_are_mistakes_here_too() {
+    let lines = Lines::read(STORE);
+    let exec = lines.call("XE_EXEC");
+    // Exec queue 9 was never created.
+    let report = replayed(&lines.with(exec, |call| {
+        let mut bytes = bytes_of(&call["in"]);
+        bytes[8] = 9;
+        call["in"] = Value::from(digits(&bytes));
+    }));
+    let first = &report.listed[0];
+    assert_eq!((first.event, first.object.as_str()), (exec, "XE_EXEC return value"));
+    assert!(first.found.starts_with("-2 ENOENT"), "{report}");
+}

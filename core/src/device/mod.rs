@@ -110,6 +110,8 @@ pub struct Device<'a, H: Hal> {
     next_asid: u32,
     next_mmap_offset: u64,
     hwconfig: &'a [u8],
+    /// When a busy device is asked for a sign of life.
+    next_look: Nanos,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

@@ -103,10 +103,10 @@ impl<H: Hal> Device<'_, H> {
     }
 
     pub(super) fn room_for_queue(&self) -> Result<(), Error> {
-        if self.pools.queues.room() == 0 || self.pools.timelines.room() == 0 {
+        if self.pools.queues.room() == 0 {
             return Err(Error::Exhausted(Capacity::Queues));
         }
-        Ok(())
+        if self.pools.timelines.room() == 0 { Err(Error::Exhausted(Capacity::Timelines)) } else { Ok(()) }
     }
 
     /// Position of the one engine a request names: bind-and-exec sheet §3.6 row 6a.

@@ -23,6 +23,7 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::Exhausted`].
     pub fn syncobj_create(&mut self, client: ClientId, signalled: bool) -> Result<u32, Error> {
+        self.check_live()?;
         self.check_client(client)?;
         let syncobj = self.pools.syncobjs.insert(Syncobj::new(client, signalled));
         syncobj.map(Handle::id).map_err(|_| Error::Exhausted(Capacity::Syncobjs))

@@ -178,7 +178,7 @@ mod tests {
             ("exec", |seen, _| seen.exec = TicketState::Pending),
             ("exec's sync object", |seen, _| seen.signalled[1] = false),
             ("hardware rules broken", |_, left| {
-                left.violations = vec![String::from("a register while its domain sleeps")]
+                left.violations = vec![String::from("a register while its domain sleeps")];
             }),
             ("engines stopped", |_, left| left.halted.push((String::from("bcs0"), String::from("fault")))),
             ("buffers that came back after close", |_, left| left.buffers_returned -= 1),

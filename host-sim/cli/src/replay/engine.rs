@@ -24,7 +24,7 @@ pub(super) struct Player<'p, 'd> {
     pub(super) recording: &'p Recording,
     pub(super) device: &'p mut SimDevice<'d>,
     pub(super) files: BTreeMap<u64, File>,
-    pub(super) objects: Objects,
+    pub(super) objects: Objects<ClientId>,
     pub(super) memory: Memory<Mapping>,
     pub(super) report: Report,
 }

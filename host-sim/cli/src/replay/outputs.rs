@@ -141,3 +141,73 @@ impl Made<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::calls::kind_of;
+    use super::*;
+
+    /// Differences between a recorded call and one that was given `given` and left `got`, with the first one's place.
+    fn judged(line: &str, given: &[u8], got: &[u8]) -> (u64, Option<u64>) {
+        let call: Call = serde_json::from_str(line).unwrap();
+        let kind = kind_of(call.request_code());
+        let mut report = Report::default();
+        Made { event: 1, call: &call, kind, given, got }.judge_struct(&mut report);
+        (report.differences, report.listed.first().and_then(|first| first.offset))
+    }
+
+    fn with(mut bytes: Vec<u8>, at: usize, values: &[u8]) -> Vec<u8> {
+        bytes[at..at + values.len()].copy_from_slice(values);
+        bytes
+    }
+
+    #[test]
+    fn an_id_of_ones_own_is_no_difference_but_a_changed_input_is() {
+        let line = r#"{"name":"XE_VM_CREATE","request":"0xc0206443","file":1,"in":"00*32","ret":0,
+            "out":"00*12 01 00*19","out_fields":{"vm_id":1}}"#;
+        let given = vec![0; 32];
+        assert_eq!(judged(line, &given, &with(given.clone(), 12, &[0x77, 2])), (0, None));
+        assert_eq!(judged(line, &given, &with(given.clone(), 16, &[1])), (1, Some(16)));
+    }
+
+    #[test]
+    fn the_first_signalled_object_counts_unless_all_are_waited_for() {
+        let line = |flags: &str| {
+            format!(
+                r#"{{"name":"SYNCOBJ_WAIT","request":"0xc02864c3","file":1,"in":"00*20 {flags} 00*19","ret":0,
+                "out":"00*20 {flags} 00*3 01 00*15"}}"#
+            )
+        };
+        let any = vec![0; 40];
+        assert_eq!(judged(&line("00"), &any, &any), (1, Some(24)));
+        assert_eq!(judged(&line("00"), &any, &with(any.clone(), 24, &[1])), (0, None));
+        let all = with(any, 20, &[1]);
+        assert_eq!(judged(&line("01"), &all, &all), (0, None));
+    }
+
+    #[test]
+    fn time_that_is_left_lies_between_nothing_and_what_was_given() {
+        let line = r#"{"name":"XE_WAIT_USER_FENCE","request":"0xc048644a","file":1,"in":"00*72","ret":0}"#;
+        let limit = |flags: u8, time: i64| with(with(vec![0; 72], 18, &[flags]), 40, &time.to_le_bytes());
+        let rows = [
+            (0, 100, 100, 0),
+            (0, 100, 0, 0),
+            (0, 100, 101, 1),
+            (0, 100, -1, 1),
+            (0, -1, i64::MAX, 0),
+            (0, -1, -1, 1),
+            (1, 100, 100, 0),
+            (1, 100, 99, 1),
+        ];
+        for (flags, given, left, differences) in rows {
+            let (found, _) = judged(line, &limit(flags, given), &limit(flags, left));
+            assert_eq!(found, differences, "flags {flags}, {given} given, {left} left");
+        }
+    }
+
+    #[test]
+    fn a_struct_that_is_not_copied_back_is_not_looked_at() {
+        let line = r#"{"name":"XE_VM_DESTROY","request":"0x40186444","file":1,"in":"01 00*23","ret":0}"#;
+        assert_eq!(judged(line, &[0; 24], &[9; 24]), (0, None));
+    }
+}

@@ -8,7 +8,6 @@ use barexe_sim::{Platform, SimConfig};
 use barexe_tests::recording::{self, Recording};
 use barexe_tests::rig::{Rig, on_each_platform, on_opened};
 use barexe_tests::wire::{Bytes, Ram};
-use core::ops::Range;
 
 const RECORDINGS: [&str; 4] = [
     "tgl-xe_exec_basic-once-basic",
@@ -54,14 +53,14 @@ fn query_of(arg: &[u8]) -> u32 {
     Bytes(arg.to_vec()).get_u32(QUERY)
 }
 
-/// Bytes of an answer that are the unit's or the moment's own (README of the recordings, section 3).
-fn may_differ(query: u32) -> &'static [Range<usize>] {
+/// Whether a byte of an answer is the unit's or the moment's own (README of the recordings, section 3).
+fn may_differ(query: u32, at: usize) -> bool {
     match query {
         // Counters of used memory.
-        MEM_REGIONS => &[24..32, 40..48],
+        MEM_REGIONS => (24..32).contains(&at) || (40..48).contains(&at),
         // What the unit is capable of: this driver opens no observation streams.
-        OA_UNITS => &[32..40],
-        _ => &[],
+        OA_UNITS => (32..40).contains(&at),
+        _ => false,
     }
 }
 
@@ -83,7 +82,7 @@ fn compare(rig: &mut Rig<'_>, call: &recording::Call) -> usize {
     let Some(payload) = call.out_payloads.first() else { return arg.len() };
     let (found, recorded) = (memory.at(data), &payload.data.as_ref().unwrap().0);
     assert_eq!(found.len(), recorded.len());
-    let compared = |at: &usize| !may_differ(query).iter().any(|range| range.contains(at));
+    let compared = |at: &usize| !may_differ(query, *at);
     for at in (0..found.len()).filter(compared) {
         assert_eq!(found[at], recorded[at], "line {}: byte {at} of query {query}", call.n);
     }

@@ -27,11 +27,11 @@ pub trait Bus {
     /// [`BusError`] where no live buffer lies; nothing is written then.
     fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError>;
 
-    /// The GGTT entry of a page, as it stands.
-    fn ggtt_entry(&mut self, page: u32) -> u64;
+    /// The GGTT entry of a page, as it stands; none past the end of the table.
+    fn ggtt_entry(&mut self, page: u32) -> Option<u64>;
 
-    /// Replaces a GGTT entry (`MI_UPDATE_GTT`).
-    fn set_ggtt_entry(&mut self, page: u32, entry: u64);
+    /// Replaces a GGTT entry (`MI_UPDATE_GTT`); whether there is one.
+    fn set_ggtt_entry(&mut self, page: u32, entry: u64) -> bool;
 
     /// Reads a register outside the executing engine's own window.
     fn mmio_read(&mut self, offset: u32) -> u32;
@@ -48,11 +48,15 @@ pub trait Bus {
     /// Puts an event on the timeline, `after_ns` behind the device's clock: a streamer runs ahead of it.
     fn trace_at(&mut self, after_ns: u64, event: Event);
 
-    /// Puts an event on the timeline.
-    fn trace(&mut self, event: Event) {
-        self.trace_at(0, event);
-    }
+    /// Notes that the driver broke a rule of the hardware.
+    fn complain(&mut self, text: String);
 
     /// Latches the address of a translation fault in the fault registers, if none is latched.
     fn latch_fault(&mut self, class: EngineClass, va: u64, ggtt: bool);
+
+    /// Compression bytes of the memory page at a bus address; none on a part without them.
+    fn compression(&mut self, page: u64) -> Option<u64>;
+
+    /// Replaces the compression bytes of a page.
+    fn set_compression(&mut self, page: u64, bytes: u64);
 }

@@ -63,6 +63,9 @@ impl Forcewake {
                     let n = u32::from(n) * 4;
                     lines.insert(engine.domain, (shift + 0xA560 + n, shift + 0xD70 + n));
                 }
+                Domain::Gsc => {
+                    lines.insert(engine.domain, (shift + 0xA618, shift + 0xDF8));
+                }
                 Domain::Gt | Domain::MediaGt | Domain::Render => {}
             }
         }
@@ -104,9 +107,8 @@ impl Forcewake {
 
 /// The domain that a register needs; none for those that are always reachable.
 pub(crate) fn needed(platform: &Platform, offset: u32) -> Option<Domain> {
-    const ALWAYS: [u32; 6] = [0xD8C, 0xA188, 0xDFC, 0xA278, 0xD84, 0x941C];
-    let window = |engine: &&crate::spec::EngineSpec| offset & !0xFFF == engine.base;
-    if let Some(engine) = platform.engines.iter().find(window) {
+    const ALWAYS: [u32; 8] = [0xD8C, 0xA188, 0xDFC, 0xA278, 0xD84, 0xA618, 0xDF8, 0x941C];
+    if let Some((engine, _)) = Platform::owner(offset) {
         return Some(engine.domain);
     }
     let (relative, domain) = match offset.checked_sub(MEDIA_SHIFT) {
@@ -130,6 +132,8 @@ mod tests {
         assert!(!forcewake.is_awake(Domain::Render, 3_000));
         forcewake.write(0xA188, 0x0001_0000, 4_000);
         assert_eq!((forcewake.read(0xDFC, 4_000), forcewake.read(0xDFC, 9_000)), (Some(1), Some(0)));
+        forcewake.write(0x38_A618, 0x0001_0001, 10_000);
+        assert_eq!(forcewake.read(0x38_0DF8, 20_000), Some(1), "the GSC engine's");
         forcewake.mode = AckMode::AllOnes;
         assert_eq!(forcewake.read(0xDFC, 9_000), Some(u32::MAX));
     }
@@ -140,6 +144,8 @@ mod tests {
         assert_eq!(needed(&tgl, 0x2030), Some(Domain::Render));
         assert_eq!(needed(&tgl, 0x2_2030), Some(Domain::Gt));
         assert_eq!(needed(&tgl, 0x1D_0030), Some(Domain::Vdbox(2)));
+        assert_eq!(needed(&tgl, 0x1D_3F10), Some(Domain::Vdbox(2)), "clock gating of a video decoder");
+        assert_eq!(needed(&lnl, 0x11_A030), Some(Domain::Gsc));
         assert_eq!(needed(&lnl, 0x38_4000), Some(Domain::MediaGt));
         assert_eq!(needed(&tgl, 0x19_0010), None);
         assert_eq!((needed(&lnl, 0xD8C), needed(&lnl, 0x38_0D8C)), (None, None));

@@ -1,7 +1,8 @@
 //! The interrupt tree (engines sheet §9): vectors of units, pending dwords, identities, master, message.
 //!
 //! The summary registers are levels here: a bit stays set while something below it is pending. Acknowledging a summary
-//! therefore loses nothing, as on hardware, and a message leaves when something is pending and the top is enabled.
+//! therefore loses nothing, as on hardware. A message leaves when "something is pending and the top is enabled" becomes
+//! true: what comes after it before the driver has looked sends no second one.
 
 use crate::spec::{EngineClass, EngineSpec, Platform};
 
@@ -39,6 +40,8 @@ pub(crate) struct Interrupts {
     /// The switch at the top: the tile register from 12.10 on, the master before.
     enabled: bool,
     tile_level: bool,
+    /// Something was pending and the top was enabled at the last look.
+    asserted: bool,
     /// Messages not delivered yet, and what to do with later ones.
     pub(crate) messages: u32,
     pub(crate) lose_messages: u32,
@@ -76,6 +79,7 @@ impl Interrupts {
             banks: [Bank::default(); 2],
             enabled: false,
             tile_level: platform.version >= 1210,
+            asserted: false,
             messages: 0,
             lose_messages: 0,
         }
@@ -95,21 +99,24 @@ impl Interrupts {
         if let Some(bank) = self.banks.get_mut(usize::from(bank)) {
             bank.pending |= 1 << bit;
         }
-        self.message();
+        self.look();
     }
 
     const fn any_pending(&self) -> bool {
         self.banks[0].pending != 0 || self.banks[1].pending != 0
     }
 
-    const fn message(&mut self) {
-        if self.enabled && self.any_pending() {
+    /// Sends a message if there is reason for one that there was not before.
+    const fn look(&mut self) {
+        let asserted = self.enabled && self.any_pending();
+        if asserted && !self.asserted {
             if self.lose_messages == 0 {
-                self.messages += 1;
+                self.messages = self.messages.saturating_add(1);
             } else {
                 self.lose_messages -= 1;
             }
         }
+        self.asserted = asserted;
     }
 
     fn master(&self) -> u32 {
@@ -138,7 +145,10 @@ impl Interrupts {
     /// The identity of the selected unit, captured when it becomes valid.
     fn identity(&mut self, number: usize, now_ns: u64) -> Option<u32> {
         let bank = self.banks.get_mut(number)?;
-        if bank.identity & VALID == 0 && bank.selected != 0 && now_ns >= bank.selected_at_ns + IDENTITY_DELAY_NS {
+        if bank.identity & VALID == 0
+            && bank.selected != 0
+            && now_ns >= bank.selected_at_ns.saturating_add(IDENTITY_DELAY_NS)
+        {
             let chosen = |unit: &&Unit| usize::from(unit.spec.irq.0) == number && bank.selected == 1 << unit.spec.irq.1;
             if let Some(unit) = self.units.iter().find(chosen) {
                 let class = unit.spec.class.code() as u32;
@@ -165,11 +175,8 @@ impl Interrupts {
     }
 
     const fn switch(&mut self, on: bool) {
-        let was = self.enabled;
         self.enabled = on;
-        if on && !was {
-            self.message();
-        }
+        self.look();
     }
 
     /// Writing the identity back takes its vector bits out of the unit.
@@ -196,6 +203,7 @@ impl Interrupts {
         if let Some(bank) = self.banks.get_mut(number) {
             bank.pending = bank.pending & !value | value & again;
         }
+        self.look();
     }
 }
 
@@ -248,6 +256,40 @@ mod tests {
         tree.raise((EngineClass::Copy, 0), 1, |offset| if offset == 0x19_00A0 { 0x0001_0000 } else { 0x0909_0909 });
         tree.raise((EngineClass::Copy, 0), 1, |_| 0);
         assert_eq!((tree.messages, tree.read(MASTER, 0)), (0, Some(ENABLE)));
+    }
+
+    #[test]
+    fn one_message_leaves_until_the_driver_has_looked() {
+        let mut tree = Interrupts::new(&Platform::tgl());
+        tree.write(MASTER, ENABLE, 0);
+        for engine in [(EngineClass::Copy, 0), (EngineClass::Copy, 0), (EngineClass::Render, 0)] {
+            tree.raise(engine, 1, open);
+        }
+        assert_eq!(tree.messages, 1);
+        tree.write(MASTER, 0, 0);
+        tree.write(MASTER, ENABLE, 0);
+        assert_eq!(tree.messages, 2, "switched on again with work left");
+        for (bank, bit) in [(0, 1 << 15), (0, 1)] {
+            tree.write(SELECTOR[bank], bit, 0);
+            let identity = tree.read(IDENTITY[bank], 5000).unwrap();
+            tree.write(IDENTITY[bank], identity, 5000);
+        }
+        tree.write(PENDING[0], 1 << 15 | 1, 5000);
+        tree.raise((EngineClass::Copy, 0), 1, open);
+        assert_eq!(tree.messages, 3, "new after all was acknowledged");
+    }
+
+    #[test]
+    fn the_gsc_engine_has_its_own_gates() {
+        let mut tree = Interrupts::new(&Platform::lnl());
+        tree.write(TILE_MASTER, ENABLE, 0);
+        tree.raise((EngineClass::Other, 6), 1, |offset| if offset == 0x19_0044 { 0x0909 } else { 0 });
+        assert_eq!(tree.read(PENDING[0], 0), Some(1 << 31));
+        tree.write(SELECTOR[0], 1 << 31, 0);
+        assert_eq!(tree.read(IDENTITY[0], 5000), Some(0x8064_0001));
+        let mut masked = Interrupts::new(&Platform::lnl());
+        masked.raise((EngineClass::Other, 6), 1, |offset| if offset == 0x19_00F4 { 1 } else { 0x0909 });
+        assert_eq!(masked.read(PENDING[0], 0), Some(0));
     }
 
     #[test]

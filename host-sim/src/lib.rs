@@ -42,8 +42,10 @@
 pub mod bus;
 mod config_space;
 pub mod cs;
+mod engines;
 mod fault;
 mod forcewake;
+mod ggtt;
 mod gpu;
 mod hal;
 mod hwconfig;
@@ -53,6 +55,7 @@ pub mod ppgtt;
 mod registers;
 mod running;
 mod self_clearing;
+mod shared;
 mod sim;
 mod snapshot;
 pub mod spec;

@@ -1,11 +1,11 @@
 //! Plain registers: storage, masked writes, values fixed at manufacture, bits that clear themselves.
 
-use crate::spec::{MEDIA_SHIFT, Platform};
+use crate::spec::{EngineSpec, GT_RANGE, MEDIA_SHIFT, Platform};
 use std::collections::BTreeMap;
 
 /// Offsets in an engine's window whose upper half enables the bits of the lower (engines sheet §4.3, "M").
-const MASKED_IN_WINDOW: [u32; 13] =
-    [0x050, 0x09C, 0x0C0, 0x0C4, 0x0D4, 0x0D8, 0x0E0, 0x0EC, 0x200, 0x244, 0x29C, 0x3A0, 0x580];
+const MASKED_IN_WINDOW: [u32; 12] =
+    [0x050, 0x09C, 0x0C0, 0x0C4, 0x0D4, 0x0D8, 0x0E0, 0x0EC, 0x200, 0x244, 0x29C, 0x580];
 /// The same outside the windows.
 const MASKED: [u32; 2] = [0x1_4800, 0x1_4804];
 /// Invalidation of the auxiliary table: done at once, as far as anyone can see (commands sheet §1.9).
@@ -18,7 +18,7 @@ pub(crate) const STEER_SEMAPHORE: u32 = 0xFD0;
 pub(crate) struct Registers {
     fixed: BTreeMap<u32, u32>,
     stored: BTreeMap<u32, u32>,
-    windows: Vec<u32>,
+    engines: Vec<EngineSpec>,
     has_semaphore: bool,
     semaphore_taken: bool,
 }
@@ -28,7 +28,7 @@ impl Registers {
         Self {
             fixed: platform.fixed.iter().copied().collect(),
             stored: BTreeMap::new(),
-            windows: platform.engines.iter().map(|engine| engine.base).collect(),
+            engines: platform.engines.clone(),
             has_semaphore: platform.version >= 1270,
             semaphore_taken: false,
         }
@@ -72,13 +72,17 @@ impl Registers {
         self.stored.insert(offset, value);
     }
 
-    /// What a full reset of a GT loses: everything of the GT's range and of the given windows.
-    pub(crate) fn forget_gt(&mut self, media: bool, windows: &[u32]) {
-        let range = if media { MEDIA_SHIFT..MEDIA_SHIFT + 0x4_0000 } else { 0..0x4_0000 };
-        let in_window = |offset: u32| windows.contains(&(offset & !0xFFF));
-        let others = self.windows.clone();
-        let foreign = |offset: u32| others.contains(&(offset & !0xFFF)) && !in_window(offset);
-        self.stored.retain(|offset, _| !in_window(*offset) && (!range.contains(offset) || foreign(*offset)));
+    /// What the reset of engines loses: everything of theirs.
+    pub(crate) fn forget_engines(&mut self, engines: &[EngineSpec]) {
+        self.stored.retain(|offset, _| !engines.iter().any(|engine| engine.inside(*offset).is_some()));
+    }
+
+    /// What the full reset of a GT loses besides: everything of the GT's range that is no engine's.
+    pub(crate) fn forget_gt(&mut self, media: bool) {
+        let range = if media { MEDIA_SHIFT..MEDIA_SHIFT + GT_RANGE } else { 0..GT_RANGE };
+        let engines = &self.engines;
+        let owned = |offset: u32| engines.iter().any(|engine| engine.inside(offset).is_some());
+        self.stored.retain(|offset, _| !range.contains(offset) || owned(*offset));
     }
 
     const fn is_semaphore(&self, offset: u32) -> bool {
@@ -87,7 +91,10 @@ impl Registers {
 
     fn is_masked(&self, offset: u32) -> bool {
         MASKED.contains(&offset)
-            || (self.windows.contains(&(offset & !0xFFF)) && MASKED_IN_WINDOW.contains(&(offset & 0xFFF)))
+            || self
+                .engines
+                .iter()
+                .any(|engine| engine.inside(offset).is_some_and(|inside| MASKED_IN_WINDOW.contains(&inside)))
     }
 }
 
@@ -127,7 +134,9 @@ mod tests {
         for offset in [0x4000, 0x2098, 0x38_4000, 0x1C_0098, 0x19_0030] {
             registers.write(offset, 5);
         }
-        registers.forget_gt(false, &[0x2000]);
+        registers.forget_gt(false);
+        assert_eq!(registers.written().into_keys().collect::<Vec<_>>(), [0x2098, 0x19_0030, 0x1C_0098, 0x38_4000]);
+        registers.forget_engines(&Platform::lnl().engines[..1]);
         assert_eq!(registers.written().into_keys().collect::<Vec<_>>(), [0x19_0030, 0x1C_0098, 0x38_4000]);
     }
 }

@@ -1,6 +1,5 @@
 //! Letting time pass: engines execute in turns, interrupts leave, the clock advances.
 
-use crate::bus::Bus as _;
 use crate::cs::State;
 use crate::gpu::Gpu;
 use crate::trace::Event;

@@ -16,13 +16,20 @@ const GGTT_INVALIDATE: [u32; 2] = [0xCEE8, 0xCF7C];
 /// Observation unit, after the engines (2207587034).
 const OA_INVALIDATE: u32 = 0xCEEC;
 
-/// Invalidation register, class it serves, and whether the upper half enables bits.
+/// Invalidation registers of the primary GT, or of the only one: register, class it serves, whether the upper half
+/// enables bits.
 const TLB: [(u32, EngineClass, bool); 5] = [
     (0xCED8, EngineClass::Render, false),
     (0xCEDC, EngineClass::VideoDecode, true),
     (0xCEE0, EngineClass::VideoEnhance, true),
     (0xCEE4, EngineClass::Copy, false),
     (0xCF04, EngineClass::Compute, true),
+];
+/// Those of a media GT. The GSC engine, instance 6, has bit 1.
+const MEDIA_TLB: [(u32, EngineClass, bool); 3] = [
+    (0xCEDC, EngineClass::VideoDecode, true),
+    (0xCEE0, EngineClass::VideoEnhance, true),
+    (0xCF04, EngineClass::Other, true),
 ];
 
 /// Something that finishes later.
@@ -54,14 +61,23 @@ pub(crate) fn written(gpu: &mut Gpu, offset: u32, value: u32) {
     };
     if relative == GDRST {
         reset(gpu, value, media);
+        // The request itself is seen until it is done.
+        gpu.shared.registers.put(offset, value);
         put_off(gpu, RESET_NS, Deferred::Clear { offset, bits: value });
     } else if relative == OA_INVALIDATE || GGTT_INVALIDATE.contains(&relative) {
         put_off(gpu, INVALIDATION_NS, Deferred::Clear { offset, bits: 1 });
-    } else if let Some((_, class, masked)) = TLB.iter().find(|(register, ..)| *register == relative) {
-        let instances = if *masked { value & value >> 16 } else { value } & 0xFFFF;
+    } else if let Some((_, class, masked)) = invalidation(gpu, relative, media) {
+        let instances = if masked { value & value >> 16 } else { value } & 0xFFFF;
         gpu.shared.registers.put(offset, instances);
-        put_off(gpu, INVALIDATION_NS, Deferred::Invalidate { offset, class: *class, instances });
+        put_off(gpu, INVALIDATION_NS, Deferred::Invalidate { offset, class, instances });
     }
+}
+
+/// The row of an invalidation register; none where the GT has no engine of its class.
+fn invalidation(gpu: &Gpu, relative: u32, media: bool) -> Option<(u32, EngineClass, bool)> {
+    let table: &[_] = if media { &MEDIA_TLB } else { &TLB };
+    let elsewhere = |class: EngineClass| gpu.shared.platform.media_gt && class.is_media() != media;
+    table.iter().copied().find(|(register, class, _)| *register == relative && !elsewhere(*class))
 }
 
 fn put_off(gpu: &mut Gpu, after_ns: u64, deferred: Deferred) {
@@ -76,7 +92,8 @@ pub(crate) fn finish(gpu: &mut Gpu, deferred: &Deferred) {
         Deferred::Invalidate { offset, class, instances } => {
             for engine in &mut gpu.engines {
                 let (own, instance) = engine.engine();
-                if own == class && instances >> (instance & 15) & 1 != 0 {
+                let bit = if class == EngineClass::Other { 1 } else { instance & 15 };
+                if own == class && instances >> bit & 1 != 0 {
                     engine.invalidate_tlb();
                 }
             }
@@ -100,18 +117,18 @@ const fn reset_bit(engine: &EngineSpec) -> u32 {
 }
 
 fn reset(gpu: &mut Gpu, bits: u32, media: bool) {
-    let is_media = |engine: &EngineSpec| {
-        matches!(engine.class, EngineClass::VideoDecode | EngineClass::VideoEnhance | EngineClass::Other)
-    };
-    let here = |engine: &EngineSpec| !gpu.shared.platform.media_gt || is_media(engine) == media;
+    let here = |engine: &EngineSpec| !gpu.shared.platform.media_gt || engine.class.is_media() == media;
     let full = bits & 1 != 0;
-    let hit = |engine: &EngineSpec| here(engine) && (full || bits & reset_bit(engine) != 0);
-    let chosen: Vec<bool> = gpu.shared.platform.engines.iter().map(hit).collect();
-    let windows: Vec<u32> = gpu.shared.platform.engines.iter().filter(|engine| hit(engine)).map(|e| e.base).collect();
-    for (engine, _) in gpu.engines.iter_mut().zip(&chosen).filter(|(_, hit)| **hit) {
-        engine.reset();
+    let hit = |engine: &&EngineSpec| here(engine) && (full || bits & reset_bit(engine) != 0);
+    let chosen: Vec<EngineSpec> = gpu.shared.platform.engines.iter().filter(hit).copied().collect();
+    for streamer in &mut gpu.engines {
+        let (class, instance) = streamer.engine();
+        if chosen.iter().any(|engine| (engine.class, engine.instance) == (class, instance)) {
+            streamer.reset();
+        }
     }
+    gpu.shared.registers.forget_engines(&chosen);
     if full {
-        gpu.shared.registers.forget_gt(media, &windows);
+        gpu.shared.registers.forget_gt(media);
     }
 }

@@ -11,6 +11,7 @@ use crate::spec::Platform;
 use crate::timeline::Timeline;
 use crate::trace::Event;
 use barexe_hal::Nanos;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How a device is made.
@@ -165,10 +166,28 @@ impl Sim {
         self.inner.with(|gpu| gpu.shared.timeline.clone())
     }
 
-    /// Rules of the hardware that the driver broke, in order.
+    /// Rules of the hardware and of the HAL that the driver broke, in order. Looks at freed buffers too.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
-        self.inner.with(|gpu| gpu.shared.violations.clone())
+        self.inner.with(|gpu| {
+            for text in gpu.shared.memory.disturbed() {
+                gpu.shared.violation(text);
+            }
+            gpu.shared.violations.clone()
+        })
+    }
+
+    /// Commands for units that are not simulated, by name, and how often one was left out.
+    #[must_use]
+    pub fn missing(&self) -> BTreeMap<&'static str, u64> {
+        self.inner.with(|gpu| {
+            let mut all = BTreeMap::new();
+            for (name, count) in gpu.engines.iter().flat_map(crate::cs::Streamer::missing) {
+                let sum: &mut u64 = all.entry(*name).or_default();
+                *sum = sum.saturating_add(*count);
+            }
+            all
+        })
     }
 
     /// Why engines stopped: name and reason.
@@ -238,7 +257,9 @@ impl Sim {
 
     /// Writes a GGTT entry as firmware would have before the driver came.
     pub fn plant_ggtt(&self, page: u32, entry: u64) {
-        self.inner.with(|gpu| crate::bus::Bus::set_ggtt_entry(&mut gpu.shared, page, entry));
+        self.inner.with(|gpu| {
+            let _ = crate::bus::Bus::set_ggtt_entry(&mut gpu.shared, page, entry);
+        });
     }
 
     /// Where `va` leads from the page-table root `descriptor`, by the simulator's own walk.

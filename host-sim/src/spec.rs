@@ -1,81 +1,9 @@
 //! What a simulated platform is made of. The simulator's own tables: nothing here comes from the driver.
 
+pub use crate::engines::{Domain, EngineClass, EngineSpec};
+
+use crate::engines::{ENGINES, pick};
 use crate::hwconfig;
-
-/// Hardware engine class, by its hardware code (engines sheet §4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EngineClass {
-    /// RCS, code 0.
-    Render,
-    /// VCS, code 1.
-    VideoDecode,
-    /// VECS, code 2.
-    VideoEnhance,
-    /// BCS, code 3.
-    Copy,
-    /// GSCCS, code 4.
-    Other,
-    /// CCS, code 5.
-    Compute,
-}
-
-impl EngineClass {
-    /// The hardware's code.
-    #[must_use]
-    pub const fn code(self) -> u64 {
-        match self {
-            Self::Render => 0,
-            Self::VideoDecode => 1,
-            Self::VideoEnhance => 2,
-            Self::Copy => 3,
-            Self::Other => 4,
-            Self::Compute => 5,
-        }
-    }
-
-    /// The hardware's short name.
-    #[must_use]
-    pub const fn short_name(self) -> &'static str {
-        match self {
-            Self::Render => "rcs",
-            Self::VideoDecode => "vcs",
-            Self::VideoEnhance => "vecs",
-            Self::Copy => "bcs",
-            Self::Other => "gsccs",
-            Self::Compute => "ccs",
-        }
-    }
-}
-
-/// A power domain that forcewake holds (engines sheet §2.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Domain {
-    /// The common part of the main GT.
-    Gt,
-    /// The common part of the media GT.
-    MediaGt,
-    /// Render and compute engines.
-    Render,
-    /// A video decoder.
-    Vdbox(u8),
-    /// A video enhancer.
-    Vebox(u8),
-}
-
-/// One engine that exists in the simulated part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EngineSpec {
-    /// Class.
-    pub class: EngineClass,
-    /// Instance within the class.
-    pub instance: u8,
-    /// First register of its window.
-    pub base: u32,
-    /// Bank and bit of its interrupt.
-    pub irq: (u8, u8),
-    /// The domain its registers need.
-    pub domain: Domain,
-}
 
 /// A simulated part. Tests may edit a copy.
 #[derive(Clone, Debug)]
@@ -105,15 +33,22 @@ pub const MEDIA_SHIFT: u32 = 0x38_0000;
 /// Registers below this offset belong to a GT and are shifted.
 pub const GT_RANGE: u32 = 0x4_0000;
 
-const fn engine(class: EngineClass, instance: u8, base: u32, irq: (u8, u8), domain: Domain) -> EngineSpec {
-    EngineSpec { class, instance, base, irq, domain }
-}
+/// What the fuses below leave of 12.00.
+const TGL_ENGINES: [(EngineClass, u8); 5] = {
+    use EngineClass::{Copy, Render, VideoDecode, VideoEnhance};
+    [(Render, 0), (Copy, 0), (VideoDecode, 0), (VideoDecode, 2), (VideoEnhance, 0)]
+};
+
+/// What the fuses below leave of 20.04 and 20.00. The GSC engine has no fuse; it idles without its firmware.
+const LNL_ENGINES: [(EngineClass, u8); 7] = {
+    use EngineClass::{Compute, Copy, Other, Render, VideoDecode, VideoEnhance};
+    [(Render, 0), (Copy, 0), (Copy, 8), (Compute, 0), (VideoDecode, 0), (VideoEnhance, 0), (Other, 6)]
+};
 
 impl Platform {
     /// Tiger Lake: device 9A49, 12.00, two of eight video decoders.
     #[must_use]
     pub fn tgl() -> Self {
-        use EngineClass::{Copy, Render, VideoDecode, VideoEnhance};
         Self {
             name: "tgl",
             version: 1200,
@@ -126,13 +61,7 @@ impl Platform {
                 (0x9134, 0xFFFF_FF00), // all eight EU pairs
                 (0xD00, 0x0E),         // 38.4 MHz crystal, shift 3: see the check of engines sheet §13.1
             ],
-            engines: vec![
-                engine(Render, 0, 0x2000, (0, 0), Domain::Render),
-                engine(Copy, 0, 0x2_2000, (0, 15), Domain::Gt),
-                engine(VideoDecode, 0, 0x1C_0000, (1, 0), Domain::Vdbox(0)),
-                engine(VideoDecode, 2, 0x1D_0000, (1, 2), Domain::Vdbox(2)),
-                engine(VideoEnhance, 0, 0x1C_8000, (1, 31), Domain::Vebox(0)),
-            ],
+            engines: pick(&TGL_ENGINES),
             media_gt: false,
             hwconfig: Vec::new(),
             ggms: Some(3),
@@ -142,7 +71,6 @@ impl Platform {
     /// Lunar Lake: device 64A0, graphics 20.04 and media 20.00, both revision 4.
     #[must_use]
     pub fn lnl() -> Self {
-        use EngineClass::{Compute, Copy, Render, VideoDecode, VideoEnhance};
         Self {
             name: "lnl",
             version: 2004,
@@ -160,14 +88,7 @@ impl Platform {
                 (0xD00, 0x14),
                 (0x38_0D00, 0x14),
             ],
-            engines: vec![
-                engine(Render, 0, 0x2000, (0, 0), Domain::Render),
-                engine(Copy, 0, 0x2_2000, (0, 15), Domain::Gt),
-                engine(Copy, 8, 0x3E_E000, (0, 23), Domain::Gt),
-                engine(VideoDecode, 0, 0x1C_0000, (1, 0), Domain::Vdbox(0)),
-                engine(VideoEnhance, 0, 0x1C_8000, (1, 31), Domain::Vebox(0)),
-                engine(Compute, 0, 0x1_A000, (0, 4), Domain::Render),
-            ],
+            engines: pick(&LNL_ENGINES),
             media_gt: true,
             hwconfig: hwconfig::LNL.to_vec(),
             ggms: None,
@@ -182,6 +103,22 @@ impl Platform {
             "lnl" => Some(Self::lnl()),
             _ => None,
         }
+    }
+
+    /// The engine whose registers an offset is one of, and the offset inside; also engines that are fused off.
+    pub(crate) fn owner(offset: u32) -> Option<(&'static EngineSpec, u32)> {
+        static ALL: [EngineSpec; 27] = ENGINES;
+        ALL.iter().find_map(|engine| engine.inside(offset).map(|inside| (engine, inside)))
+    }
+
+    /// Position of an engine in the list of those that exist.
+    pub(crate) fn position(&self, engine: &EngineSpec) -> Option<usize> {
+        self.engines.iter().position(|own| own.base == engine.base)
+    }
+
+    /// Added to the offset of a register that each GT has, for the GT of an engine's class.
+    pub(crate) const fn gt_shift(&self, class: EngineClass) -> u32 {
+        if self.media_gt && class.is_media() { MEDIA_SHIFT } else { 0 }
     }
 
     /// GGTT entries that exist (page-tables sheet §4.1).

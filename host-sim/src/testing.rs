@@ -23,6 +23,9 @@ pub(crate) struct MemoryBus {
     pub(crate) registers: BTreeMap<u32, u32>,
     pub(crate) events: Vec<Event>,
     pub(crate) faults: Vec<(u64, bool)>,
+    pub(crate) complaints: Vec<String>,
+    /// Compression bytes by page, where there are any.
+    pub(crate) compression: Option<BTreeMap<u64, u64>>,
 }
 
 impl MemoryBus {
@@ -69,12 +72,15 @@ impl Bus for MemoryBus {
         Ok(())
     }
 
-    fn ggtt_entry(&mut self, page: u32) -> u64 {
-        self.ggtt.get(&page).copied().unwrap_or(0)
+    fn ggtt_entry(&mut self, page: u32) -> Option<u64> {
+        (page < 1 << 20).then(|| self.ggtt.get(&page).copied().unwrap_or(0))
     }
 
-    fn set_ggtt_entry(&mut self, page: u32, entry: u64) {
-        self.ggtt.insert(page, entry);
+    fn set_ggtt_entry(&mut self, page: u32, entry: u64) -> bool {
+        if page < 1 << 20 {
+            self.ggtt.insert(page, entry);
+        }
+        page < 1 << 20
     }
 
     fn mmio_read(&mut self, offset: u32) -> u32 {
@@ -99,7 +105,21 @@ impl Bus for MemoryBus {
         self.events.push(event);
     }
 
+    fn complain(&mut self, text: String) {
+        self.complaints.push(text);
+    }
+
     fn latch_fault(&mut self, _class: EngineClass, va: u64, ggtt: bool) {
         self.faults.push((va, ggtt));
+    }
+
+    fn compression(&mut self, page: u64) -> Option<u64> {
+        self.compression.as_ref().map(|pages| pages.get(&page).copied().unwrap_or(0))
+    }
+
+    fn set_compression(&mut self, page: u64, bytes: u64) {
+        if let Some(pages) = &mut self.compression {
+            pages.insert(page, bytes);
+        }
     }
 }

@@ -26,7 +26,8 @@ impl Timeline {
         self.capacity != 0
     }
 
-    /// Adds an event at a virtual instant in nanoseconds.
+    /// Adds an event at a virtual instant in nanoseconds, behind all that happened before or at the same time: engines
+    /// take turns, and each runs a little ahead of the others.
     pub fn push(&mut self, at_ns: u64, event: Event) {
         if self.capacity == 0 {
             return;
@@ -35,7 +36,8 @@ impl Timeline {
             self.entries.pop_front();
             self.dropped += 1;
         }
-        self.entries.push_back((at_ns, event));
+        let later = self.entries.iter().rev().take_while(|(at, _)| *at > at_ns).count();
+        self.entries.insert(self.entries.len() - later, (at_ns, event));
     }
 
     /// The kept events with their instants in nanoseconds, oldest first.
@@ -111,6 +113,16 @@ mod tests {
         let event = &trace["traceEvents"][0];
         assert_eq!((event["ph"].as_str(), event["dur"].to_string()), (Some("X"), String::from("0.04")));
         assert_eq!(event["tid"], "bcs0");
+    }
+
+    #[test]
+    fn events_stand_in_the_order_of_their_time() {
+        let mut timeline = Timeline::new(8);
+        for (at, name) in [(10, "a"), (30, "c"), (20, "b"), (30, "d"), (40, "e")] {
+            timeline.push(at, Event::Mark(String::from(name)));
+        }
+        let names: String = timeline.events().map(|(_, event)| event.line().what).collect();
+        assert_eq!(names, "abcde");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Stop, Streamer};
 use crate::bus::Bus;
-use crate::ppgtt::{self, Access, Leaf};
+use crate::ppgtt::{self, Access, Leaf, WalkFault};
 
 /// Which address space an address belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +18,15 @@ const PAGE: u64 = 4096;
 /// GGTT entry bits (page-tables sheet §4.2).
 const GGTT_PRESENT: u64 = 1;
 const GGTT_LOCAL: u64 = 2;
+const GGTT_FUNCTION: u64 = 0xFFC;
 const GGTT_ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
+const GGTT_PAT: u64 = 3 << 52;
 
 /// A piece of memory that is contiguous on the bus; no address where stores vanish and loads give zero.
-struct Piece {
+#[derive(Clone, Copy)]
+pub(super) struct Piece {
     bus: Option<u64>,
-    len: usize,
+    pub(super) len: usize,
 }
 
 impl Streamer {
@@ -33,10 +36,7 @@ impl Streamer {
             let va = va.wrapping_add(at as u64);
             let piece = self.translate(bus, space, va, into.len() - at, Access::Read)?;
             let part = into.get_mut(at..at + piece.len).unwrap_or_default();
-            match piece.bus {
-                None => part.fill(0),
-                Some(addr) => bus.dma_read(addr, part).map_err(|_| unreachable_memory(space, va, addr))?,
-            }
+            load(bus, space, va, piece, part)?;
             at += piece.len;
         }
         Ok(())
@@ -69,19 +69,20 @@ impl Streamer {
 
     pub(super) fn read32(&mut self, bus: &mut dyn Bus, space: Space, va: u64) -> Result<u32, Stop> {
         let mut bytes = [0; 4];
-        self.read(bus, space, va & !3, &mut bytes)?;
+        self.read(bus, space, va, &mut bytes)?;
         Ok(u32::from_le_bytes(bytes))
     }
 
     pub(super) fn write32(&mut self, bus: &mut dyn Bus, space: Space, va: u64, value: u32) -> Result<(), Stop> {
-        self.write(bus, space, va & !3, &value.to_le_bytes())
+        self.write(bus, space, va, &value.to_le_bytes())
     }
 
     pub(super) fn write64(&mut self, bus: &mut dyn Bus, space: Space, va: u64, value: u64) -> Result<(), Stop> {
-        self.write(bus, space, va & !7, &value.to_le_bytes())
+        self.write(bus, space, va, &value.to_le_bytes())
     }
 
-    fn translate(
+    /// Where `va` leads: at most `len` bytes, never across the end of a page.
+    pub(super) fn translate(
         &mut self,
         bus: &mut dyn Bus,
         space: Space,
@@ -97,53 +98,73 @@ impl Streamer {
 
     fn translate_ggtt(&mut self, bus: &mut dyn Bus, va: u64, len: usize) -> Result<Piece, Stop> {
         let fault = |text: &str| Stop::Memory { text: format!("GGTT {va:#x}: {text}"), va, ggtt: true };
-        let page = u32::try_from(va / PAGE).map_err(|_| fault("beyond the table"))?;
-        let entry = bus.ggtt_entry(page);
-        if entry & GGTT_PRESENT == 0 {
-            return Err(fault("entry is not present"));
-        }
-        if entry & GGTT_LOCAL != 0 {
-            return Err(fault("entry points to local memory, which this part does not have"));
-        }
+        let page = u32::try_from(va / PAGE).ok();
+        let entry = page.and_then(|page| bus.ggtt_entry(page)).ok_or_else(|| fault("beyond the table"))?;
+        let known = GGTT_PRESENT | GGTT_ADDRESS | if self.spec.ggtt_pat { GGTT_PAT } else { 0 };
         let address = entry & GGTT_ADDRESS;
-        if address >> self.spec.walk.dma_bits != 0 {
-            return Err(fault("entry points beyond the device's reach"));
-        }
-        let inside = va % PAGE;
-        Ok(Piece { bus: Some(address + inside), len: len.min((PAGE - inside) as usize) })
+        let wrong = match () {
+            () if entry & GGTT_PRESENT == 0 => "the entry is not present",
+            () if entry & GGTT_LOCAL != 0 => "the entry points to local memory, which this part does not have",
+            () if entry & GGTT_FUNCTION != 0 => "the entry belongs to a virtual function",
+            () if entry & !known != 0 => "reserved bits of the entry are set",
+            () if address >> self.spec.walk.dma_bits != 0 => "the entry points beyond the device's reach",
+            () => {
+                let inside = va % PAGE;
+                return Ok(Piece { bus: Some(address + inside), len: len.min((PAGE - inside) as usize) });
+            }
+        };
+        Err(fault(wrong))
     }
 
     fn translate_ppgtt(&mut self, bus: &mut dyn Bus, va: u64, len: usize, access: Access) -> Result<Piece, Stop> {
-        // Addresses are sign-extended from bit 47; both forms mean the same.
-        let va = va & 0xFFFF_FFFF_FFFF;
-        let Some(root) = self.page_root() else {
+        let Some(running) = self.running.filter(|running| running.root.is_some()) else {
             let text = format!("PPGTT {va:#x}: the context has no address space");
             return Err(Stop::Memory { text, va, ggtt: false });
         };
-        let leaf = self.leaf(bus, root, va)?;
-        leaf.check(access).map_err(|fault| Stop::Memory {
-            text: format!("PPGTT {va:#x}: {fault:?} on {access:?}"),
-            va,
-            ggtt: false,
+        let root = running.root.unwrap_or(0);
+        let found = self.leaf(bus, running.space, root, va).and_then(|(leaf, inside)| {
+            leaf.check(access)?;
+            Ok((leaf, inside))
+        });
+        let (leaf, va) = found.map_err(|fault| {
+            let text = format!("PPGTT {va:#x} from root {root:#x}, {access:?}: {fault}");
+            Stop::Memory { text, va, ggtt: false }
         })?;
-        // The cache holds 4 KiB pieces, so a run never leaves the page it was looked up for.
-        let inside = va % leaf.bytes;
+        // No buffer ends inside a page, so a run that stays in one lies in one buffer.
         let left = (PAGE - va % PAGE) as usize;
-        Ok(Piece { bus: leaf.page.map(|page| page + inside), len: len.min(left) })
+        Ok(Piece { bus: leaf.page.map(|page| page + va % leaf.bytes), len: len.min(left) })
     }
 
-    fn leaf(&mut self, bus: &mut dyn Bus, root: u64, va: u64) -> Result<Leaf, Stop> {
-        if let Some(leaf) = self.tlb.get(root, va) {
-            return Ok(leaf);
+    /// The leaf of an address, and the address without its sign extension.
+    fn leaf(&mut self, bus: &mut dyn Bus, space: u64, root: u64, va: u64) -> Result<(Leaf, u64), WalkFault> {
+        let spec = &self.spec.walk;
+        let va = ppgtt::canonical(spec, va)?;
+        if let Some(leaf) = self.tlb.leaf(space, va) {
+            return Ok((leaf, va));
         }
-        let leaf = ppgtt::walk(bus, &self.spec.walk, root, va).map_err(|fault| Stop::Memory {
-            text: format!("PPGTT {va:#x} from root {root:#x}: {fault:?}"),
-            va,
-            ggtt: false,
-        })?;
-        self.tlb.put(root, va, leaf);
-        Ok(leaf)
+        let from = match self.tlb.table(space, va) {
+            Some(table) => table,
+            None => ppgtt::root(spec, root)?,
+        };
+        let tlb = &mut self.tlb;
+        let leaf = ppgtt::walk_from(bus, spec, from, va, &mut |table| tlb.put_table(space, va, table))?;
+        tlb.put_leaf(space, va, leaf);
+        Ok((leaf, va))
     }
+
+    /// Bus address of the page of `va`, for what goes with a page besides its bytes; none for a null page.
+    pub(super) fn page_of(&mut self, bus: &mut dyn Bus, va: u64, access: Access) -> Result<Option<u64>, Stop> {
+        Ok(self.translate_ppgtt(bus, va, 1, access)?.bus.map(|addr| addr & !(PAGE - 1)))
+    }
+}
+
+/// Loads a piece that was translated.
+pub(super) fn load(bus: &mut dyn Bus, space: Space, va: u64, piece: Piece, into: &mut [u8]) -> Result<(), Stop> {
+    match piece.bus {
+        None => into.fill(0),
+        Some(addr) => bus.dma_read(addr, into).map_err(|_| unreachable_memory(space, va, addr))?,
+    }
+    Ok(())
 }
 
 fn unreachable_memory(space: Space, va: u64, addr: u64) -> Stop {

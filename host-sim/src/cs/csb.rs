@@ -24,11 +24,11 @@ const fn context_id(descriptor: Option<u64>) -> u64 {
 }
 
 impl Streamer {
-    /// The entry that reports a switch from one context to another.
+    /// The entry that reports a switch from one context to another: because the first completed, or by a new load.
     fn switch_entry(&self, from: Option<u64>, to: Option<u64>, complete: bool) -> u64 {
-        let new_queue = u64::from(to.is_some());
+        let new_queue = u64::from(to.is_some() && !complete);
         let detail = if complete || from.is_none() { 0 } else { 5 };
-        let away = if from.is_none() { NONE << 47 } else { context_id(from) << 47 };
+        let away = context_id(from) << 47;
         new_queue | self.class.code() << 3 | u64::from(self.instance) << 6 | context_id(to) << 15 | detail << 32 | away
     }
 
@@ -41,9 +41,17 @@ impl Streamer {
         self.csb_write = (self.csb_write + 1) % ENTRIES;
         let entry = self.switch_entry(from, to, complete);
         let at = page + FIRST_ENTRY + u64::from(self.csb_write) * 8;
-        // A status page that is not mapped loses the report, nothing else.
-        let _ = self.write64(bus, Space::Ggtt, at, entry);
-        let _ = self.write32(bus, Space::Ggtt, page + WRITE_POINTER, self.csb_write);
+        let written = self.write64(bus, Space::Ggtt, at, entry);
+        let written = written.and_then(|()| self.write32(bus, Space::Ggtt, page + WRITE_POINTER, self.csb_write));
+        if let Err(stop) = written {
+            bus.complain(format!("{}: the status page cannot be written: {}", self.name(), stop.text()));
+        }
+    }
+
+    /// `CONTEXT_STATUS_PTR`, a masked register: the driver sets the write pointer when it begins anew.
+    pub(super) const fn write_csb_pointer(&mut self, value: u32) {
+        let mask = value >> 16 & 0xFF;
+        self.csb_write = (self.csb_write & !mask | value & mask) % ENTRIES;
     }
 }
 
@@ -53,13 +61,24 @@ mod tests {
     use crate::cs::CsSpec;
     use crate::spec::EngineClass;
 
+    fn bcs() -> Streamer {
+        Streamer::new(CsSpec::for_version(1200).unwrap(), EngineClass::Copy, 0, 0x2_2000)
+    }
+
     #[test]
     fn entries_are_those_of_the_sheet() {
-        let bcs = Streamer::new(CsSpec::for_version(1200).unwrap(), EngineClass::Copy, 0, 0x2_2000);
         let id = |id: u64| Some(id << 37 | 1);
         // The sheet's entries have the idle side's counter zero and its id all ones.
-        assert_eq!(bcs.switch_entry(None, id(1), false), 0x03FF_8000_0000_8019);
-        assert_eq!(bcs.switch_entry(id(1), None, true), 0x0000_8000_03FF_8018);
-        assert_eq!(bcs.switch_entry(id(1), id(2), false), 0x0000_8005_0001_0019);
+        assert_eq!(bcs().switch_entry(None, id(1), false), 0x03FF_8000_0000_8019);
+        assert_eq!(bcs().switch_entry(id(1), None, true), 0x0000_8000_03FF_8018);
+        assert_eq!(bcs().switch_entry(id(1), id(2), false), 0x0000_8005_0001_0019);
+        assert_eq!(bcs().switch_entry(id(1), id(2), true), 0x0000_8000_0001_0018, "the second of one load");
+    }
+
+    #[test]
+    fn the_driver_sets_the_write_pointer() {
+        let mut streamer = bcs();
+        assert!(streamer.write_register(0x3A0, 0xFFFF_0505));
+        assert_eq!(streamer.csb_write, 5);
     }
 }

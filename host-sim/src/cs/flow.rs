@@ -1,13 +1,12 @@
 //! Batches, predicates and semaphores (commands sheet §1.2, §1.4).
-#![expect(clippy::indexing_slicing, reason = "`mi` checks the length of every command before it is looked into")]
+#![expect(clippy::indexing_slicing, reason = "the table of commands allows each only with dwords for all its fields")]
 
 use super::access::Space;
+use super::kept::LEVELS;
+use super::store::address;
 use super::streamer::{Frame, Place, vector};
 use super::{Flow, Stop, Streamer, decode};
 use crate::bus::Bus;
-
-/// Deepest nesting: a batch and a second-level batch.
-const LEVELS: usize = 2;
 
 /// The comparison of a semaphore or conditional end: the memory operand comes first.
 const fn compare(code: u32, memory: u32, inline: u32) -> Option<bool> {
@@ -23,47 +22,53 @@ const fn compare(code: u32, memory: u32, inline: u32) -> Option<bool> {
 }
 
 fn compared(header: u32, memory: u32, inline: u32) -> Result<bool, Stop> {
-    let unknown = || Stop::Instruction(format!("{header:#010x}: no such comparison"));
-    compare(header >> 12 & 7, memory, inline).ok_or_else(unknown)
+    compare(header >> 12 & 7, memory, inline).ok_or_else(|| not_simulated(header, "this comparison"))
+}
+
+fn not_simulated(header: u32, what: &str) -> Stop {
+    Stop::Instruction(format!("{header:#010x}: {what} is not simulated"))
 }
 
 impl Streamer {
     pub(super) fn flow(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         match decode::mi_opcode(cmd[0]) {
-            0x01 => Ok(self.set_predicate(cmd[0])),
-            0x0C => Ok(self.predicate(cmd[0])),
+            0x01 => self.set_predicate(cmd[0]),
+            0x0C => self.predicate(cmd[0]),
             0x1C => self.semaphore_wait(bus, cmd, place),
             0x31 => self.batch_start(cmd, place),
             0x36 => self.conditional_end(bus, cmd, place),
-            _ => Ok(self.batch_end()),
+            _ => self.batch_end(),
         }
     }
 
-    const fn set_predicate(&mut self, header: u32) -> Flow {
-        let [result, _, result_2] = self.state.predicate_results;
+    fn set_predicate(&mut self, header: u32) -> Result<Flow, Stop> {
+        let [result, _, result_2] = self.state.predicate_results.map(|word| word & 1 != 0);
         self.state.skipping = match header & 0xF {
-            1 => result_2 & 1 == 0,
-            2 => result_2 & 1 != 0,
-            3 => result & 1 == 0,
-            4 => result & 1 != 0,
+            0 => false,
+            1 => !result_2,
+            2 => result_2,
+            3 => !result,
+            4 => result,
             15 => true,
-            _ => false,
+            _ => return Err(not_simulated(header, "this condition")),
         };
-        Flow::Next
+        Ok(Flow::Next)
     }
 
-    const fn predicate(&mut self, header: u32) -> Flow {
+    fn predicate(&mut self, header: u32) -> Result<Flow, Stop> {
         let [first, second] = self.state.predicate_sources;
         let held = match header & 3 {
             0 => true,
             1 => false,
-            // "Deltas equal" compares the differences of earlier loads, which nothing uses; it is taken as equality.
-            _ => first == second,
+            2 => first == second,
+            // "Deltas equal" compares the differences of earlier loads.
+            _ => return Err(not_simulated(header, "the comparison of differences")),
         };
         let loaded = match header >> 6 & 3 {
+            0 => return Ok(Flow::Next),
             2 => held,
             3 => !held,
-            _ => return Flow::Next,
+            _ => return Err(not_simulated(header, "this way to load")),
         };
         let old = self.state.predicate_results[0] & 1 != 0;
         let new = match header >> 3 & 3 {
@@ -72,18 +77,22 @@ impl Streamer {
             2 => old || loaded,
             _ => old != loaded,
         };
-        self.state.predicate_results[0] = new as u32;
-        Flow::Next
+        self.state.predicate_results[0] = u32::from(new);
+        Ok(Flow::Next)
     }
 
     fn batch_start(&mut self, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         let header = cmd[0];
+        if header >> 9 & 1 != 0 {
+            return Err(not_simulated(header, "an encrypted batch"));
+        }
         if header >> 15 & 1 != 0 && self.state.predicate_results[0] & 1 == 0 {
             return Ok(Flow::Next);
         }
-        let mut addr = u64::from(cmd[1] & !3) | u64::from(cmd[2]) << 32;
+        let mut addr = address(cmd[1], cmd[2])?;
         if header >> 18 & 1 != 0 {
-            addr = self.state.gprs[0] & !3;
+            let [target, ..] = self.state.gprs;
+            addr = target & !3;
         }
         // Inside a client's batch the bit for the address space means nothing: it stays where it is.
         let space = match place {
@@ -102,39 +111,46 @@ impl Streamer {
         Ok(Flow::Jumped)
     }
 
-    /// At ring level the command means nothing.
-    fn batch_end(&mut self) -> Flow {
-        self.state.frames.pop();
+    fn batch_end(&mut self) -> Result<Flow, Stop> {
+        if self.state.frames.pop().is_none() {
+            return Err(Stop::Instruction(String::from("there is no batch to end")));
+        }
         // A predicate does not outlive the batch that set it.
         self.state.skipping = false;
-        Flow::Jumped
+        Ok(Flow::Jumped)
     }
 
     fn conditional_end(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         let header = cmd[0];
-        let Some(space) = self.data_space(bus, header >> 22 & 1 != 0, place) else { return Ok(Flow::Next) };
-        let va = u64::from(cmd[2] & !7) | u64::from(cmd[3]) << 32;
+        if header >> 21 & 1 == 0 {
+            return Err(not_simulated(header, "an end without comparison"));
+        }
         // The operand's address is 8-byte aligned on paper; real clients give 4-byte aligned ones and mean them.
-        let va = va | u64::from(cmd[2] & 4);
+        let va = address(cmd[2], cmd[3])?;
+        let Some(space) = self.data_space(bus, header >> 22 & 1 != 0, place) else { return Ok(Flow::Next) };
         let mut memory = self.read32(bus, space, va)?;
         if header >> 19 & 1 != 0 {
             memory &= self.read32(bus, space, va.wrapping_add(4))?;
         }
-        Ok(if compared(header, memory, cmd[1])? { Flow::Next } else { self.batch_end() })
+        if compared(header, memory, cmd[1])? { Ok(Flow::Next) } else { self.batch_end() }
     }
 
     fn semaphore_wait(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         let header = cmd[0];
+        if header >> 15 & 1 == 0 || header >> 17 & 3 != 0 {
+            return Err(not_simulated(header, "a semaphore that does not poll for the command's own number"));
+        }
         let memory = if header >> 16 & 1 != 0 {
-            self.fetch_register(bus, cmd[2] & 0x007F_FFFC)
+            self.polled_register(bus, place, cmd[2])
         } else {
+            let va = address(cmd[2], cmd[3])?;
             let Some(space) = self.data_space(bus, header >> 22 & 1 != 0, place) else { return Ok(Flow::Next) };
-            self.read32(bus, space, u64::from(cmd[2]) | u64::from(cmd[3]) << 32)?
+            self.read32(bus, space, va)?
         };
         if compared(header, memory, cmd[1])? {
             return Ok(Flow::Next);
         }
-        if !self.is_waiting() {
+        if !self.waiting {
             self.raise(bus, vector::SEMAPHORE);
         }
         Ok(Flow::Wait)

@@ -1,17 +1,17 @@
-//! Context restore and save (engines sheet §6.3, §6.4, §6.6, §7.7).
+//! Context restore and save (engines sheet §6.4, §6.6, §7.7).
 
 use super::access::Space;
+use super::kept::EngineState;
+use super::layout::{DWORDS, Image, at};
 use super::spec::ticks;
-use super::streamer::{EngineState, Running, lrca};
+use super::streamer::{Running, lrca};
 use super::{Stop, Streamer};
 use crate::bus::Bus;
-use crate::spec::EngineClass;
-use crate::trace::Event;
 
-/// The register image begins one page after the status page.
+/// The register page begins one page after the status page.
 const IMAGE: u64 = 0x1000;
 
-/// Dword slots of the image.
+/// Dword slots of the page.
 mod slot {
     pub(super) const CONTROL: usize = 0x03;
     pub(super) const HEAD: usize = 0x05;
@@ -22,70 +22,61 @@ mod slot {
     pub(super) const INDIRECT: usize = 0x15;
     pub(super) const TIMESTAMP: usize = 0x23;
     pub(super) const TIMESTAMP_HIGH: usize = 0x25;
+    pub(super) const ASID: usize = 0x2F;
     pub(super) const PDP0_HIGH: usize = 0x31;
     pub(super) const PDP0_LOW: usize = 0x33;
 }
 
-/// Registers of the first two groups in order, by offset from the engine's base.
-const FIRST: [u32; 13] = [0x244, 0x034, 0x030, 0x038, 0x03C, 0x168, 0x140, 0x110, 0x1C0, 0x1C4, 0x1C8, 0x180, 0x2B4];
-const FIRST_XE2: [u32; 15] =
-    [0x244, 0x034, 0x030, 0x038, 0x03C, 0x168, 0x140, 0x110, 0x1C0, 0x1C4, 0x1C8, 0x180, 0x2B4, 0x120, 0x124];
-const SECOND: [u32; 9] = [0x3A8, 0x28C, 0x288, 0x284, 0x280, 0x27C, 0x278, 0x274, 0x270];
-const SECOND_XE2: [u32; 9] = [0x3A8, 0x3AC, 0x108, 0x284, 0x280, 0x27C, 0x278, 0x274, 0x270];
+/// Bits of `CONTEXT_CONTROL`, a masked register.
+const RESTORE_INHIBIT: u32 = 1 << 0;
+const NO_SYNCHRONOUS_SWITCH: u32 = 1 << 3;
+/// What no driver of these parts sets, and what is not simulated: save inhibit, indirect ring state, protected content.
+const NOT_SIMULATED: u32 = 1 << 2 | 1 << 4 | 1 << 10;
+/// Bits of an address-space id.
+const ASID_BITS: u32 = 0xF_FFFF;
 
-/// Header of a posted group of `registers` with offsets from the engine.
-const fn group(registers: u32) -> u32 {
-    0x1108_1000 | (2 * registers - 1)
+/// Batches that run between the restore and the ring.
+pub(super) struct ContextBatches {
+    /// Address and length in bytes.
+    pub(super) indirect: Option<(u32, u32)>,
+    pub(super) per_context: Option<u32>,
 }
 
-const DWORDS: usize = 0x60;
-type Image = [u32; DWORDS];
-
-fn at(image: &Image, slot: usize) -> u32 {
-    image.get(slot).copied().unwrap_or(0)
+fn wrong(what: &str, value: u32) -> Stop {
+    Stop::Instruction(format!("context image: {what} {value:#x}"))
 }
 
 impl Streamer {
-    fn slot_addr(lrca: u32, slot: usize) -> u64 {
-        u64::from(lrca) + IMAGE + slot as u64 * 4
+    const fn slot_addr(lrca: u32, slot: usize) -> u64 {
+        lrca as u64 + IMAGE + slot as u64 * 4
     }
 
     fn read_image(&mut self, bus: &mut dyn Bus, lrca: u32) -> Result<Image, Stop> {
-        let mut bytes = [0; DWORDS * 4];
-        self.read(bus, Space::Ggtt, u64::from(lrca) + IMAGE, &mut bytes)?;
-        let mut image = [0; DWORDS];
-        for (dword, chunk) in image.iter_mut().zip(bytes.as_chunks().0) {
-            *dword = u32::from_le_bytes(*chunk);
-        }
-        Ok(image)
+        let mut bytes = [[0; 4]; DWORDS];
+        self.read(bus, Space::Ggtt, Self::slot_addr(lrca, 0), bytes.as_flattened_mut())?;
+        Ok(bytes.map(u32::from_le_bytes))
     }
 
-    /// Loads a context and runs its context batches.
-    pub(super) fn restore(&mut self, bus: &mut dyn Bus, descriptor: u64, from_idle: bool) -> Result<(), Stop> {
+    /// Loads a context. What its batches do is left to the caller.
+    pub(super) fn restore(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<ContextBatches, Stop> {
         self.check_descriptor(descriptor)?;
         let lrca = lrca(descriptor);
         let image = self.read_image(bus, lrca)?;
-        self.check_image(&image)?;
+        self.check_layout(&image)?;
+        let control = at(&image, slot::CONTROL);
+        let set = control & control >> 16;
+        if set & NO_SYNCHRONOUS_SWITCH == 0 || set & NOT_SIMULATED != 0 {
+            return Err(wrong("this context control is not simulated:", control));
+        }
         let running = self.running_from(bus, descriptor, &image)?;
-        // A context that was never saved comes with the inhibit bit: what is kept under its address is another's.
-        let kept = self.saved.remove(&lrca);
-        let fresh = at(&image, slot::CONTROL) & 1 != 0;
-        self.state = if fresh { EngineState::default() } else { kept.unwrap_or_default() };
+        let fresh = set & RESTORE_INHIBIT != 0;
+        self.state = if fresh { EngineState::default() } else { self.load_state(bus, lrca)? };
         self.running = Some(running);
-        let (ring, waiting) = (running.ring_start, (running.head, running.tail));
-        bus.trace(Event::SwitchIn { engine: self.engine(), descriptor, ring, waiting });
-        if from_idle {
-            self.report_switch(bus, None, Some(descriptor), false);
-        }
-        let indirect = at(&image, slot::INDIRECT);
-        if indirect & 0x3F != 0 {
-            self.run_context_batch(bus, indirect & !0x3F, Some((indirect & 0x3F) * 64))?;
-        }
-        let per_context = at(&image, slot::PER_CTX);
-        if per_context & 1 != 0 {
-            self.run_context_batch(bus, per_context & !0xFFF, None)?;
-        }
-        Ok(())
+        let (indirect, per_context) = (at(&image, slot::INDIRECT), at(&image, slot::PER_CTX));
+        Ok(ContextBatches {
+            indirect: (indirect & 0x3F != 0).then_some((indirect & !0x3F, (indirect & 0x3F) * 64)),
+            per_context: (per_context & 1 != 0).then_some(per_context & !0x3F),
+        })
     }
 
     fn check_descriptor(&self, descriptor: u64) -> Result<(), Stop> {
@@ -105,63 +96,32 @@ impl Streamer {
         Ok(())
     }
 
-    /// Holds the image against the fixed layout.
-    fn check_image(&self, image: &Image) -> Result<(), Stop> {
-        let xe2 = self.spec.version >= 2000;
-        let first: &[u32] = if xe2 { &FIRST_XE2 } else { &FIRST };
-        let second: &[u32] = if xe2 { &SECOND_XE2 } else { &SECOND };
-        self.check_group(image, 0x01, group(first.len() as u32), first)?;
-        self.check_group(image, 0x21, group(second.len() as u32), second)?;
-        if self.class == EngineClass::Render {
-            self.check_group(image, 0x41, 0x1108_0001, &[0x0C8])?;
-        }
-        if self.class == EngineClass::Copy && xe2 {
-            self.check_group(image, 0x41, group(2), &[0x200, 0x204])?;
-        }
-        Ok(())
-    }
-
-    fn check_group(&self, image: &Image, header_slot: usize, header: u32, registers: &[u32]) -> Result<(), Stop> {
-        let found = at(image, header_slot);
-        if found != header {
-            let text = format!("context image: dword {header_slot:#x} is {found:#010x}, not {header:#010x}");
-            return Err(Stop::Instruction(text));
-        }
-        for (index, register) in registers.iter().enumerate() {
-            let slot = header_slot + 1 + 2 * index;
-            let (found, want) = (at(image, slot), self.base + register);
-            if found != want {
-                let text = format!("context image: dword {slot:#x} names register {found:#x}, not {want:#x}");
-                return Err(Stop::Instruction(text));
-            }
-        }
-        Ok(())
-    }
-
     fn running_from(&self, bus: &mut dyn Bus, descriptor: u64, image: &Image) -> Result<Running, Stop> {
-        let ctl = at(image, slot::CTL);
+        let (ctl, start) = (at(image, slot::CTL), at(image, slot::START));
         let ring_bytes = (ctl & 0x1F_F000) + 0x1000;
         let (head, tail) = (at(image, slot::HEAD) & 0x1F_FFFC, at(image, slot::TAIL));
-        let wrong = |what: &str, value: u32| Err(Stop::Instruction(format!("context image: {what} {value:#x}")));
         if ctl & 1 == 0 || !ring_bytes.is_power_of_two() {
-            return wrong("ring control is", ctl);
+            return Err(wrong("ring control is", ctl));
+        }
+        if !start.is_multiple_of(0x1000) {
+            return Err(wrong("ring start is", start));
         }
         if head >= ring_bytes {
-            return wrong("ring head is", head);
+            return Err(wrong("ring head is", head));
         }
-        if tail >= ring_bytes || tail % 8 != 0 {
-            return wrong("ring tail is", tail);
-        }
+        check_tail(tail, ring_bytes)?;
         let wide = |high: usize, low: usize| u64::from(at(image, high)) << 32 | u64::from(at(image, low));
         let root = wide(slot::PDP0_HIGH, slot::PDP0_LOW);
         let stamp_high = if self.spec.timestamp64 { u64::from(at(image, slot::TIMESTAMP_HIGH)) << 32 } else { 0 };
+        let asid = u64::from(at(image, slot::ASID) & ASID_BITS);
         Ok(Running {
             descriptor,
-            ring_start: at(image, slot::START),
+            ring_start: start,
             ring_bytes,
             head,
             tail,
             root: (descriptor >> 8 & 1 != 0).then_some(root),
+            space: if self.spec.asid { asid } else { root },
             ticks_before: stamp_high | u64::from(at(image, slot::TIMESTAMP)),
             since_ns: self.now_ns(bus),
         })
@@ -169,14 +129,19 @@ impl Streamer {
 
     /// A lite restore: the running context's tail is read again, nothing else.
     pub(super) fn reload_tail(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
-        let lrca = lrca(descriptor);
-        let tail = self.read32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::TAIL))?;
+        let tail = self.read32(bus, Space::Ggtt, Self::slot_addr(lrca(descriptor), slot::TAIL))?;
+        let name = self.name();
         let Some(running) = &mut self.running else { return Ok(()) };
-        if tail >= running.ring_bytes || tail % 8 != 0 {
-            return Err(Stop::Instruction(format!("context image: ring tail is {tail:#x}")));
+        check_tail(tail, running.ring_bytes)?;
+        running.descriptor = descriptor;
+        let queued = |tail: u32| tail.wrapping_sub(running.head) & (running.ring_bytes - 1);
+        if queued(tail) < queued(running.tail) {
+            // Engines sheet §7.5: hardware may ignore such a tail, so the driver has to force a restore.
+            let old = running.tail;
+            bus.complain(format!("{name}: ring tail of the running context goes back from {old:#x} to {tail:#x}"));
+            return Ok(());
         }
         running.tail = tail;
-        running.descriptor = descriptor;
         Ok(())
     }
 
@@ -186,13 +151,14 @@ impl Streamer {
         let lrca = running.lrca();
         let stamp = self.context_timestamp(bus);
         let control = self.read32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::CONTROL))?;
-        self.write32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::CONTROL), control & !1)?;
+        self.store_state(bus, lrca)?;
+        self.write32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::CONTROL), control & !RESTORE_INHIBIT)?;
         self.write32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::HEAD), running.head)?;
         self.write32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::TIMESTAMP), stamp as u32)?;
         if self.spec.timestamp64 {
             self.write32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::TIMESTAMP_HIGH), (stamp >> 32) as u32)?;
         }
-        self.saved.insert(lrca, core::mem::take(&mut self.state));
+        self.state = EngineState::default();
         Ok(())
     }
 
@@ -203,4 +169,8 @@ impl Streamer {
         let stamp = running.ticks_before.wrapping_add(here);
         if self.spec.timestamp64 { stamp } else { stamp & 0xFFFF_FFFF }
     }
+}
+
+fn check_tail(tail: u32, ring_bytes: u32) -> Result<(), Stop> {
+    if tail >= ring_bytes || !tail.is_multiple_of(8) { Err(wrong("ring tail is", tail)) } else { Ok(()) }
 }

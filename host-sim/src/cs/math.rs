@@ -95,7 +95,7 @@ pub(super) fn run(gprs: &mut Gprs, program: &[u32], shifts: bool) -> Result<(), 
     let mut alu = Alu::default();
     for dword in program {
         let done = alu.step(gprs, *dword, shifts);
-        done.ok_or_else(|| Stop::Instruction(format!("MI_MATH: {dword:#010x} is no operation")))?;
+        done.ok_or_else(|| Stop::Instruction(format!("{dword:#010x} is no operation")))?;
     }
     Ok(())
 }

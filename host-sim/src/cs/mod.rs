@@ -5,33 +5,45 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `decode` | command lengths, names, disassembly |
+//! | `decode`, `table` | families and lengths of commands; which exist where, and what becomes of them |
+//! | `disasm` | commands as text |
 //! | `spec` | what differs between platforms |
-//! | `streamer` | the engine: fetch, execute, switch |
-//! | `image` | context restore and save |
+//! | `streamer` | the engine: what it holds, and when it goes on |
+//! | `fetch`, `execute` | commands from ring and batches, one after the other |
+//! | `switch`, `csb` | submit queue, preemption, completion, and their reports |
+//! | `image`, `layout`, `kept` | context restore and save, the image's layout, the engine state in it |
 //! | `access` | memory through GGTT and page tables |
-//! | `registers` | the engine's own register window, register commands |
-//! | `store` | stores, copies and atomics of the MI family |
-//! | `math` | the ALU |
+//! | `registers`, `window`, `open` | register commands, the engine's own registers, what client batches may touch |
+//! | `store`, `atomic`, `math` | stores, copies, atomics and the ALU of the MI family |
 //! | `flow` | batches, predicates, semaphores |
 //! | `flush` | `PIPE_CONTROL`, `MI_FLUSH_DW` and interrupts |
-//! | `blit` | copy and fill |
-//! | `csb` | the context status buffer |
+//! | `blit`, `transfer` | copy and fill: their fields, and moving the bytes |
 
 mod access;
+mod atomic;
 mod blit;
 mod csb;
 pub mod decode;
+pub mod disasm;
+mod execute;
+mod fetch;
 mod flow;
 mod flush;
 mod image;
+mod kept;
+mod layout;
 mod math;
+mod open;
 mod registers;
 mod spec;
 mod store;
 mod streamer;
+mod switch;
+pub mod table;
 #[cfg(test)]
 mod tests;
+mod transfer;
+mod window;
 
 pub use spec::CsSpec;
 pub use streamer::{Progress, State, Streamer};
@@ -69,6 +81,15 @@ impl Stop {
     pub fn text(&self) -> &str {
         match self {
             Self::Memory { text, .. } | Self::Instruction(text) => text,
+        }
+    }
+
+    /// The same, with the command that met it.
+    fn at(self, command: &str, place: &str, at: u64) -> Self {
+        let with = |text: String| format!("{command} at {place} {at:#x}: {text}");
+        match self {
+            Self::Memory { text, va, ggtt } => Self::Memory { text: with(text), va, ggtt },
+            Self::Instruction(text) => Self::Instruction(with(text)),
         }
     }
 }

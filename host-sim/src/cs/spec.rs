@@ -15,8 +15,10 @@ pub struct CsSpec {
     pub descriptor_names_engine: bool,
     /// `MEM_COPY` and `MEM_SET` exist, `XY_SRC_COPY` and `XY_FAST_COLOR` do not.
     pub mem_copy: bool,
-    /// Pages of the register and state image of render engines.
-    pub render_image_pages: u32,
+    /// Translations are cached by the address-space id of the context image instead of by the root table.
+    pub asid: bool,
+    /// GGTT entries have PAT bits.
+    pub ggtt_pat: bool,
 }
 
 /// Ticks per second of the timestamps (engines sheet §13.1, as fused here).
@@ -40,7 +42,8 @@ impl CsSpec {
                 timestamp64: false,
                 descriptor_names_engine: true,
                 mem_copy: false,
-                render_image_pages: 13,
+                asid: false,
+                ggtt_pat: false,
             }),
             2004 => Some(Self {
                 version,
@@ -56,7 +59,8 @@ impl CsSpec {
                 timestamp64: true,
                 descriptor_names_engine: false,
                 mem_copy: true,
-                render_image_pages: 3,
+                asid: true,
+                ggtt_pat: true,
             }),
             _ => None,
         }

@@ -2,15 +2,21 @@
 //!
 //! In [`Coherence::Strict`] a buffer of the driver has two copies, one per side, and only `publish` and `observe` move bytes
 //! between them: a forgotten one shows. A client's buffer has one copy always.
+//!
+//! A buffer that was freed is no memory for the device; a device that reaches for it, and a CPU that writes to it through
+//! a mapping it kept, break a rule.
 #![expect(unsafe_code, reason = "buffers are handed to the driver as raw mappings")]
+
+mod block;
+mod freed;
 
 use crate::bus::BusError;
 use crate::snapshot::BufferState;
 use barexe_hal::{BusAddr, DmaBuffer, DmaOwner, DmaRequest, HalError, HalErrorKind};
+use block::{CpuSide, Quarantine};
 use core::alloc::Layout;
 use core::ops::Range;
-use core::ptr::NonNull;
-use std::alloc::{alloc_zeroed, dealloc};
+use freed::Freed;
 use std::collections::BTreeMap;
 
 /// How the two sides see a driver's buffer.
@@ -29,38 +35,23 @@ const PAGE: u64 = 4096;
 /// One live buffer.
 #[derive(Debug)]
 struct Block {
-    cpu: NonNull<u64>,
-    layout: Layout,
+    cpu: CpuSide,
     /// The device's own bytes, in strict mode.
     device: Option<Vec<u8>>,
 }
 
-// SAFETY: a block is plain memory; it is reached only under the simulation's lock, or by the driver's own volatile accesses.
-unsafe impl Send for Block {}
+/// The part of a slice that an access of `len` bytes at `at` is.
+fn part(bytes: &mut [u8], at: usize, len: usize) -> &mut [u8] {
+    bytes.get_mut(at..at + len).unwrap_or_default()
+}
 
 impl Block {
     const fn len(&self) -> usize {
-        self.layout.size()
-    }
-
-    fn cpu_read(&self, at: usize, into: &mut [u8]) {
-        for (offset, byte) in (at..self.len()).zip(into) {
-            // SAFETY: `offset` is below the block's length; the block is live as long as it is in the table.
-            *byte = unsafe { self.cpu.as_ptr().cast::<u8>().wrapping_add(offset).read_volatile() };
-        }
-    }
-
-    fn cpu_write(&self, at: usize, from: &[u8]) {
-        for (offset, byte) in (at..self.len()).zip(from) {
-            // SAFETY: as in `cpu_read`.
-            unsafe { self.cpu.as_ptr().cast::<u8>().wrapping_add(offset).write_volatile(*byte) };
-        }
+        self.cpu.len()
     }
 
     fn cpu_hash(&self) -> u64 {
-        // SAFETY: as in `cpu_read`; a block is a whole number of words.
-        let word = |index: usize| unsafe { self.cpu.as_ptr().wrapping_add(index).read_volatile() };
-        (0..self.len() / 8).fold(0, |hash, index| mixed(hash, word(index)))
+        self.cpu.values().fold(0, mixed)
     }
 
     fn device_hash(&self) -> u64 {
@@ -70,7 +61,7 @@ impl Block {
 
     fn device_read(&self, at: usize, into: &mut [u8]) {
         match &self.device {
-            None => self.cpu_read(at, into),
+            None => self.cpu.read(at, into),
             Some(bytes) => {
                 let from = bytes.get(at..at + into.len()).unwrap_or_default();
                 into.get_mut(..from.len()).unwrap_or_default().copy_from_slice(from);
@@ -80,11 +71,25 @@ impl Block {
 
     fn device_write(&mut self, at: usize, from: &[u8]) {
         match &mut self.device {
-            None => self.cpu_write(at, from),
+            None => self.cpu.write(at, from),
             Some(bytes) => {
-                let into = bytes.get_mut(at..at + from.len()).unwrap_or_default();
+                let into = part(bytes, at, from.len());
                 into.copy_from_slice(from.get(..into.len()).unwrap_or_default());
             }
+        }
+    }
+
+    /// The CPU's bytes of a range become the device's.
+    fn publish(&mut self, range: &Range<usize>) {
+        if let Some(bytes) = &mut self.device {
+            self.cpu.read(range.start, part(bytes, range.start, range.len()));
+        }
+    }
+
+    /// The device's bytes of a range become the CPU's.
+    fn observe(&mut self, range: &Range<usize>) {
+        if let Some(bytes) = &mut self.device {
+            self.cpu.write(range.start, part(bytes, range.start, range.len()));
         }
     }
 }
@@ -97,19 +102,26 @@ pub(crate) struct Memory {
     max_block_bytes: u64,
     free_bytes: u64,
     next: u64,
+    freed_ranges: Freed,
+    quarantine: Quarantine,
+    /// What the quarantine found and nobody has asked for yet.
+    disturbed: Vec<String>,
     /// Buffers ever given out and taken back.
     pub(crate) allocated: u64,
     pub(crate) freed: u64,
 }
 
 impl Memory {
-    pub(crate) const fn new(coherence: Coherence, max_block_bytes: u64, bytes: u64) -> Self {
+    pub(crate) fn new(coherence: Coherence, max_block_bytes: u64, bytes: u64) -> Self {
         Self {
             blocks: BTreeMap::new(),
             coherence,
             max_block_bytes,
             free_bytes: bytes,
             next: FIRST_ADDR,
+            freed_ranges: Freed::default(),
+            quarantine: Quarantine::default(),
+            disturbed: Vec::new(),
             allocated: 0,
             freed: 0,
         }
@@ -143,17 +155,17 @@ impl Memory {
         let bus = BusAddr::new(addr).ok_or(bad)?;
         let size = usize::try_from(len).map_err(|_| bad)?;
         let layout = Layout::from_size_align(size, PAGE as usize).map_err(|_| bad)?;
-        // SAFETY: the layout is not empty: the length was checked above.
-        let raw = unsafe { alloc_zeroed(layout) };
-        let cpu = NonNull::new(raw.cast::<u64>()).ok_or(HalErrorKind::NoMemory)?;
+        let cpu = CpuSide::new(layout).ok_or(HalErrorKind::NoMemory)?;
+        let start = cpu.start();
         let shared = self.coherence == Coherence::Coherent || request.owner == DmaOwner::Client;
         let device = (!shared).then(|| vec![0; size]);
-        self.blocks.insert(addr, Block { cpu, layout, device });
+        self.blocks.insert(addr, Block { cpu, device });
+        self.freed_ranges.remove(addr, addr + len);
         self.free_bytes -= len;
         self.allocated += 1;
         // SAFETY: the mapping is live until `free`, page-aligned, reached by the CPU through this buffer and through volatile
         // accesses of the simulation only.
-        Ok(unsafe { DmaBuffer::from_raw_parts(cpu, size, bus) })
+        Ok(unsafe { DmaBuffer::from_raw_parts(start, size, bus) })
     }
 
     /// A free range: after everything given out so far, so that a stale address stays a fault, and from the start
@@ -180,18 +192,33 @@ impl Memory {
     /// Takes a buffer back.
     pub(crate) fn free(&mut self, buffer: DmaBuffer) -> Result<(), String> {
         let (cpu, len, bus) = buffer.into_raw_parts();
-        let known = self.blocks.get(&bus.get()).is_some_and(|block| block.cpu == cpu && block.len() == len);
+        let known = self.blocks.get(&bus.get()).is_some_and(|block| block.cpu.start() == cpu && block.len() == len);
         if !known {
-            return Err(format!("buffer at {bus} of {len:#x} bytes is not one of this device's"));
+            let what = if self.was_freed(bus.get()) { "was freed before" } else { "is not one of this device's" };
+            return Err(format!("buffer at {bus} of {len:#x} bytes {what}"));
         }
         if let Some(block) = self.blocks.remove(&bus.get()) {
-            self.next = self.next.max(bus.get() + block.len() as u64);
+            let end = bus.get() + block.len() as u64;
+            self.next = self.next.max(end);
+            self.freed_ranges.add(bus.get(), end);
             self.free_bytes += block.len() as u64;
             self.freed += 1;
-            // SAFETY: allocated with this layout in `alloc`, and out of the table now; the buffer was consumed.
-            unsafe { dealloc(block.cpu.as_ptr().cast(), block.layout) };
+            let found = self.quarantine.take(bus.get(), block.cpu);
+            self.disturbed.extend(found);
         }
         Ok(())
+    }
+
+    /// Whether a buffer that is gone was here.
+    pub(crate) fn was_freed(&self, addr: u64) -> bool {
+        self.freed_ranges.has(addr)
+    }
+
+    /// Writes to freed buffers that were found since the last look.
+    pub(crate) fn disturbed(&mut self) -> Vec<String> {
+        let mut found = core::mem::take(&mut self.disturbed);
+        found.extend(self.quarantine.look());
+        found
     }
 
     fn find(&self, addr: u64, len: usize) -> Option<(u64, usize)> {
@@ -217,35 +244,22 @@ impl Memory {
     }
 
     pub(crate) fn publish(&mut self, buffer: &DmaBuffer, range: Range<usize>) -> Result<(), String> {
-        self.exchange(buffer, range, |block, at, bytes| {
-            block.cpu_read(at, bytes);
-            let copy = bytes.to_vec();
-            block.device_write(at, &copy);
-        })
+        self.block_of(buffer, &range)?.publish(&range);
+        Ok(())
     }
 
     pub(crate) fn observe(&mut self, buffer: &DmaBuffer, range: Range<usize>) -> Result<(), String> {
-        self.exchange(buffer, range, |block, at, bytes| {
-            block.device_read(at, bytes);
-            block.cpu_write(at, bytes);
-        })
+        self.block_of(buffer, &range)?.observe(&range);
+        Ok(())
     }
 
-    fn exchange(
-        &mut self,
-        buffer: &DmaBuffer,
-        range: Range<usize>,
-        copy: impl FnOnce(&mut Block, usize, &mut [u8]),
-    ) -> Result<(), String> {
+    fn block_of(&mut self, buffer: &DmaBuffer, range: &Range<usize>) -> Result<&mut Block, String> {
         let bus = buffer.bus().get();
         let block = self.blocks.get_mut(&bus).ok_or_else(|| format!("no live buffer at {bus:#x}"))?;
         if range.start > range.end || range.end > block.len() {
             return Err(format!("range {range:?} leaves the buffer at {bus:#x}"));
         }
-        if block.device.is_some() {
-            copy(block, range.start, &mut vec![0; range.len()]);
-        }
-        Ok(())
+        Ok(block)
     }
 }
 
@@ -319,6 +333,46 @@ mod tests {
         let too_much = memory.alloc(&request(1 << 20, DmaOwner::Driver)).unwrap_err();
         assert_eq!(too_much.kind(), HalErrorKind::NoMemory);
         memory.free(own).unwrap();
+    }
+
+    #[test]
+    fn a_buffer_that_is_given_back_twice_is_refused_and_named() {
+        let mut memory = memory();
+        let own = memory.alloc(&request(PAGE, DmaOwner::Driver)).unwrap();
+        let (cpu, len, bus) = own.into_raw_parts();
+        // SAFETY: neither is accessed.
+        let [first, second] = [0, 1].map(|_| unsafe { DmaBuffer::from_raw_parts(cpu, len, bus) });
+        memory.free(first).unwrap();
+        assert!(memory.free(second).unwrap_err().contains("was freed before"));
+        assert_eq!((memory.allocated, memory.freed), (1, 1));
+    }
+
+    #[test]
+    fn a_store_through_a_mapping_that_was_kept_too_long_is_found() {
+        let mut memory = memory();
+        let own = memory.alloc(&request(PAGE, DmaOwner::Client)).unwrap();
+        let mapping = own.cpu_ptr().as_ptr();
+        memory.free(own).unwrap();
+        assert!(memory.disturbed().is_empty());
+        // SAFETY: the quarantine keeps the page.
+        unsafe { mapping.write_volatile(0) };
+        assert!(memory.disturbed()[0].contains("after it was freed"));
+    }
+
+    #[test]
+    fn bus_addresses_that_are_used_again_are_no_longer_freed() {
+        let mut memory = memory();
+        let low = BusAddr::new(FIRST_ADDR + 2 * PAGE - 1).unwrap();
+        let request = DmaRequest { last_addr: low, ..request(PAGE, DmaOwner::Driver) };
+        let first = memory.alloc(&request).unwrap();
+        let addr = first.bus().get();
+        memory.free(first).unwrap();
+        assert!(memory.was_freed(addr));
+        let others: Vec<DmaBuffer> = (0..3).map(|_| memory.alloc(&request).unwrap()).collect();
+        for buffer in others {
+            assert!(!memory.was_freed(buffer.bus().get()));
+            memory.free(buffer).unwrap();
+        }
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! Contexts on and off the engine: the submit queue, preemption, completion (engines sheet §7).
+
+use super::streamer::{lrca, vector};
+use super::{Stop, Streamer};
+use crate::bus::Bus;
+use crate::trace::Event;
+
+/// Bit of a descriptor: restore the context even if it is the running one.
+const FORCE_RESTORE: u64 = 1 << 2;
+
+/// What was submitted and does not run yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Queue {
+    /// The last load, until it is accepted: first context, and the one after it.
+    pending: Option<(u64, Option<u64>)>,
+    /// Second context of the accepted load.
+    next: Option<u64>,
+}
+
+impl Streamer {
+    /// Takes a submission of one context. It is accepted at the next point where that is legal.
+    pub const fn submit(&mut self, descriptor: u64) {
+        self.submit_queue(descriptor, None);
+    }
+
+    /// Takes a submission of a context and of one that follows when its ring is empty.
+    pub const fn submit_queue(&mut self, first: u64, second: Option<u64>) {
+        self.queue.pending = Some((first, second));
+    }
+
+    /// Whether a submission is not accepted yet.
+    #[must_use]
+    pub const fn pending_submit(&self) -> bool {
+        self.queue.pending.is_some()
+    }
+
+    /// Whether a submission waits that may take the place of the running context now.
+    pub(super) const fn may_switch(&self) -> bool {
+        let at_point = self.waiting || self.at_arbitration;
+        self.pending_submit() && self.state.arbitration && at_point && self.transfer.is_none()
+    }
+
+    /// Takes the pending context where that is legal: no context, the same context, or a preemption point.
+    pub(super) fn accept(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
+        let Some((first, second)) = self.queue.pending else { return Ok(()) };
+        let accepted = Queue { pending: None, next: second };
+        let before = self.running.map(|running| running.descriptor);
+        match self.running {
+            Some(running) if running.lrca() == lrca(first) && first & FORCE_RESTORE == 0 => {
+                self.queue = accepted;
+                return self.reload_tail(bus, first);
+            }
+            Some(_) if !self.may_switch() => return Ok(()),
+            Some(_) => {
+                self.leave(bus)?;
+                self.report_switch(bus, before, Some(first), false);
+                self.raise(bus, vector::SWITCH);
+            }
+            None => self.report_switch(bus, None, Some(first), false),
+        }
+        self.queue = accepted;
+        self.enter(bus, first)
+    }
+
+    /// The ring is empty: the context is saved and leaves; the second one of the load follows.
+    pub(super) fn complete(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
+        let before = self.running.map(|running| running.descriptor);
+        self.leave(bus)?;
+        // A newer load takes the place of what is left of this one.
+        let next = self.queue.next.take().filter(|_| self.queue.pending.is_none());
+        self.report_switch(bus, before, next, true);
+        self.raise(bus, vector::SWITCH);
+        next.map_or(Ok(()), |next| self.enter(bus, next))
+    }
+
+    fn enter(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
+        let batches = self.restore(bus, descriptor)?;
+        if let Some(running) = self.running {
+            let (engine, ring, waiting) = (self.engine(), running.ring_start, (running.head, running.tail));
+            bus.trace_at(self.elapsed_ns, Event::SwitchIn { engine, descriptor, ring, waiting });
+        }
+        if let Some((addr, bytes)) = batches.indirect {
+            self.run_context_batch(bus, addr, Some(bytes))?;
+        }
+        batches.per_context.map_or(Ok(()), |addr| self.run_context_batch(bus, addr, None))
+    }
+
+    fn leave(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
+        self.save(bus)?;
+        (self.waiting, self.at_arbitration) = (false, false);
+        let Some(running) = self.running.take() else { return Ok(()) };
+        let (descriptor, head) = (running.descriptor, running.head);
+        bus.trace_at(self.elapsed_ns, Event::SwitchOut { engine: self.engine(), descriptor, head });
+        Ok(())
+    }
+}

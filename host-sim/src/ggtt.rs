@@ -1,0 +1,47 @@
+//! The GGTT array in the upper half of BAR 0's block.
+
+use crate::bus::Bus as _;
+use crate::gpu::Gpu;
+
+const ARRAY: u32 = 8 << 20;
+const BLOCK: u32 = 16 << 20;
+/// Entries the array has room for.
+const ENTRIES: u32 = (BLOCK - ARRAY) / 8;
+
+impl Gpu {
+    /// First entry of an access, if it is one of the array.
+    fn ggtt_index(&mut self, offset: u32) -> Option<u32> {
+        let inside = (ARRAY..BLOCK).contains(&offset) && offset.is_multiple_of(8);
+        if !inside {
+            self.shared.violation(format!("64-bit access to {offset:#x}"));
+        }
+        inside.then(|| (offset - ARRAY) / 8)
+    }
+
+    pub(crate) fn read64_run(&mut self, offset: u32, out: &mut [u64]) {
+        if !self.access() {
+            out.fill(u64::MAX);
+            return;
+        }
+        let Some(first) = self.ggtt_index(offset) else {
+            out.fill(0);
+            return;
+        };
+        for (page, entry) in (first..).zip(out) {
+            *entry = self.shared.ggtt_entry(page).unwrap_or(0);
+        }
+    }
+
+    /// Entries past the end of the block are not written.
+    pub(crate) fn write64_steps(&mut self, offset: u32, first: u64, step: u64, count: u32) {
+        if !self.access() {
+            return;
+        }
+        let Some(page) = self.ggtt_index(offset) else { return };
+        let mut entry = first;
+        for page in (page..ENTRIES).take(count as usize) {
+            self.shared.write_ggtt(page, entry);
+            entry = entry.wrapping_add(step);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The device without its engines: what an engine sees around it.
+
+use crate::bus::{Bus, BusError};
+use crate::config_space::ConfigSpace;
+use crate::fault::FaultPlan;
+use crate::forcewake::{self, Forcewake};
+use crate::interrupts::Interrupts;
+use crate::memory::Memory;
+use crate::registers::Registers;
+use crate::self_clearing::Deferred;
+use crate::sim::SimConfig;
+use crate::spec::{EngineClass, MEDIA_SHIFT, Platform};
+use crate::timeline::Timeline;
+use crate::trace::Event;
+use std::collections::BTreeMap;
+
+/// Most violations kept.
+const VIOLATIONS: usize = 256;
+/// Writes to this register flush pending writes (engines sheet §2.1, 15015404425); so many before each read on 20.04.
+const PENDING_WRITE_FLUSH: u32 = 0x13_0030;
+const FLUSHES_BEFORE_READ: u32 = 4;
+/// Version register of the media GT; a write is the fence of GGTT writes.
+const MEDIA_GMD_ID: u32 = MEDIA_SHIFT + 0xD8C;
+/// Entries of the GGTT that may be written before the fence (22019338487).
+const GGTT_WRITES_BEFORE_FENCE: u32 = 63;
+/// First fault register; address low and high lie before it (engines sheet §11.2).
+const RING_FAULT: u32 = 0xCEC4;
+const FAULT_DATA0: u32 = 0xCEB8;
+const FAULT_DATA1: u32 = 0xCEBC;
+/// Bit 0: compression bytes exist (page-tables sheet §9.2).
+const FLAT_CCS: u32 = 0x8800;
+/// Address in a GGTT entry; bit 0 says that it has one (page-tables sheet §4.2).
+const GGTT_ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
+const PAGE: u64 = 4096;
+
+/// Everything but the engines.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) platform: Platform,
+    pub(crate) memory: Memory,
+    pub(crate) registers: Registers,
+    pub(crate) ggtt: Vec<u64>,
+    pub(crate) forcewake: Forcewake,
+    pub(crate) interrupts: Interrupts,
+    pub(crate) config: ConfigSpace,
+    pub(crate) time_ns: u64,
+    pub(crate) timeline: Timeline,
+    pub(crate) violations: Vec<String>,
+    pub(crate) plan: FaultPlan,
+    pub(crate) irq_line: bool,
+    pub(crate) deferred: Vec<(u64, Deferred)>,
+    /// Compression bytes that are not zero, by page.
+    compression: BTreeMap<u64, u64>,
+    flushes: u32,
+    ggtt_writes: u32,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &SimConfig) -> Self {
+        let platform = config.platform.clone();
+        Self {
+            memory: Memory::new(config.coherence, config.max_block_bytes, config.memory_bytes),
+            registers: Registers::new(&platform),
+            ggtt: vec![0; platform.ggtt_entries() as usize],
+            forcewake: Forcewake::new(&platform),
+            interrupts: Interrupts::new(&platform),
+            config: ConfigSpace::new(&platform),
+            time_ns: 0,
+            timeline: Timeline::new(config.timeline_events),
+            violations: Vec::new(),
+            plan: FaultPlan::default(),
+            irq_line: false,
+            deferred: Vec::new(),
+            compression: BTreeMap::new(),
+            flushes: 0,
+            ggtt_writes: 0,
+            platform,
+        }
+    }
+
+    /// Puts an event on the timeline, now.
+    pub(crate) fn trace(&mut self, event: Event) {
+        self.timeline.push(self.time_ns, event);
+    }
+
+    /// Notes a rule that the driver broke.
+    pub(crate) fn violation(&mut self, text: String) {
+        self.trace(Event::Fault { text: text.clone() });
+        if self.violations.len() < VIOLATIONS {
+            self.violations.push(text);
+        }
+    }
+
+    /// Workarounds of 20.04 that a driver must keep to.
+    pub(crate) fn check_read(&mut self, offset: u32) {
+        if self.platform.version >= 2004 && self.flushes < FLUSHES_BEFORE_READ {
+            self.violation(format!("read of {offset:#x} without flushing pending writes (15015404425)"));
+        }
+        self.flushes = 0;
+    }
+
+    pub(crate) const fn count_flush(&mut self, offset: u32) {
+        if offset == PENDING_WRITE_FLUSH {
+            self.flushes = self.flushes.saturating_add(1);
+        } else {
+            self.flushes = 0;
+        }
+        if offset == MEDIA_GMD_ID {
+            self.ggtt_writes = 0;
+        }
+    }
+
+    /// Whether there is a register at the offset and its domain is awake; if not, that is a violation.
+    pub(crate) fn is_reachable(&mut self, offset: u32, what: &str) -> bool {
+        const REGISTERS: u32 = 4 << 20;
+        if offset >= REGISTERS {
+            self.violation(format!("{what} of {offset:#x}: no register lies there"));
+            return false;
+        }
+        if let Some((engine, _)) = Platform::owner(offset)
+            && self.platform.position(engine).is_none()
+        {
+            let name = format!("{}{}", engine.class.short_name(), engine.instance);
+            self.violation(format!("{what} of {offset:#x}: {name} does not exist on this part"));
+            return false;
+        }
+        let Some(domain) = forcewake::needed(&self.platform, offset) else { return true };
+        let awake = self.forcewake.is_awake(domain, self.time_ns);
+        if !awake {
+            self.violation(format!("{what} of {offset:#x} while {domain:?} sleeps"));
+        }
+        awake
+    }
+
+    /// The CPU writes an entry of the array in BAR 0.
+    pub(crate) fn write_ggtt(&mut self, page: u32, entry: u64) {
+        self.ggtt_writes = self.ggtt_writes.saturating_add(1);
+        if self.platform.version >= 2004 && self.ggtt_writes > GGTT_WRITES_BEFORE_FENCE {
+            self.violation(String::from("64 GGTT entries written without the fence (22019338487)"));
+            self.ggtt_writes = 0;
+        }
+        if !self.set_ggtt_entry(page, entry) {
+            self.violation(format!("write of GGTT entry {page:#x}, which is beyond the table"));
+        }
+    }
+
+    /// A device access to memory that failed: no table a driver writes leads to memory that it was not given, or has
+    /// given back.
+    fn blame(&mut self, addr: u64, what: &str) {
+        let why = if self.memory.was_freed(addr) { "which was freed" } else { "where no buffer is" };
+        self.violation(format!("the device {what} bus address {addr:#x}, {why}"));
+    }
+
+    /// Puts on the timeline that bytes were published, and where the GGTT shows them.
+    pub(crate) fn trace_publish(&mut self, bus: u64, bytes: u64) {
+        if !self.timeline.is_on() || bytes == 0 {
+            return;
+        }
+        let shows = |entry: u64| entry & 1 != 0 && entry & GGTT_ADDRESS == bus & !(PAGE - 1);
+        let page = (0u32..).zip(&self.ggtt).find(|(_, entry)| shows(**entry));
+        let ggtt = page.map(|(page, _)| page << 12 | bus as u32 & 0xFFF);
+        self.trace(Event::Published { bus, ggtt, bytes });
+    }
+}
+
+impl Bus for Shared {
+    fn dma_read(&mut self, addr: u64, into: &mut [u8]) -> Result<(), BusError> {
+        if !self.config.is_bus_master() {
+            return Err(BusError { addr });
+        }
+        self.memory.device_read(addr, into).inspect_err(|_| self.blame(addr, "reads"))
+    }
+
+    fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError> {
+        if !self.config.is_bus_master() {
+            return Err(BusError { addr });
+        }
+        self.memory.device_write(addr, from).inspect_err(|_| self.blame(addr, "writes"))
+    }
+
+    fn ggtt_entry(&mut self, page: u32) -> Option<u64> {
+        self.ggtt.get(page as usize).copied()
+    }
+
+    fn set_ggtt_entry(&mut self, page: u32, entry: u64) -> bool {
+        let slot = self.ggtt.get_mut(page as usize);
+        slot.map(|slot| *slot = entry).is_some()
+    }
+
+    fn mmio_read(&mut self, offset: u32) -> u32 {
+        self.registers.peek(offset)
+    }
+
+    fn mmio_write(&mut self, offset: u32, value: u32) {
+        self.registers.write(offset, value);
+    }
+
+    fn now_ns(&mut self) -> u64 {
+        self.time_ns
+    }
+
+    fn tracing(&self) -> bool {
+        self.timeline.is_on()
+    }
+
+    fn trace_at(&mut self, after_ns: u64, event: Event) {
+        self.timeline.push(self.time_ns.saturating_add(after_ns), event);
+    }
+
+    fn complain(&mut self, text: String) {
+        self.violation(text);
+    }
+
+    fn latch_fault(&mut self, class: EngineClass, va: u64, ggtt: bool) {
+        let shift = self.platform.gt_shift(class);
+        if self.registers.peek(shift + RING_FAULT) & 1 != 0 {
+            return;
+        }
+        let record = 1 | u32::from(ggtt) << 11 | (class.code() as u32) << 12;
+        self.registers.put(shift + RING_FAULT, record);
+        self.registers.put(shift + FAULT_DATA0, (va >> 12) as u32);
+        self.registers.put(shift + FAULT_DATA1, (va >> 44 & 0xF) as u32 | u32::from(ggtt) << 4);
+    }
+
+    fn compression(&mut self, page: u64) -> Option<u64> {
+        let exists = self.registers.peek(FLAT_CCS) & 1 != 0;
+        exists.then(|| self.compression.get(&(page & !(PAGE - 1))).copied().unwrap_or(0))
+    }
+
+    fn set_compression(&mut self, page: u64, bytes: u64) {
+        if bytes == 0 {
+            self.compression.remove(&(page & !(PAGE - 1)));
+        } else {
+            self.compression.insert(page & !(PAGE - 1), bytes);
+        }
+    }
+}

@@ -85,6 +85,14 @@ impl<T: fmt::Debug> fmt::Debug for Pool<'_, T> {
     }
 }
 
+/// Bits of a generation that count; those above are the pool's tag.
+const COUNT_BITS: u32 = 0x00FF_FFFF;
+
+/// The generation after `generation`, of the same tag.
+const fn following(generation: u32) -> u32 {
+    generation & !COUNT_BITS | generation.wrapping_add(1) & COUNT_BITS
+}
+
 /// Most slots a pool uses; more are left unused so that an id keeps its 16-bit slot number.
 pub const MAX_SLOTS: usize = 0xFFFF;
 
@@ -92,13 +100,20 @@ impl<'a, T> Pool<'a, T> {
     /// An empty pool over `slots`. Whatever the slots still held is dropped; generations go on counting.
     #[must_use]
     pub fn new(slots: &'a mut [Slot<T>]) -> Self {
+        Self::tagged(slots, 0)
+    }
+
+    /// As [`new`](Self::new); handles of pools with different tags are stale for each other.
+    #[must_use]
+    pub fn tagged(slots: &'a mut [Slot<T>], tag: u8) -> Self {
         let mut pool = Self { slots, first_free: NONE, live: 0 };
         let len = crate::num::u32_capped(pool.slots.len().min(MAX_SLOTS));
         for index in (0..len).rev() {
-            if let Some(slot) = pool.slot_mut(index)
-                && slot.value.take().is_some()
-            {
-                slot.generation = slot.generation.wrapping_add(1);
+            if let Some(slot) = pool.slot_mut(index) {
+                if slot.value.take().is_some() {
+                    slot.generation = following(slot.generation);
+                }
+                slot.generation = slot.generation & COUNT_BITS | u32::from(tag) << COUNT_BITS.count_ones();
             }
             pool.push_free(index);
         }
@@ -174,7 +189,7 @@ impl<'a, T> Pool<'a, T> {
             return None;
         }
         let value = slot.value.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = following(slot.generation);
         self.push_free(handle.index);
         self.live = self.live.saturating_sub(1);
         Some(value)
@@ -284,6 +299,23 @@ mod tests {
         pool.insert('b').unwrap();
         pool.remove(gone);
         assert_eq!(std::format!("{pool:?}"), "{#1.0: 'b'}");
+    }
+
+    #[test]
+    fn pools_with_different_tags_do_not_know_each_others_handles() {
+        let (mut one, mut two) = ([Slot::EMPTY], [Slot::EMPTY]);
+        let (mut one, mut two) = (Pool::tagged(&mut one, 1), Pool::tagged(&mut two, 2));
+        let (a, b) = (one.insert('a').unwrap(), two.insert('b').unwrap());
+        assert_eq!((one.get(b), two.get(a)), (None, None));
+        assert_eq!((a.id(), b.id()), (1, 1), "clients see no tag");
+        one.remove(a);
+        let again = one.insert('c').unwrap();
+        assert_eq!((two.get(again), one.get(again)), (None, Some(&'c')));
+    }
+
+    #[test]
+    fn counting_ends_below_the_tag() {
+        assert_eq!(following(0x12FF_FFFF), 0x1200_0000);
     }
 
     #[test]

@@ -52,4 +52,6 @@ pub use dma::{DmaBuffer, OutOfBounds};
 pub use error::{HalError, HalErrorKind};
 pub use reg::RegOffset;
 pub use time::{Interrupted, Nanos};
-pub use traits::{Clock, ConfigSpace, DmaCaching, DmaMemory, DmaOwner, DmaRequest, Hal, InterruptLine, Mmio};
+pub use traits::{
+    Clock, ConfigSpace, DmaCaching, DmaMemory, DmaOwner, DmaRequest, Hal, InterruptLine, MIN_BLOCK_BYTES, Mmio,
+};

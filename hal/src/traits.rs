@@ -60,6 +60,9 @@ pub struct DmaRequest {
     pub owner: DmaOwner,
 }
 
+/// The least a HAL must be willing to give in one piece: a context, with its ring, is not built from several.
+pub const MIN_BLOCK_BYTES: u64 = 256 << 10;
+
 /// Memory that the CPU and the device share.
 ///
 /// **Caller**: gives every buffer back once, after the device has stopped using it. Between a `publish` and an
@@ -80,7 +83,7 @@ pub trait DmaMemory {
     fn free(&mut self, buffer: DmaBuffer);
 
     /// Longest buffer that [`alloc`](Self::alloc) is willing to give in one piece, in bytes: a power of two, at
-    /// least 4096, the same at every call. Larger objects are built from several buffers.
+    /// least [`MIN_BLOCK_BYTES`], the same at every call. Larger objects are built from several buffers.
     fn max_block_bytes(&self) -> u64;
 
     /// Makes the CPU's stores to `range` (bytes of `buffer`) visible to the device, before any later register write

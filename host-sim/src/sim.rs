@@ -21,7 +21,7 @@ pub struct SimConfig {
     pub platform: Platform,
     /// How driver and device see the driver's buffers.
     pub coherence: Coherence,
-    /// Longest buffer in one piece, in bytes: a power of two, at least 4096.
+    /// Longest buffer in one piece, in bytes: a power of two, at least what the HAL asks for.
     pub max_block_bytes: u64,
     /// Memory there is, in bytes.
     pub memory_bytes: u64,

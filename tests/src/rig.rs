@@ -104,7 +104,11 @@ impl<'a> Rig<'a> {
     }
 
     /// As [`open`](Self::open), with a configuration.
-    fn open_as(sim: &Sim, storage: Storage<'a>, config: Config) -> Self {
+    ///
+    /// # Panics
+    /// As [`open`](Self::open).
+    #[must_use]
+    pub fn open_as(sim: &Sim, storage: Storage<'a>, config: Config) -> Self {
         let mut device =
             Device::open(sim.hal(), storage, config, None).unwrap_or_else(|refused| panic!("open: {}", refused.error));
         let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));

@@ -7,7 +7,7 @@
 )]
 
 use barexe_hal::conformance::{RULE_COUNT, Setup, run};
-use barexe_hal::{BusAddr, ConfigSpace as _, RegOffset};
+use barexe_hal::{BusAddr, ConfigSpace as _, MIN_BLOCK_BYTES, RegOffset};
 use barexe_sim::{Coherence, Platform, Sim, SimConfig};
 use barexe_tests::found::found;
 use barexe_tests::rig::platforms;
@@ -49,7 +49,7 @@ fn check(platform: &Platform, coherence: Coherence, max_block_bytes: u64) {
 fn the_simulator_passes_every_rule_for_every_part_and_memory() {
     for platform in platforms() {
         for coherence in [Coherence::Strict, Coherence::Coherent] {
-            for max_block_bytes in [64 << 10, 4 << 20] {
+            for max_block_bytes in [MIN_BLOCK_BYTES, 4 << 20] {
                 check(&platform, coherence, max_block_bytes);
             }
         }

@@ -76,15 +76,15 @@ impl<'a, H: Hal> Device<'a, H> {
         let pages = PtMemory::new(notes.0, notes.1, notes.2, block, info.dma_last, caching);
         let tlb = TlbInvalidator::new(EngineTlb::new(&info));
         let pools = Pools {
-            clients: Pool::new(storage.clients),
+            clients: Pool::tagged(storage.clients, config.tag),
             vms: Pool::new(storage.vms),
             vmas: Pool::new(storage.vmas),
             steps: Pool::new(storage.steps),
             bos: Pool::new(storage.bos),
             bo_blocks: Pool::new(storage.bo_blocks),
-            bo_mappings: Pool::new(storage.bo_mappings),
+            bo_mappings: Pool::tagged(storage.bo_mappings, config.tag),
             queues: Pool::new(storage.queues),
-            timelines: Pool::new(storage.timelines),
+            timelines: Pool::tagged(storage.timelines, config.tag),
             jobs: Pool::new(storage.jobs),
             dependencies: Pool::new(storage.dependencies),
             out_syncs: Pool::new(storage.out_syncs),

@@ -50,11 +50,14 @@ use request::BindOp;
 pub struct Config {
     /// System memory the GPU may be given, in bytes: what clients are told.
     pub system_memory_bytes: u64,
+    /// Goes into the handles the embedder holds (clients, CPU mappings, tickets): one that strays to a device with
+    /// another tag is refused there.
+    pub tag: u8,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { system_memory_bytes: 1 << 30 }
+        Self { system_memory_bytes: 1 << 30, tag: 0 }
     }
 }
 

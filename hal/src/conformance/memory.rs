@@ -47,7 +47,7 @@ fn words(buffer: &DmaBuffer, mut each: impl FnMut(usize, u64) -> Result<(), Brok
 
 pub(super) fn the_largest_block_is_a_constant_power_of_two<H: Hal>(s: &mut Trial<'_, H>) -> Result<(), Broken> {
     let max = s.hal.max_block_bytes();
-    s.check(max.is_power_of_two() && max >= PAGE, "largest block in bytes", max)?;
+    s.check(max.is_power_of_two() && max >= crate::MIN_BLOCK_BYTES, "largest block in bytes", max)?;
     for _ in 0..3 {
         let again = s.hal.max_block_bytes();
         s.check(again == max, "largest block changed", again)?;

@@ -23,7 +23,7 @@ const OA_UNITS: u32 = 8;
 fn on_its_device(recording: &'static Recording, test: impl Fn(&mut Rig<'_>)) {
     let platform = Platform::by_name(&recording.header.platform).unwrap();
     assert!(recording.header.privileged, "the rig's client is");
-    let config = Config { system_memory_bytes: recording.header.system_memory };
+    let config = Config { system_memory_bytes: recording.header.system_memory, ..Config::default() };
     on_opened(&SimConfig::new(platform), config, |rig| {
         rig.device.set_hwconfig(hwconfig(recording));
         test(rig);

@@ -97,7 +97,7 @@ pub fn replay_file(path: &std::path::Path, options: &Options) -> Result<Report, 
 /// [`ReplayError::Foreign`], [`ReplayError::Open`].
 pub fn replay(recording: &Recording, options: &Options) -> Result<Report, ReplayError> {
     let sim = simulated(recording, options)?;
-    let config = Config { system_memory_bytes: recording.header.system_memory };
+    let config = Config { system_memory_bytes: recording.header.system_memory, ..Config::default() };
     let played = with_device(&sim, config, |device| engine::play(recording, device));
     let (mut report, leftover) = played.map_err(ReplayError::Open)?;
     judge_leftover(recording.events.len(), &leftover, &mut report);

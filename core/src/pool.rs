@@ -72,11 +72,17 @@ impl<T> fmt::Debug for Handle<T> {
 }
 
 /// A pool over lent slots.
-#[derive(Debug)]
 pub struct Pool<'a, T> {
     slots: &'a mut [Slot<T>],
     first_free: u32,
     live: u32,
+}
+
+/// Shows what lives in the pool: what was in free slots, and their order, is not part of its state.
+impl<T: fmt::Debug> fmt::Debug for Pool<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
 }
 
 /// Most slots a pool uses; more are left unused so that an id keeps its 16-bit slot number.
@@ -268,6 +274,16 @@ mod tests {
         let pool = Pool::new(slots);
         assert_eq!(pool.get(old), None);
         assert_eq!(pool.live(), 0);
+    }
+
+    #[test]
+    fn a_pool_is_shown_as_what_lives_in_it() {
+        let mut slots = [const { Slot::EMPTY }; 3];
+        let mut pool = Pool::new(&mut slots);
+        let gone = pool.insert('a').unwrap();
+        pool.insert('b').unwrap();
+        pool.remove(gone);
+        assert_eq!(std::format!("{pool:?}"), "{#1.0: 'b'}");
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub enum Fault {
     DropsWrites(u32),
     /// This register always reads as this value: a bit that never clears, or never sets.
     Reads(u32, u32),
+    /// This dword of configuration space reads as this value.
+    ConfigReads(u16, u32),
 }
 
 /// Faults that are set, and what they count.
@@ -51,6 +53,26 @@ impl FaultPlan {
             | Fault::GoneFromAccess(_)
             | Fault::ReadsAllOnes(_)
             | Fault::DropsWrites(_)
+            | Fault::Reads(..)
+            | Fault::ConfigReads(..) => None,
+        })
+    }
+
+    /// Whether some register does not read as the truth. A driver that was told of engines which are not there is not to
+    /// blame for reaching for them.
+    pub(crate) fn lies(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault, Fault::ReadsAllOnes(_) | Fault::Reads(..)))
+    }
+
+    /// What a read of configuration space gives instead of the truth.
+    pub(crate) fn config_read(&self, offset: u16) -> Option<u32> {
+        self.faults.iter().find_map(|fault| match fault {
+            Fault::ConfigReads(at, value) if *at == offset => Some(*value),
+            Fault::ConfigReads(..)
+            | Fault::FailCall(_)
+            | Fault::GoneFromAccess(_)
+            | Fault::ReadsAllOnes(_)
+            | Fault::DropsWrites(_)
             | Fault::Reads(..) => None,
         })
     }
@@ -73,8 +95,11 @@ mod tests {
 
     #[test]
     fn registers_can_lie() {
-        let plan = FaultPlan::new(&[Fault::ReadsAllOnes(8), Fault::Reads(12, 1), Fault::DropsWrites(16)]);
+        let plan = [Fault::ReadsAllOnes(8), Fault::Reads(12, 1), Fault::DropsWrites(16), Fault::ConfigReads(12, 2)];
+        let plan = FaultPlan::new(&plan);
         assert_eq!((plan.read(8), plan.read(12), plan.read(16)), (Some(u32::MAX), Some(1), None));
+        assert_eq!((plan.config_read(8), plan.config_read(12)), (None, Some(2)));
         assert!(plan.drops_write(16) && !plan.drops_write(8));
+        assert!(plan.lies() && !FaultPlan::new(&[Fault::DropsWrites(16), Fault::FailCall(0)]).lies());
     }
 }

@@ -88,6 +88,7 @@ impl DmaMemory for SimHal {
 
     fn publish(&mut self, buffer: &DmaBuffer, range: Range<usize>) {
         self.inner.with(|gpu| {
+            gpu.shared.trace_publish(buffer.bus().get().saturating_add(range.start as u64), range.len() as u64);
             if let Err(text) = gpu.shared.memory.publish(buffer, range) {
                 gpu.shared.violation(text);
             }
@@ -105,7 +106,9 @@ impl DmaMemory for SimHal {
 
 impl ConfigSpace for SimHal {
     fn config_read32(&mut self, offset_bytes: u16) -> Result<u32, HalError> {
-        self.fallible(HalErrorKind::DeviceGone, |gpu| gpu.shared.config.read(offset_bytes))
+        self.fallible(HalErrorKind::DeviceGone, |gpu| {
+            gpu.shared.plan.config_read(offset_bytes).map_or_else(|| gpu.shared.config.read(offset_bytes), Ok)
+        })
     }
 
     fn config_write32(&mut self, offset_bytes: u16, value: u32) -> Result<(), HalError> {

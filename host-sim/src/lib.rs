@@ -1,4 +1,38 @@
 //! A simulated Intel Xe GPU: the device's side of the barexe HAL.
+//!
+//! A device, not a mock: it answers register accesses, owns the GGTT, fetches context images and rings through it,
+//! walks the page tables that the driver wrote, executes commands, raises interrupts, and keeps a TLB that forgets only
+//! what something drops. It decodes with tables of its own and does not depend on the driver, so that a wrong constant
+//! there cannot agree with itself. Time is virtual: a run repeats exactly.
+//!
+//! # Layers, top to bottom
+//!
+//! | module | holds |
+//! |---|---|
+//! | `sim`, `hal` | [`Sim`], the device held from outside; [`SimHal`], the driver's handle of it |
+//! | `timeline`, [`trace`], `snapshot` | what happened, as text and as a trace file; the whole state, for comparing |
+//! | `fault` | what goes wrong on demand |
+//! | `gpu`, `running` | the device put together; engines taking turns while time passes |
+//! | [`cs`] | command streamers: contexts, rings, batches, commands |
+//! | [`ppgtt`], [`tlb`] | the page-table walk, and the cache of its answers |
+//! | `registers`, `forcewake`, `interrupts`, `self_clearing`, `config_space` | one hardware block each |
+//! | `memory`, [`bus`] | memory that CPU and device share; what a streamer sees of it all |
+//! | [`spec`] | platforms, as tables |
+//!
+//! # Example
+//!
+//! ```
+//! use barexe_hal::ConfigSpace;
+//! use barexe_sim::{Fault, Platform, Sim, SimConfig};
+//!
+//! let sim = Sim::new(&SimConfig::new(Platform::lnl())).unwrap();
+//! let mut hal = sim.hal(); // what the driver is opened on
+//! assert_eq!(hal.config_read32(0), Ok(0x64A0_8086));
+//!
+//! sim.set_faults(&[Fault::FailCall(0)]);
+//! assert!(hal.config_read32(0).is_err() && hal.config_read32(0).is_ok());
+//! assert!(sim.violations().is_empty(), "no rule of the hardware was broken");
+//! ```
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
@@ -14,6 +48,7 @@ mod forcewake;
 mod ggtt;
 mod gpu;
 mod hal;
+mod hwconfig;
 mod interrupts;
 mod memory;
 pub mod ppgtt;
@@ -36,6 +71,6 @@ pub use hal::{INJECTED, SimHal};
 pub use memory::Coherence;
 pub use running::RunReport;
 pub use sim::{Sim, SimConfig};
-pub use snapshot::DeviceSnapshot;
+pub use snapshot::{BufferState, DeviceSnapshot, GgttRun};
 pub use spec::Platform;
 pub use timeline::Timeline;

@@ -2,45 +2,85 @@
 
 use crate::gpu::Gpu;
 use crate::spec::Domain;
-use core::hash::{Hash as _, Hasher as _};
 use std::collections::BTreeMap;
-use std::hash::DefaultHasher;
+
+/// A run of GGTT pages that hold the same entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GgttRun {
+    /// First page.
+    pub first: u32,
+    /// Pages in it.
+    pub pages: u32,
+    /// What each of them holds.
+    pub entry: u64,
+}
+
+/// A live buffer and what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferState {
+    /// Bus address of the first byte.
+    pub addr: u64,
+    /// Length in bytes.
+    pub len_bytes: u64,
+    /// Hash of what the device sees.
+    pub device_hash: u64,
+    /// Hash of what the CPU sees.
+    pub cpu_hash: u64,
+}
 
 /// Everything a driver can have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceSnapshot {
     /// Registers that were written and are not zero.
     pub registers: BTreeMap<u32, u32>,
-    /// GGTT entries that are not zero, by page.
-    pub ggtt: BTreeMap<u32, u64>,
+    /// GGTT entries that are not zero, in order.
+    pub ggtt: Vec<GgttRun>,
     /// Domains that are asked to be awake.
     pub awake: Vec<Domain>,
     /// PCI command register.
     pub command: u32,
     /// Messages may arrive.
     pub interrupts: bool,
-    /// Bus address, length and a hash of the device's view of every live buffer.
-    pub buffers: Vec<(u64, u64, u64)>,
+    /// Every live buffer.
+    pub buffers: Vec<BufferState>,
 }
 
 impl DeviceSnapshot {
     pub(crate) fn of(gpu: &Gpu) -> Self {
         let shared = &gpu.shared;
-        let entries = (0u32..).zip(&shared.ggtt).filter(|(_, entry)| **entry != 0);
-        let hash = |(addr, len): (u64, u64)| {
-            let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
-            let _ = shared.memory.device_read(addr, &mut bytes);
-            let mut hasher = DefaultHasher::new();
-            bytes.hash(&mut hasher);
-            (addr, len, hasher.finish())
-        };
         Self {
             registers: shared.registers.written(),
-            ggtt: entries.map(|(page, entry)| (page, *entry)).collect(),
+            ggtt: runs(&shared.ggtt),
             awake: shared.forcewake.wanted(),
             command: shared.config.read(4).unwrap_or(0),
             interrupts: shared.irq_line,
-            buffers: shared.memory.live().map(hash).collect(),
+            buffers: shared.memory.states().collect(),
         }
+    }
+}
+
+fn runs(mut entries: &[u64]) -> Vec<GgttRun> {
+    let (mut runs, mut first) = (Vec::new(), 0);
+    while let [entry, ..] = *entries {
+        let len = entries.iter().position(|other| *other != entry).unwrap_or(entries.len());
+        let pages = u32::try_from(len).unwrap_or(u32::MAX);
+        if entry != 0 {
+            runs.push(GgttRun { first, pages, entry });
+        }
+        first += pages;
+        entries = entries.get(len..).unwrap_or_default();
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_entries_are_one_run_and_zeros_are_none() {
+        let run = |first, pages, entry| GgttRun { first, pages, entry };
+        assert_eq!(runs(&[0, 0, 7, 7, 8, 0, 8]), [run(2, 2, 7), run(4, 1, 8), run(6, 1, 8)]);
+        assert_eq!(runs(&[]), []);
     }
 }

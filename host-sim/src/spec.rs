@@ -3,6 +3,7 @@
 pub use crate::engines::{Domain, EngineClass, EngineSpec};
 
 use crate::engines::{ENGINES, pick};
+use crate::hwconfig;
 
 /// A simulated part. Tests may edit a copy.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Platform {
     pub engines: Vec<EngineSpec>,
     /// There is a media GT, whose registers lie 0x380000 further on.
     pub media_gt: bool,
+    /// What its firmware tells about it: keys and values, none if it tells nothing.
+    pub hwconfig: Vec<(u32, u32)>,
     /// GGTT size code of the configuration word 0x50, bits 7:6; none where the size is fixed.
     pub ggms: Option<u8>,
 }
@@ -60,6 +63,7 @@ impl Platform {
             ],
             engines: pick(&TGL_ENGINES),
             media_gt: false,
+            hwconfig: Vec::new(),
             ggms: Some(3),
         }
     }
@@ -86,6 +90,7 @@ impl Platform {
             ],
             engines: pick(&LNL_ENGINES),
             media_gt: true,
+            hwconfig: hwconfig::LNL.to_vec(),
             ggms: None,
         }
     }

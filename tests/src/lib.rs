@@ -1,5 +1,19 @@
 //! Shared helpers of the specification tests. For dev-dependencies only.
 
+pub mod client;
+pub mod clients;
+pub mod found;
 pub mod memory;
+pub mod recording;
 pub mod rig;
+pub mod scenario;
+pub mod state;
+pub mod storage;
 pub mod vectors;
+pub mod wire;
+pub mod world;
+
+/// The example of the README, compiled and run with the tests of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

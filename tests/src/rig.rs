@@ -1,13 +1,15 @@
 //! A device on a simulated part with one client, and short ways to do what most tests do.
 #![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
 
+use crate::found::found;
+use crate::storage::cut;
 use barexe_core::device::request::{
     BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, EngineRef, ExecCall, QueueProperties, QueueRequest,
     SyncEntry, SyncTarget, VmFlags,
 };
 use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, Ticket, TicketState};
 use barexe_core::gt::{Engine, EngineClass};
-use barexe_core::{DefaultStorage, Error};
+use barexe_core::{Capacities, DefaultStorage, Error, Storage};
 use barexe_hal::client::NoClientMemory;
 use barexe_hal::{GpuVa, Nanos};
 use barexe_sim::{Platform, Sim, SimConfig, SimHal};
@@ -56,18 +58,90 @@ pub fn on_each_platform(test: impl Fn(&mut Rig<'_>)) {
 /// # Panics
 /// As [`on_each_platform`].
 pub fn on(config: &SimConfig, test: impl Fn(&mut Rig<'_>)) {
+    on_lent(config, Config::default(), &Capacities::DEFAULT, test);
+}
+
+/// As [`on_each_platform`], with little storage: what a device knows is quick to compare then.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on_each_platform_with_little(test: impl Fn(&mut Rig<'_>)) {
+    for platform in platforms() {
+        on_lent(&SimConfig::new(platform), Config::default(), &LITTLE, &test);
+    }
+}
+
+/// As [`on`], with a device opened as `opened` says.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on_opened(config: &SimConfig, opened: Config, test: impl Fn(&mut Rig<'_>)) {
+    on_lent(config, opened, &Capacities::DEFAULT, test);
+}
+
+/// As [`on`], in storage of these capacities.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on_with(config: &SimConfig, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
+    on_lent(config, Config::default(), capacities, test);
+}
+
+fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
+    let found_before = found(&sim);
     let mut storage = Box::new(DefaultStorage::new());
-    let mut device = Device::open(sim.hal(), storage.lend(), Config::default(), None)
-        .unwrap_or_else(|refused| panic!("open: {}", refused.error));
-    let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
-    let mut rig = Rig { sim, device, client };
+    let mut rig = Rig::open_as(&sim, cut(storage.lend(), capacities), opened);
     test(&mut rig);
-    let Rig { sim, device, .. } = rig;
-    drop(device.close());
+    // A part that a test has broken answers again, so that what closing leaves can be seen.
+    sim.set_faults(&[]);
+    let _ = rig.close();
     assert_eq!(sim.violations(), Vec::<String>::new(), "{}", config.platform.name);
     let (given, taken) = sim.buffers();
     assert_eq!(given, taken, "{}: buffers", config.platform.name);
+    assert_eq!(found(&sim), found_before, "{}: something of the driver is left", config.platform.name);
+    assert_eq!(sim.halted(), [], "{}: an engine stopped", config.platform.name);
+}
+
+/// Few of the objects that clients make.
+const LITTLE: Capacities = Capacities {
+    vmas: 48,
+    steps: 48,
+    bos: 48,
+    bo_blocks: 48,
+    bo_mappings: 48,
+    jobs: 48,
+    dependencies: 48,
+    out_syncs: 48,
+    syncobjs: 48,
+    sync_points: 48,
+    user_fences: 48,
+    ..Capacities::DEFAULT
+};
+
+impl<'a> Rig<'a> {
+    /// Opens the driver on a part, without an interrupt entry, and a privileged client.
+    ///
+    /// # Panics
+    /// If either is refused.
+    #[must_use]
+    pub fn open(sim: &Sim, storage: Storage<'a>) -> Self {
+        Self::open_as(sim, storage, Config::default())
+    }
+
+    /// As [`open`](Self::open), with a configuration.
+    fn open_as(sim: &Sim, storage: Storage<'a>, config: Config) -> Self {
+        let mut device =
+            Device::open(sim.hal(), storage, config, None).unwrap_or_else(|refused| panic!("open: {}", refused.error));
+        let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
+        Self { sim: sim.clone(), device, client }
+    }
+
+    /// Closes the driver; the storage comes back.
+    #[must_use]
+    pub fn close(self) -> Storage<'a> {
+        self.device.close().1
+    }
 }
 
 impl Rig<'_> {

@@ -4,14 +4,15 @@ use super::{Config, Device, DeviceState, Pools};
 use crate::Error;
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
-use crate::gt::{self, DeviceInfo, IrqFlag};
+use crate::gt::{self, DeviceInfo, IrqFlag, Registers};
 use crate::mem::ggtt::{Ggtt, GgttNode};
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
 use crate::pool::{Pool, Slot};
 use crate::storage::Storage;
-use crate::submit::{Execlist, Holder, Port, Ports};
+use crate::submit::{Execlist, Holder, Port, Ports, Submission};
 use crate::sync::seqno::Seqno;
+use crate::trace::note;
 use barexe_hal::{DmaCaching, Hal, Nanos};
 
 /// A device that could not be opened: why, and everything that was lent.
@@ -49,8 +50,12 @@ impl<'a, H: Hal> Device<'a, H> {
     ) -> Result<Self, OpenError<'a, H>> {
         let nodes = core::mem::take(&mut storage.ggtt_nodes);
         match bring_up(&mut hal, nodes) {
-            Ok(brought) => Ok(Self::assemble(hal, storage, config, irq, brought)),
+            Ok(brought) => {
+                say_found(&brought.0);
+                Ok(Self::assemble(hal, storage, config, irq, brought))
+            }
             Err((error, nodes)) => {
+                note!(error, "not opened: {}", error);
                 storage.ggtt_nodes = nodes;
                 Err(OpenError { error, hal, storage })
             }
@@ -101,13 +106,15 @@ impl<'a, H: Hal> Device<'a, H> {
             irq,
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
+            hwconfig: &[],
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
+            next_look: Nanos::ZERO,
         }
     }
 
     /// Gives the device up: closes every client, waits a bounded time for batches to end and resets the GTs if they do
-    /// not, restores the GGTT, turns interrupts and bus mastering off, and gives every buffer back.
+    /// not, turns bus mastering off, gives every buffer back, restores the GGTT, and turns interrupts off.
     #[must_use = "the HAL and the storage can be used again"]
     pub fn close(mut self) -> (H, Storage<'a>) {
         for position in 0..self.pools.clients.positions() {
@@ -117,10 +124,12 @@ impl<'a, H: Hal> Device<'a, H> {
         }
         self.drain();
         if !self.is_idle() {
+            note!(warn, "not idle after {} ns: GTs are reset", DRAIN_LIMIT.get());
             gt::reset::full(&mut self.hal, &self.info);
         }
+        // Before any memory goes: an engine may have outlived even the reset.
+        gt::stop_dma(&mut self.hal, &self.info);
         self.free_everything();
-        gt::quiesce(&mut self.hal, &self.info);
         self.into_parts()
     }
 
@@ -138,9 +147,12 @@ impl<'a, H: Hal> Device<'a, H> {
         }
     }
 
-    /// Whether nothing of any client is left and every engine runs its idle context.
-    fn is_idle(&self) -> bool {
-        self.pools.queues.live() == 0 && self.pools.vms.live() == 0 && self.ports.iter().all(Port::is_vacant)
+    /// Whether nothing of any client is left and every engine has saved its idle context.
+    fn is_idle(&mut self) -> bool {
+        let vacant = self.pools.queues.live() == 0 && self.pools.vms.live() == 0;
+        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        let mut saved = |port: &Port| port.is_vacant() && port.execlist.is_ready(&mut regs) == Ok(true);
+        vacant && self.ports.iter().all(&mut saved)
     }
 
     /// Frees what drains left over: only on a device that no longer runs anything.
@@ -166,6 +178,8 @@ impl<'a, H: Hal> Device<'a, H> {
 
     fn into_parts(mut self) -> (H, Storage<'a>) {
         let ggtt_nodes = self.ggtt.close(&mut self.hal);
+        // Last of all that reaches the device: it takes memory decode away, through which GGTT entries are written.
+        gt::quiesce(&mut self.hal, &self.info);
         let (pt_blocks, pt_notes, pt_directories) = self.pages.close(&mut self.hal);
         let pools = self.pools;
         let storage = Storage {
@@ -190,7 +204,19 @@ impl<'a, H: Hal> Device<'a, H> {
             pt_directories,
             ggtt_nodes,
         };
+        note!(info, "closed");
         (self.hal, storage)
+    }
+}
+
+/// Says what the probe found.
+fn say_found(info: &DeviceInfo) {
+    let (platform, id, revision, graphics) = (info.platform.name, info.device_id, info.revision, info.graphics);
+    let (engines, entries) = (info.engines.len(), info.ggtt_entries);
+    note!(info, "{}: device {:#06x} revision {}, graphics {}", platform, id, revision, graphics);
+    match info.media {
+        Some(media) => note!(info, "{} engines, media {}, {} GGTT entries", engines, media, entries),
+        None => note!(info, "{} engines, no media, {} GGTT entries", engines, entries),
     }
 }
 
@@ -264,8 +290,9 @@ fn make_port<H: Hal>(
     }
 }
 
-fn free_ports<H: Hal>(ports: Ports, ggtt: &mut Ggtt<'_>, hal: &mut H) {
-    for port in ports {
+fn free_ports<H: Hal>(mut ports: Ports, ggtt: &mut Ggtt<'_>, hal: &mut H) {
+    // Last first: taking by value from the front would keep a slice check that can panic in the image.
+    while let Some(port) = ports.pop() {
         port.idle.free(ggtt, hal);
         free_ggtt_memory(port.status_page, ggtt, hal);
     }

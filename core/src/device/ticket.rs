@@ -48,7 +48,8 @@ impl<H: Hal> Device<'_, H> {
     /// What became of the work, as of the last [`poll`](Self::poll).
     ///
     /// # Errors
-    /// [`Error::NotFound`] once the queue is gone, or for a ticket of another device.
+    /// [`Error::NotFound`] once the queue is gone. A ticket of another device is only refused if no queue here has its
+    /// place and generation and as much accepted work: which device a ticket belongs to is the embedder's to know.
     pub fn ticket_state(&self, ticket: Ticket) -> Result<TicketState, Error> {
         let stale = Error::NotFound { kind: ObjectKind::Work, id: ticket.timeline.id() };
         let timeline = self.pools.timelines.get(ticket.timeline).ok_or(stale)?;

@@ -9,15 +9,20 @@ use crate::Error;
 use crate::chain::LinkHandle;
 use crate::exec::job::{BindWork, Job, Work};
 use crate::exec::queue::{Queue, QueueKind, QueueState};
-use crate::gt::{self, IrqReport};
+use crate::gt::{self, IrqReport, Registers};
 use crate::mem::bo::Bo;
 use crate::mem::pages::Need;
 use crate::mem::tree::{NullBacking, Walk};
 use crate::pool::Handle;
-use crate::vm::Vm;
+use crate::submit::Submission;
+use crate::sync::fence::Fence;
 use crate::vm::bind::Step;
 use crate::vm::vma::{Vma, VmaBacking};
-use barexe_hal::Hal;
+use crate::vm::{Vm, VmState};
+use barexe_hal::{Hal, Nanos};
+
+/// How long a busy device may go without being asked for a sign of life.
+const LOOK_AGAIN: Nanos = Nanos::from_millis(1);
 
 /// What one [`Device::poll`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +44,7 @@ impl<H: Hal> Device<'_, H> {
         let mut report = PollReport::default();
         if self.state == DeviceState::Live {
             report.interrupt = self.look_at_interrupt();
-            match self.move_all() {
+            match self.look_alive().and_then(|()| self.move_all()) {
                 Ok(moved) => report.moved = moved,
                 Err(error) => self.fail(error),
             }
@@ -51,8 +56,10 @@ impl<H: Hal> Device<'_, H> {
     /// Whether anything accepted is not over, or anything destroyed is not freed.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        let dying = self.pools.queues.iter().any(|(_, queue)| queue.state == QueueState::Destroyed);
-        self.pools.jobs.live() == 0 && !dying && self.ports.iter().all(|port| port.leaving.is_none())
+        let pools = &self.pools;
+        let dying = pools.queues.iter().any(|(_, queue)| queue.state == QueueState::Destroyed)
+            || pools.vms.iter().any(|(_, vm)| vm.state == VmState::Closed);
+        pools.jobs.live() == 0 && !dying && self.ports.iter().all(|port| port.leaving.is_none())
     }
 
     fn look_at_interrupt(&mut self) -> Option<IrqReport> {
@@ -65,6 +72,18 @@ impl<H: Hal> Device<'_, H> {
             self.fail(Error::DeviceGone);
         }
         Some(report)
+    }
+
+    /// Reads a register of a busy device now and then: one that is gone raises no interrupt and writes no number, so
+    /// nothing else would ever tell.
+    fn look_alive(&mut self) -> Result<(), Error> {
+        let now = self.hal.now();
+        if now < self.next_look || self.is_quiet() {
+            return Ok(());
+        }
+        self.next_look = now.saturating_add(LOOK_AGAIN);
+        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        self.ports.first().map_or(Ok(()), |port| port.execlist.is_ready(&mut regs).map(drop))
     }
 
     fn move_all(&mut self) -> Result<bool, Error> {
@@ -150,12 +169,12 @@ impl<H: Hal> Device<'_, H> {
             timeline.signal(job.point, error);
         }
         if let Work::Bind(work) = job.work {
-            self.finish_bind(client, work, error.is_none());
+            self.finish_bind(client, Fence { timeline, point: job.point }, work, error.is_none());
         }
     }
 
     /// Frees what a bind that is over leaves behind, and lets its user fence be stored.
-    fn finish_bind(&mut self, client: super::ClientId, mut work: BindWork, succeeded: bool) {
+    fn finish_bind(&mut self, client: super::ClientId, fence: Fence, mut work: BindWork, succeeded: bool) {
         while let Some(Step::Remove(vma)) = work.removed.pop(&mut self.pools.steps) {
             self.free_vma(vma);
         }
@@ -163,7 +182,7 @@ impl<H: Hal> Device<'_, H> {
         self.pages.unreserve(work.need);
         self.pages.release(work.dropped);
         if let (Some(write), true) = (work.user_fence, succeeded) {
-            self.user_fence_is_due(client, write);
+            self.user_fence_is_due(client, fence, write);
         } else if work.user_fence.is_some() {
             self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
         }
@@ -266,7 +285,7 @@ impl<H: Hal> Device<'_, H> {
     /// Frees a destroyed queue once nothing of it is left and no engine can touch its context.
     fn bury(&mut self, handle: Handle<Queue>) -> bool {
         let Some(queue) = self.pools.queues.get(handle) else { return false };
-        let vm_closed = self.pools.vms.get(queue.vm).is_none_or(|vm| vm.state == crate::vm::VmState::Closed);
+        let vm_closed = self.pools.vms.get(queue.vm).is_none_or(|vm| vm.state == VmState::Closed);
         let wanted = queue.state == QueueState::Destroyed || (queue.hidden && vm_closed);
         let held = self.ports.iter().any(|port| port.holds(handle));
         if !wanted || queue.live_jobs > 0 || held {
@@ -290,6 +309,7 @@ impl<H: Hal> Device<'_, H> {
     /// The device is of no more use: every fence signals with `error`, later calls are refused.
     pub(super) fn fail(&mut self, error: Error) {
         self.state = if error == Error::DeviceGone { DeviceState::Gone } else { DeviceState::Wedged };
+        crate::trace::note!(error, "device given up, all work is signalled: {}", error);
         for position in 0..self.pools.queues.positions() {
             let Some(queue) = self.pools.queues.handle_at(position) else { continue };
             while self.pools.queues.get(queue).is_some_and(|queue| queue.live_jobs > 0) {

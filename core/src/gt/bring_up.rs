@@ -32,7 +32,8 @@ const CONFIG_REVISION: u16 = 0x08;
 /// Mirror of the graphics control word; GGTT size in bits 7:6.
 const CONFIG_GGC: u16 = 0x50;
 /// Command bits: memory decode, bus master.
-const COMMAND_ON: u16 = 1 << 1 | 1 << 2;
+const COMMAND_ON: u16 = 1 << 1 | BUS_MASTER;
+const BUS_MASTER: u16 = 1 << 2;
 
 /// What configuration space says.
 struct Identity {
@@ -73,6 +74,15 @@ pub fn bring_up<H: Hal>(hal: &mut H) -> Result<DeviceInfo, Error> {
 /// That the engines are idle is the caller's business. Never fails, is bounded, and works on a device that is gone.
 pub fn quiesce<H: Hal>(hal: &mut H, info: &DeviceInfo) {
     give_back(hal, info.platform, info.held);
+}
+
+/// Takes the bus away from the device, so that nothing it may still be doing reaches memory. Registers and the GGTT
+/// stay reachable until [`quiesce`].
+pub fn stop_dma<H: ConfigSpace>(hal: &mut H, info: &DeviceInfo) {
+    if let Some(command) = info.held.command {
+        // As in `give_back`: nothing is left to do about a configuration space that fails now.
+        let _gone = write_command(hal, (command | COMMAND_ON) & !BUS_MASTER);
+    }
 }
 
 fn give_back<H: Hal>(hal: &mut H, platform: &'static Platform, mut held: Held) {

@@ -36,7 +36,7 @@ pub mod units;
 pub mod workaround;
 
 pub use access::{GtIndex, Registers};
-pub use bring_up::{bring_up, quiesce};
+pub use bring_up::{bring_up, quiesce, stop_dma};
 pub use engine::EngineClass;
 pub use format::GtFormat;
 pub use info::{DeviceInfo, Engine};

@@ -8,6 +8,7 @@ use crate::mem::format::Level;
 use crate::num::{u64_of, usize_of};
 use crate::{Capacity, Error};
 use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest};
+use core::fmt;
 
 /// Bytes of a page table, at every level.
 pub const TABLE_BYTES: usize = 4096;
@@ -108,7 +109,6 @@ impl Dropped {
 }
 
 /// All page-table memory of a device.
-#[derive(Debug)]
 pub struct PtMemory<'a> {
     blocks: &'a mut [Option<DmaBuffer>],
     notes: &'a mut [TableNote],
@@ -120,6 +120,20 @@ pub struct PtMemory<'a> {
     free_tables: List,
     free_directories: List,
     reserved: Need,
+}
+
+/// Shows the tables in use and the promises given: what stands in the notes of free tables is not part of the state.
+impl fmt::Debug for PtMemory<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let used = |note: &&TableNote| note.live > 0 || note.directory != NONE;
+        let mut shown = f.debug_struct("PtMemory");
+        shown.field("blocks", &self.blocks_used).field("free", &(self.free_tables.len, self.free_directories.len));
+        shown.field("reserved", &self.reserved);
+        for note in self.notes.iter().filter(used) {
+            shown.field("table", note);
+        }
+        shown.finish()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -1,1 +1,25 @@
-//! cli
+//! The `barexe` command: the driver core on a simulated GPU.
+//!
+//! `barexe demo` walks one request through the driver and checks every result; `barexe replay` gives the core the
+//! calls of a recorded client and compares what comes back. This is the one place that knows both the core and the
+//! simulator; neither knows the other.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`args`] | command line, exit status |
+//! | [`demo`] | one bind, one batch, one fence |
+//! | [`recording`] | reads recordings, and refuses what does not hold together |
+//! | [`replay`] | plays them |
+//! | [`machine`] | a device on a simulated GPU, opened and closed with care; bounded waits |
+//! | [`hex`] | bytes as recordings write them |
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "sums of lengths and counts of things that are in memory; addresses of recordings saturate or are checked"
+)]
+
+pub mod args;
+pub mod demo;
+pub mod hex;
+pub mod machine;
+pub mod recording;
+pub mod replay;

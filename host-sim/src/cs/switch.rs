@@ -75,7 +75,10 @@ impl Streamer {
 
     fn enter(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
         let batches = self.restore(bus, descriptor)?;
-        bus.trace_at(self.elapsed_ns, Event::SwitchIn { engine: self.engine(), descriptor });
+        if let Some(running) = self.running {
+            let (ring, waiting) = (running.ring_start, (running.head, running.tail));
+            bus.trace_at(self.elapsed_ns, Event::SwitchIn { engine: self.engine(), descriptor, ring, waiting });
+        }
         if let Some((addr, bytes)) = batches.indirect {
             self.run_context_batch(bus, addr, Some(bytes))?;
         }

@@ -11,6 +11,11 @@ const POISON: u64 = 0xDEAD_F1EE_DEAD_F1EE;
 const QUARANTINE: usize = 16 << 20;
 const WORD: usize = size_of::<u64>();
 
+/// One step of a hash that is for comparing two moments and must be fast.
+pub(super) const fn mixed(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
 /// Memory that the CPU reaches through a raw mapping. Its length is a multiple of 8.
 #[derive(Debug)]
 pub(super) struct CpuSide {
@@ -102,6 +107,10 @@ impl CpuSide {
         for (at, byte) in (at..).zip(last) {
             self.store_byte(at, *byte);
         }
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        self.words().fold(0, |hash, at| mixed(hash, self.load(at)))
     }
 
     fn words(&self) -> impl Iterator<Item = usize> {

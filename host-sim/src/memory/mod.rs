@@ -11,8 +11,9 @@ mod block;
 mod freed;
 
 use crate::bus::BusError;
+use crate::snapshot::BufferState;
 use barexe_hal::{BusAddr, DmaBuffer, DmaOwner, DmaRequest, HalError, HalErrorKind};
-use block::{CpuSide, Quarantine};
+use block::{CpuSide, Quarantine, mixed};
 use core::alloc::Layout;
 use core::cell::Cell;
 use core::ops::Range;
@@ -62,6 +63,11 @@ impl Block {
     fn offset(&self, addr: u64, len: usize) -> Option<usize> {
         let at = usize::try_from(addr.checked_sub(self.bus)?).ok()?;
         (at.checked_add(len)? <= self.len()).then_some(at)
+    }
+
+    fn device_hash(&self) -> u64 {
+        let Some(bytes) = &self.device else { return self.cpu.hash() };
+        bytes.as_chunks().0.iter().fold(0, |hash, word| mixed(hash, u64::from_le_bytes(*word)))
     }
 
     fn device_read(&self, at: usize, into: &mut [u8]) {
@@ -143,9 +149,14 @@ impl Memory {
         self.max_block_bytes
     }
 
-    /// Address and length of every live buffer.
-    pub(crate) fn live(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.in_order().map(|block| (block.bus, block.len() as u64))
+    /// Every live buffer, by address.
+    pub(crate) fn states(&self) -> impl Iterator<Item = BufferState> {
+        self.in_order().map(|block| BufferState {
+            addr: block.bus,
+            len_bytes: block.len() as u64,
+            device_hash: block.device_hash(),
+            cpu_hash: block.cpu.hash(),
+        })
     }
 
     pub(crate) fn alloc(&mut self, request: &DmaRequest) -> Result<DmaBuffer, HalError> {

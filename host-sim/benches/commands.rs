@@ -1,7 +1,7 @@
 //! Commands per second of the simulator.
 //!
-//! `cargo bench -p barexe-sim`. Each line: what was executed, how many commands, millions a second. A batch of stores that
-//! jumps back to its beginning runs for a fixed number of commands; so do copies, counted in bytes.
+//! `cargo bench -p barexe-sim`. Each line: what was executed, how many commands, millions a second. A batch of stores
+//! that jumps back to its beginning runs for a fixed number of commands; so do copies, counted in bytes.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

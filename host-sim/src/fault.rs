@@ -44,6 +44,11 @@ impl FaultPlan {
         !self.faults.iter().any(|fault| matches!(fault, Fault::GoneFromAccess(from) if number >= *from))
     }
 
+    /// Whether the device has gone: it does nothing on its own either.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault, Fault::GoneFromAccess(from) if self.accesses > *from))
+    }
+
     /// What a read of the register gives instead of the truth.
     pub(crate) fn read(&self, offset: u32) -> Option<u32> {
         self.faults.iter().find_map(|fault| match fault {
@@ -58,8 +63,8 @@ impl FaultPlan {
         })
     }
 
-    /// Whether some register does not read as the truth. A driver that was told of engines which are not there is not to
-    /// blame for reaching for them.
+    /// Whether some register does not read as the truth. A driver that was told of engines which are not there is not
+    /// to blame for reaching for them.
     pub(crate) fn lies(&self) -> bool {
         self.faults.iter().any(|fault| matches!(fault, Fault::ReadsAllOnes(_) | Fault::Reads(..)))
     }
@@ -90,7 +95,10 @@ mod tests {
     fn exactly_the_numbered_call_fails_and_everything_after_the_numbered_access_is_gone() {
         let mut plan = FaultPlan::new(&[Fault::FailCall(1), Fault::GoneFromAccess(2)]);
         assert_eq!([(); 3].map(|()| plan.fails_call()), [false, true, false]);
-        assert_eq!([(); 4].map(|()| plan.answers_access()), [true, true, false, false]);
+        assert_eq!([(); 2].map(|()| plan.answers_access()), [true, true]);
+        assert!(!plan.is_gone());
+        assert_eq!([(); 2].map(|()| plan.answers_access()), [false, false]);
+        assert!(plan.is_gone());
     }
 
     #[test]

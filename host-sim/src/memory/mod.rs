@@ -1,10 +1,10 @@
 //! Memory that CPU and device share, and the two ways to be wrong about it.
 //!
-//! In [`Coherence::Strict`] a buffer of the driver has two copies, one per side, and only `publish` and `observe` move bytes
-//! between them: a forgotten one shows. A client's buffer has one copy always.
+//! In [`Coherence::Strict`] a buffer of the driver has two copies, one per side, and only `publish` and `observe` move
+//! bytes between them: a forgotten one shows. A client's buffer has one copy always.
 //!
-//! A buffer that was freed is no memory for the device; a device that reaches for it, and a CPU that writes to it through
-//! a mapping it kept, break a rule.
+//! A buffer that was freed is no memory for the device; a device that reaches for it, and a CPU that writes to it
+//! through a mapping it kept, break a rule.
 #![expect(unsafe_code, reason = "buffers are handed to the driver as raw mappings")]
 
 mod block;
@@ -181,8 +181,8 @@ impl Memory {
         self.freed_ranges.remove(addr, addr + len);
         self.free_bytes -= len;
         self.allocated += 1;
-        // SAFETY: the mapping is live until `free`, page-aligned, reached by the CPU through this buffer and through volatile
-        // accesses of the simulation only.
+        // SAFETY: the mapping is live until `free`, page-aligned, reached by the CPU through this buffer and through
+        // volatile accesses of the simulation only.
         Ok(unsafe { DmaBuffer::from_raw_parts(start, size, bus) })
     }
 

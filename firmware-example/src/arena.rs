@@ -68,11 +68,11 @@ impl<const N: usize> Arena<N> {
     pub fn alloc(&mut self, request: DmaRequest) -> Result<DmaBuffer, HalError> {
         let pages = self.check(&request)?;
         let start = (0..N).find(|start| self.fits(*start, pages, &request)).ok_or(HalErrorKind::NoMemory)?;
-        self.mark(start, pages, true);
         let bus = self.bus_of(start).ok_or(HalErrorKind::BadRequest)?;
         let at = self.first.as_ptr().wrapping_add(start.wrapping_mul(PAGE_BYTES / 8));
         let cpu = NonNull::new(at).ok_or(HalErrorKind::BadRequest)?;
         let len_bytes = pages.wrapping_mul(PAGE_BYTES);
+        self.mark(start, pages, true);
         // SAFETY: `fits` found the run inside the array, which `new` took over for good and in which `mark` gives each
         // page to one buffer at a time; pages are aligned and a multiple of 8 bytes long.
         let buffer = unsafe { DmaBuffer::from_raw_parts(cpu, len_bytes, bus) };

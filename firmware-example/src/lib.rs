@@ -21,9 +21,10 @@
 //!
 //! # What is checked of it
 //!
-//! `tests/firmware/check.sh` links the image and shows that no panic path and no allocator is in it. It builds the two
-//! features `planted-panic` and `planted-alloc` too, which must not pass that check; no other build may use them.
-//! It has not run on a real board yet.
+//! `tests/firmware/check.sh` links the image and shows that no panic path and no allocator is in it. The features are
+//! for that check only: with `surface` the image makes every other call of the driver too, and must pass; with
+//! `planted-panic` or `planted-alloc` it must not. The program runs in the workspace's tests on both simulated parts;
+//! on a real board it has not run yet.
 #![no_std]
 
 #[cfg(test)]

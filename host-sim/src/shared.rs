@@ -29,9 +29,9 @@ const FAULT_DATA0: u32 = 0xCEB8;
 const FAULT_DATA1: u32 = 0xCEBC;
 /// Bit 0: compression bytes exist (page-tables sheet §9.2).
 const FLAT_CCS: u32 = 0x8800;
-const PAGE: u64 = 4096;
 /// Address in a GGTT entry; bit 0 says that it has one (page-tables sheet §4.2).
 const GGTT_ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
+const PAGE: u64 = 4096;
 
 /// Everything but the engines.
 #[derive(Debug)]
@@ -94,17 +94,6 @@ impl Shared {
         }
     }
 
-    /// Puts on the timeline that bytes were published, and where the GGTT shows them.
-    pub(crate) fn trace_publish(&mut self, bus: u64, bytes: u64) {
-        if !self.timeline.is_on() || bytes == 0 {
-            return;
-        }
-        let shows = |entry: u64| entry & 1 != 0 && entry & GGTT_ADDRESS == bus & !(PAGE - 1);
-        let page = (0u32..).zip(&self.ggtt).find(|(_, entry)| shows(**entry));
-        let ggtt = page.map(|(page, _)| page << 12 | bus as u32 & 0xFFF);
-        self.trace(Event::Published { bus, ggtt, bytes });
-    }
-
     /// Workarounds of 20.04 that a driver must keep to.
     pub(crate) fn check_read(&mut self, offset: u32) {
         if self.platform.version >= 2004 && self.flushes < FLUSHES_BEFORE_READ {
@@ -160,13 +149,25 @@ impl Shared {
         }
     }
 
-    /// No table a driver writes leads to memory that it was not given, or has given back.
+    /// A device access to memory that failed: no table a driver writes leads to memory that it was not given, or has
+    /// given back.
     fn blame(&mut self, addr: u64, what: &str) {
         if self.looking {
             return;
         }
-        let why = if self.memory.was_freed(addr) { "whose buffer was freed" } else { "where no buffer is" };
-        self.violation(format!("{what} of bus address {addr:#x}, {why}"));
+        let why = if self.memory.was_freed(addr) { "which was freed" } else { "where no buffer is" };
+        self.violation(format!("the device {what} bus address {addr:#x}, {why}"));
+    }
+
+    /// Puts on the timeline that bytes were published, and where the GGTT shows them.
+    pub(crate) fn trace_publish(&mut self, bus: u64, bytes: u64) {
+        if !self.timeline.is_on() || bytes == 0 {
+            return;
+        }
+        let shows = |entry: u64| entry & 1 != 0 && entry & GGTT_ADDRESS == bus & !(PAGE - 1);
+        let page = (0u32..).zip(&self.ggtt).find(|(_, entry)| shows(**entry));
+        let ggtt = page.map(|(page, _)| page << 12 | bus as u32 & 0xFFF);
+        self.trace(Event::Published { bus, ggtt, bytes });
     }
 }
 
@@ -175,14 +176,14 @@ impl Bus for Shared {
         if !self.config.is_bus_master() {
             return Err(BusError { addr });
         }
-        self.memory.device_read(addr, into).inspect_err(|_| self.blame(addr, "read"))
+        self.memory.device_read(addr, into).inspect_err(|_| self.blame(addr, "reads"))
     }
 
     fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError> {
         if !self.config.is_bus_master() {
             return Err(BusError { addr });
         }
-        self.memory.device_write(addr, from).inspect_err(|_| self.blame(addr, "write"))
+        self.memory.device_write(addr, from).inspect_err(|_| self.blame(addr, "writes"))
     }
 
     fn ggtt_entry(&mut self, page: u32) -> Option<u64> {

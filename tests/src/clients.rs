@@ -1,6 +1,7 @@
 //! Recordings of real clients, and ways to alter them.
 #![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
 
+use barexe_cli::recording::Recording;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -16,6 +17,17 @@ pub const CLEAN: [&str; 4] = [
 #[must_use]
 pub fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/clients").join(name).with_extension("jsonl")
+}
+
+/// A recording, read as the replayer reads it. It stays for the rest of the test, so that a device can be lent parts
+/// of it.
+///
+/// # Panics
+/// If it cannot be read.
+#[must_use]
+pub fn load(name: &str) -> &'static Recording {
+    let text = std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    Box::leak(Box::new(text.parse().unwrap_or_else(|error| panic!("{name}: {error}"))))
 }
 
 /// A recording, line by line, that can be changed.

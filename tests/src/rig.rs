@@ -61,16 +61,6 @@ pub fn on(config: &SimConfig, test: impl Fn(&mut Rig<'_>)) {
     on_lent(config, Config::default(), &Capacities::DEFAULT, test);
 }
 
-/// As [`on_each_platform`], with little storage: what a device knows is quick to compare then.
-///
-/// # Panics
-/// As [`on_each_platform`].
-pub fn on_each_platform_with_little(test: impl Fn(&mut Rig<'_>)) {
-    for platform in platforms() {
-        on_lent(&SimConfig::new(platform), Config::default(), &LITTLE, &test);
-    }
-}
-
 /// As [`on`], with a device opened as `opened` says.
 ///
 /// # Panics
@@ -102,22 +92,6 @@ fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: im
     assert_eq!(found(&sim), found_before, "{}: something of the driver is left", config.platform.name);
     assert_eq!(sim.halted(), [], "{}: an engine stopped", config.platform.name);
 }
-
-/// Few of the objects that clients make.
-const LITTLE: Capacities = Capacities {
-    vmas: 48,
-    steps: 48,
-    bos: 48,
-    bo_blocks: 48,
-    bo_mappings: 48,
-    jobs: 48,
-    dependencies: 48,
-    out_syncs: 48,
-    syncobjs: 48,
-    sync_points: 48,
-    user_fences: 48,
-    ..Capacities::DEFAULT
-};
 
 impl<'a> Rig<'a> {
     /// Opens the driver on a part, without an interrupt entry, and a privileged client.

@@ -180,7 +180,7 @@ pub const EVERYTHING: &[Step] = &[
         0,
         Some(0),
         &[Op::Unmap(LARGE + 0x10_0000, 0x2000), Op::Null(LARGE + 0x10_0000, 0x1000), Op::Map(0, 0x8000, PAGE, 4 << 10)],
-        &[Sync::In(0), Sync::OutPoint(1, 1), Sync::Out(2), Sync::UserFence(CLIENT + 8, 0xB2)],
+        &[Sync::In(0), Sync::Out(2), Sync::OutPoint(1, 1), Sync::UserFence(CLIENT + 8, 0xB2)],
     ),
     bind(
         1,
@@ -196,6 +196,8 @@ pub const EVERYTHING: &[Step] = &[
         Some(BATCHES),
         &[Sync::InPoint(1, 1), Sync::Out(4), Sync::OutPoint(1, 2), Sync::UserFence(PAGE + 0x80, 0xE0)],
     ),
+    // A mapping that work may be using is cut once the batch is over: what comes after waits for that too.
+    Step::Bind(0, Some(0), &[Op::Unmap(BATCHES + 0xF000, 0x1000)], &[Sync::In(4)]),
     Step::Exec(2, Some(BATCHES + 0x200), &[Sync::InPoint(1, 2), Sync::Out(2)]),
     Step::Exec(3, Some(BATCHES + 0x400), &[Sync::In(2), Sync::In(3), Sync::OutPoint(1, 3)]),
     bind(0, &[], &[Sync::In(4), Sync::Out(0)]),

@@ -25,6 +25,7 @@ fn scenario_with(platform: &Platform, fault: Fault, cause: Error, refusal: Errno
     let mut owner = Box::new(DefaultStorage::new());
     let mut world = World::open(&sim, owner.lend(), &irq).unwrap_or_else(|e| panic!("{what}: open: {}", e.error));
     sim.set_faults(&[fault]);
+    let mut failed = false;
     for step in EVERYTHING {
         let works = world.device.state() == DeviceState::Live;
         if works || !matches!(step, Step::Check(_)) {
@@ -34,12 +35,14 @@ fn scenario_with(platform: &Platform, fault: Fault, cause: Error, refusal: Errno
         }
         if world.device.state() != DeviceState::Live {
             for outcome in world.outcomes() {
+                failed |= outcome == Ok(TicketState::Failed(cause));
                 let ended = [Ok(TicketState::Failed(cause)), Ok(TicketState::Done)].contains(&outcome);
                 assert!(ended || matches!(outcome, Err(Error::NotFound { .. })), "{what}: work is {outcome:?}");
             }
         }
     }
     let state = world.device.state();
+    assert!(failed, "{what}: no work failed");
     sim.set_faults(&[]);
     let storage = world.close();
     assert_eq!((sim.buffers().0, sim.violations()), (sim.buffers().1, vec![]), "{what}");

@@ -35,6 +35,8 @@ struct Tally {
     call_refused: u64,
     /// The call during which it went had been accepted, and a poll found out.
     accepted: u64,
+    /// Accepted work ended with an error.
+    failed: u64,
     /// Nothing was left to do when it went, or only to close.
     unnoticed: u64,
 }
@@ -91,9 +93,11 @@ fn step_when_gone(world: &mut World<'_>, step: &Step, what: &str) {
     }
 }
 
-/// Once the driver knows, no work is pending any more.
-fn check_work_has_ended(world: &World<'_>, what: &str) {
+/// Once the driver knows, no work is pending any more; whether some failed.
+fn check_work_has_ended(world: &World<'_>, what: &str) -> bool {
+    let mut failed = false;
     for outcome in world.outcomes() {
+        failed |= outcome == Ok(TicketState::Failed(Error::DeviceGone));
         let ended = match outcome {
             Ok(TicketState::Failed(error)) => error == Error::DeviceGone || error == Error::Canceled,
             Ok(TicketState::Done) | Err(Error::NotFound { .. }) => true,
@@ -101,6 +105,7 @@ fn check_work_has_ended(world: &World<'_>, what: &str) {
         };
         assert!(ended, "{what}: work is {outcome:?}");
     }
+    failed
 }
 
 /// The scenario on a device that is gone from the given access on.
@@ -134,7 +139,7 @@ fn run<'s>(
 }
 
 fn scenario(world: &mut World<'_>, counts: &Counts, gone: u64, what: &str, tally: &mut Tally) {
-    let mut met = None;
+    let (mut met, mut failed) = (None, false);
     for (step, after) in EVERYTHING.iter().zip(&counts.after) {
         if matches!(step, Step::Check(_)) && world.device.state() != DeviceState::Live {
             continue;
@@ -147,9 +152,10 @@ fn scenario(world: &mut World<'_>, counts: &Counts, gone: u64, what: &str, tally
             step_when_gone(world, step, what);
         }
         if world.device.state() != DeviceState::Live {
-            check_work_has_ended(world, what);
+            failed |= check_work_has_ended(world, what);
         }
     }
+    tally.failed += u64::from(failed);
     match (world.device.state(), met) {
         (DeviceState::Gone, Some(Err(_))) => tally.call_refused += 1,
         (DeviceState::Gone, _) => tally.accepted += 1,
@@ -173,7 +179,10 @@ fn sweep(platform: &Platform, stride: usize) {
         storage = run(platform, &counts, *gone, (storage, &irq), &mut tally);
     }
     println!("{}: gone at {} of {} register accesses: {tally:?}", platform.name, points.len(), counts.close);
-    assert!(points.len() >= 400 && tally.open_refused >= 100 && tally.accepted >= 100, "{tally:?}");
+    assert!(
+        points.len() >= 400 && tally.open_refused >= 100 && tally.accepted >= 100 && tally.failed >= 100,
+        "{tally:?}"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Bind operations: 80 bytes each (bind-and-exec sheet §2.4), and the checks of one operation by itself (§3.2,
 //! table "per op").
 
+use super::REGION_MASK;
 use super::wire::{Field, read};
 use crate::Error;
 use crate::device::request::{BindFlags, BindKind, BindOp};
@@ -33,8 +34,6 @@ const DECOMPRESS: u32 = 128;
 const KNOWN_FLAGS: u32 = 0xFF;
 /// Prefetch region: where the range's attributes prefer it.
 const PREFERRED_REGION: u32 = u32::MAX;
-/// Memory regions of the device: system memory.
-pub(super) const REGION_MASK: u32 = 1;
 
 /// An operation, field by field. Extensions, padding and reserved words are not looked at in this dialect.
 struct RawOp {

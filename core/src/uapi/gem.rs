@@ -1,11 +1,10 @@
 //! Calls on buffer objects: `XE_GEM_CREATE`, `XE_GEM_MMAP_OFFSET`, `GEM_CLOSE` (bind-and-exec sheet §2.5, §3.10,
 //! §3.11).
 
-use super::bind_op::REGION_MASK;
 use super::client::SharedMemory;
 use super::extension;
 use super::wire::{Field, Zero, check_flags, check_zero, read, write};
-use super::{Answer, DONE};
+use super::{Answer, DONE, REGION_MASK};
 use crate::Error;
 use crate::device::request::{BoRequest, CpuCaching};
 use crate::device::{ClientId, Device};

@@ -6,8 +6,9 @@
 //! means something beyond the bytes is checked by the device, once for these clients and for those that call it
 //! directly.
 //!
-//! Two things stay with the embedder: copying the argument struct in, and out again for calls that have outputs; and
-//! [`Device::deliver_user_fences`] for binds that are over.
+//! Three things stay with the embedder: copying the argument struct in, and out again for calls that have outputs;
+//! calls of the layer around a driver (VERSION, GET_CAP, mode setting); and [`Device::deliver_user_fences`] for binds
+//! that are over.
 
 mod bind;
 mod bind_op;
@@ -44,6 +45,9 @@ pub enum Answer {
         until: Option<Nanos>,
     },
 }
+
+/// Memory regions of the device, a bit for each: system memory, which is all that the parts this core drives have.
+const REGION_MASK: u32 = 1;
 
 /// The call is finished, with nothing to say beyond its outputs.
 const DONE: Result<Answer, Error> = Ok(Answer::Done(0));

@@ -76,8 +76,8 @@ impl Streamer {
     fn enter(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
         let batches = self.restore(bus, descriptor)?;
         if let Some(running) = self.running {
-            let (ring, waiting) = (running.ring_start, (running.head, running.tail));
-            bus.trace_at(self.elapsed_ns, Event::SwitchIn { engine: self.engine(), descriptor, ring, waiting });
+            let (engine, ring, waiting) = (self.engine(), running.ring_start, (running.head, running.tail));
+            bus.trace_at(self.elapsed_ns, Event::SwitchIn { engine, descriptor, ring, waiting });
         }
         if let Some((addr, bytes)) = batches.indirect {
             self.run_context_batch(bus, addr, Some(bytes))?;

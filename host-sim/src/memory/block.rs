@@ -11,11 +11,6 @@ const POISON: u64 = 0xDEAD_F1EE_DEAD_F1EE;
 const QUARANTINE: usize = 16 << 20;
 const WORD: usize = size_of::<u64>();
 
-/// One step of a hash that is for comparing two moments and must be fast.
-pub(super) const fn mixed(hash: u64, word: u64) -> u64 {
-    (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
 /// Memory that the CPU reaches through a raw mapping. Its length is a multiple of 8.
 #[derive(Debug)]
 pub(super) struct CpuSide {
@@ -109,8 +104,9 @@ impl CpuSide {
         }
     }
 
-    pub(super) fn hash(&self) -> u64 {
-        self.words().fold(0, |hash, at| mixed(hash, self.load(at)))
+    /// All of it, word by word.
+    pub(super) fn values(&self) -> impl Iterator<Item = u64> {
+        self.words().map(|at| self.load(at))
     }
 
     fn words(&self) -> impl Iterator<Item = usize> {

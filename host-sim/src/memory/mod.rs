@@ -13,7 +13,7 @@ mod freed;
 use crate::bus::BusError;
 use crate::snapshot::BufferState;
 use barexe_hal::{BusAddr, DmaBuffer, DmaOwner, DmaRequest, HalError, HalErrorKind};
-use block::{CpuSide, Quarantine, mixed};
+use block::{CpuSide, Quarantine};
 use core::alloc::Layout;
 use core::cell::Cell;
 use core::ops::Range;
@@ -65,8 +65,12 @@ impl Block {
         (at.checked_add(len)? <= self.len()).then_some(at)
     }
 
+    fn cpu_hash(&self) -> u64 {
+        self.cpu.values().fold(0, mixed)
+    }
+
     fn device_hash(&self) -> u64 {
-        let Some(bytes) = &self.device else { return self.cpu.hash() };
+        let Some(bytes) = &self.device else { return self.cpu_hash() };
         bytes.as_chunks().0.iter().fold(0, |hash, word| mixed(hash, u64::from_le_bytes(*word)))
     }
 
@@ -155,7 +159,7 @@ impl Memory {
             addr: block.bus,
             len_bytes: block.len() as u64,
             device_hash: block.device_hash(),
-            cpu_hash: block.cpu.hash(),
+            cpu_hash: block.cpu_hash(),
         })
     }
 
@@ -310,6 +314,11 @@ impl Memory {
         }
         Ok(block)
     }
+}
+
+/// One step of a hash that is for comparing two moments and must be fast.
+const fn mixed(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 #[cfg(test)]

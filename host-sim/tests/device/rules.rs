@@ -80,7 +80,7 @@ fn a_page_that_is_freed_while_the_gpu_can_reach_it_is_named() {
     assert_eq!(mini.sim.violations(), Vec::<String>::new());
     mini.hal.free(page);
     mini.run(BCS, &store(SECOND_VA, 2), 2);
-    complains(&mini, "whose buffer was freed");
+    complains(&mini, "which was freed");
     assert_eq!((mini.fence(), mini.sim.halted().len()), (1, 1));
 }
 

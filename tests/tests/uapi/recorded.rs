@@ -1,20 +1,14 @@
 //! What a device says about itself, in bytes, against what real clients were told.
 
+use barexe_cli::recording::{Call as Recorded, Recording};
 use barexe_core::Errno;
 use barexe_core::device::Config;
 use barexe_core::uapi::{self, Answer, Call, request};
 use barexe_hal::client::NoClientMemory;
 use barexe_sim::{Platform, SimConfig};
-use barexe_tests::recording::{self, Recording};
+use barexe_tests::clients::{CLEAN, load};
 use barexe_tests::rig::{Rig, on_each_platform, on_opened};
 use barexe_tests::wire::{Bytes, Ram};
-
-const RECORDINGS: [&str; 4] = [
-    "tgl-xe_exec_basic-once-basic",
-    "tgl-xe_vm-bind-once",
-    "tgl-xe_exec_store-basic-store",
-    "lnl-xe_exec_store-cachelines",
-];
 
 /// Offsets in `drm_xe_device_query` (bind-and-exec sheet §2.5).
 const QUERY: usize = 8;
@@ -36,17 +30,22 @@ fn on_its_device(recording: &'static Recording, test: impl Fn(&mut Rig<'_>)) {
     });
 }
 
-/// Reads a recording for the rest of the test's life: a device may be lent parts of it.
-fn load(name: &str) -> &'static Recording {
-    Box::leak(Box::new(Recording::load(name)))
+/// Every call of a recording, repetitions included, and the line it stands in.
+fn calls(recording: &'static Recording) -> impl Iterator<Item = (usize, &'static Recorded)> {
+    recording.events.iter().filter_map(|event| Some((event.n, recording.call_of(event)?)))
+}
+
+/// Its device queries.
+fn queries(recording: &'static Recording) -> impl Iterator<Item = (usize, &'static Recorded)> {
+    calls(recording).filter(|(_, call)| call.name == "XE_DEVICE_QUERY")
 }
 
 /// The configuration table of the recorded device, empty if it had none. It comes with the part's firmware, so a device
 /// set up like that one has it from outside.
 fn hwconfig(recording: &'static Recording) -> &'static [u8] {
-    let is_table = |call: &&recording::Call| query_of(&call.before.0) == HWCONFIG && !call.out_payloads.is_empty();
-    let found = recording.calls_of("XE_DEVICE_QUERY").find(is_table);
-    found.map_or(&[], |call| &call.out_payloads[0].data.as_ref().unwrap().0)
+    let mut answers = queries(recording).filter(|(_, call)| query_of(&call.input.0) == HWCONFIG);
+    let found = answers.find_map(|(_, call)| call.out_payloads.first()?.data.as_ref());
+    found.map_or(&[], |table| &table.0)
 }
 
 fn query_of(arg: &[u8]) -> u32 {
@@ -65,39 +64,36 @@ fn may_differ(query: u32, at: usize) -> bool {
 }
 
 /// Makes a recorded query and compares everything it gives; the number of bytes compared.
-fn compare(rig: &mut Rig<'_>, call: &recording::Call) -> usize {
-    let query = query_of(&call.before.0);
-    let data = Bytes(call.before.0.clone()).get_u64(DATA);
-    let given = Bytes(call.before.0.clone()).get_u32(SIZE) as usize;
-    let mut memory = Ram::new().with(data, &vec![0xEE; given]);
-    let mut arg = call.before.0.clone();
-    let code = u32::try_from(call.request.0).unwrap();
-    let ret = match uapi::ioctl(&mut rig.device, rig.client, code, &mut arg, &mut memory) {
+fn compare(rig: &mut Rig<'_>, line: usize, call: &Recorded) -> usize {
+    let query = query_of(&call.input.0);
+    let given = Bytes(call.input.0.clone());
+    let (data, len) = (given.get_u64(DATA), given.get_u32(SIZE) as usize);
+    let (mut arg, mut memory) = (given.0, Ram::new().with(data, &vec![0xEE; len]));
+    let ret = match uapi::ioctl(&mut rig.device, rig.client, call.request_code(), &mut arg, &mut memory) {
         Ok(Answer::Done(ret)) => i64::from(ret),
-        Ok(Answer::Wait { until }) => panic!("line {}: a query waits until {until:?}", call.n),
+        Ok(Answer::Wait { until }) => panic!("line {line}: a query waits until {until:?}"),
         Err(error) => -i64::from(error.errno().code()),
     };
-    assert_eq!(ret, call.ret, "line {}: query {query}", call.n);
-    assert_eq!(arg, call.after(), "line {}: struct of query {query}", call.n);
+    assert_eq!(ret, call.ret, "line {line}: query {query}");
+    assert_eq!(arg, call.output(), "line {line}: struct of query {query}");
     let Some(payload) = call.out_payloads.first() else { return arg.len() };
     let (found, recorded) = (memory.at(data), &payload.data.as_ref().unwrap().0);
     assert_eq!(found.len(), recorded.len());
     let compared = |at: &usize| !may_differ(query, *at);
     for at in (0..found.len()).filter(compared) {
-        assert_eq!(found[at], recorded[at], "line {}: byte {at} of query {query}", call.n);
+        assert_eq!(found[at], recorded[at], "line {line}: byte {at} of query {query}");
     }
     arg.len() + (0..found.len()).filter(compared).count()
 }
 
 #[test]
 fn every_query_of_the_recordings_is_answered_as_recorded() {
-    for name in RECORDINGS {
+    for name in CLEAN {
         let recording = load(name);
         on_its_device(recording, |rig| {
-            let queries: Vec<_> = recording.calls_of("XE_DEVICE_QUERY").collect();
             // CONFIG, GT_LIST, ENGINES, MEM_REGIONS, OA_UNITS twice each, HWCONFIG, EU_STALL, at least.
-            assert!(queries.len() >= 12, "{name}");
-            let bytes: usize = queries.into_iter().map(|call| compare(rig, call)).sum();
+            assert!(queries(recording).count() >= 12, "{name}");
+            let bytes: usize = queries(recording).map(|(line, call)| compare(rig, line, call)).sum();
             assert!(bytes > 12 * 40, "{name}: {bytes}");
         });
     }
@@ -174,16 +170,16 @@ const CODES: [(&str, u32); 14] = [
 #[test]
 fn every_call_of_the_recordings_is_known_by_its_code_and_size() {
     let mut seen = std::collections::BTreeSet::new();
-    for name in RECORDINGS {
-        for call in Recording::load(name).calls {
-            let code = u32::try_from(call.request.0).unwrap();
+    for name in CLEAN {
+        for (line, call) in calls(load(name)) {
+            let code = call.request_code();
             let Some((known, expected)) = CODES.iter().find(|(name, _)| *name == call.name) else {
-                assert_eq!(call.name, "VERSION", "{name}, line {}", call.n);
+                assert_eq!(call.name, "VERSION", "{name}, line {line}");
                 assert_eq!(Call::of(code).unwrap_err().errno(), Errno::EINVAL, "the layer around a driver answers it");
                 continue;
             };
-            assert_eq!(code, *expected, "{name}, line {}", call.n);
-            assert_eq!(Call::of(code).unwrap().size_bytes(), call.before.0.len(), "{name}, line {}", call.n);
+            assert_eq!(code, *expected, "{name}, line {line}");
+            assert_eq!(Call::of(code).unwrap().size_bytes(), call.input.0.len(), "{name}, line {line}");
             seen.insert(*known);
         }
     }

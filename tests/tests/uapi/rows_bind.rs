@@ -6,7 +6,7 @@ use barexe_core::device::request::{BoRequest, CpuCaching, VmFlags};
 use barexe_core::gt::EngineClass;
 use barexe_core::uapi::Answer;
 use barexe_core::uapi::request::XE_VM_BIND;
-use barexe_tests::rig::{Rig, on_each_platform_with_little};
+use barexe_tests::rig::{Rig, on_each_platform};
 use barexe_tests::wire::{Bytes, Ram};
 
 const UNMAP: u32 = 1;
@@ -71,7 +71,7 @@ fn scene(rig: &mut Rig<'_>) -> Scene {
 
 #[test]
 fn headers_are_refused_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let Scene { vm, bo, exec_queue, queue_elsewhere, .. } = scene(rig);
         let closed = rig.vm();
         rig.device.vm_destroy(rig.client, closed).unwrap();
@@ -110,7 +110,7 @@ fn headers_are_refused_row_by_row() {
 
 #[test]
 fn operations_are_refused_in_their_order() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let Scene { vm, bo, .. } = scene(rig);
         let decompress = op(bo).u32(44, 128);
         let pair = |name, first: &Bytes, second: &Bytes, errno: Errno, says| {
@@ -130,7 +130,7 @@ fn operations_are_refused_in_their_order() {
 
 #[test]
 fn ranges_and_objects_are_refused_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let Scene { vm, bo, private_elsewhere, .. } = scene(rig);
         let top: u64 = 1 << 48;
         let incoherent = if rig.name() == "tgl" { 1 } else { 3 };
@@ -170,7 +170,7 @@ fn compressed(rig: &mut Rig<'_>, vm: u32) -> Row {
 
 #[test]
 fn user_fences_are_refused_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let Scene { vm, bo, .. } = scene(rig);
         let right = || with_syncs(bind(vm, &op(bo)), 1);
         let fence = |fence: &Bytes| Ram::new().with(ARRAY, &[0; 16]).with(OTHER, &fence.0);
@@ -197,7 +197,7 @@ fn user_fences_are_refused_row_by_row() {
 
 #[test]
 fn a_mapping_stays_until_its_user_fence_can_have_been_seen() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let Scene { vm, bo, .. } = scene(rig);
         let mut memory = Ram::new().with(ARRAY, &[0; 8]).with(OTHER, &user_fence(7).0);
         let whole = op(bo).u64(24, 0x2000);
@@ -224,7 +224,7 @@ fn a_mapping_stays_until_its_user_fence_can_have_been_seen() {
 
 #[test]
 fn a_long_running_vm_takes_user_fences_and_no_out_syncs() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let bo = object(rig, 0x1000, None);
         let vm = rig.device.vm_create(rig.client, VmFlags::LR_MODE).unwrap();
         let call = with_syncs(bind(vm, &op(bo)), 1);
@@ -241,7 +241,7 @@ fn a_long_running_vm_takes_user_fences_and_no_out_syncs() {
 
 #[test]
 fn arrays_are_read_once_and_in_order() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let Scene { vm, bo, .. } = scene(rig);
         let ops = [op(bo), unmap(), op(bo).u64(32, VA + 0x2000)];
         let syncs = [user_fence(1), Bytes::new(48).u32(12, 1).u32(16, rig.syncobj())];

@@ -5,7 +5,7 @@ use barexe_core::Errno::{EAGAIN, EFAULT, EINVAL, ENOENT, EOPNOTSUPP};
 use barexe_core::device::request::VmFlags;
 use barexe_core::gt::EngineClass;
 use barexe_core::uapi::request::XE_EXEC;
-use barexe_tests::rig::{BATCH_END, JUMP, binary, on_each_platform, on_each_platform_with_little, store_batch};
+use barexe_tests::rig::{BATCH_END, JUMP, binary, on_each_platform, store_batch};
 use barexe_tests::wire::{Bytes, Ram};
 
 const VA: u64 = 0x1A_0000;
@@ -31,7 +31,7 @@ fn syncs(entries: &[Bytes]) -> Ram {
 
 #[test]
 fn execs_are_refused_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let vm = rig.vm();
         let queue = rig.queue(vm, rig.engine(EngineClass::Copy));
         let bind_queue = rig.device.bind_queue_create(rig.client, vm).unwrap();
@@ -69,7 +69,7 @@ fn execs_are_refused_row_by_row() {
 
 #[test]
 fn a_destroyed_queue_is_unknown_and_a_closed_vm_runs_nothing() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let vm = rig.vm();
         let (gone, queue) =
             (rig.queue(vm, rig.engine(EngineClass::Copy)), rig.queue(vm, rig.engine(EngineClass::Copy)));
@@ -87,7 +87,7 @@ fn a_destroyed_queue_is_unknown_and_a_closed_vm_runs_nothing() {
 
 #[test]
 fn a_long_running_vm_has_no_fences_to_hand_out() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let vm = rig.device.vm_create(rig.client, VmFlags::LR_MODE).unwrap();
         let queue = rig.queue(vm, rig.engine(EngineClass::Copy));
         let out = Bytes::new(48).u32(12, 1).u32(20, 1);
@@ -130,7 +130,7 @@ fn a_queue_takes_a_thousand_jobs() {
 
 #[test]
 fn addresses_may_be_sign_extended() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         const HIGH: u64 = 0x8000_0000_0000 + VA;
         let vm = rig.vm();
         let bo = rig.bo(0x1000);

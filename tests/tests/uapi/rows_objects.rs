@@ -3,7 +3,7 @@
 use crate::table::{ARRAY, NOWHERE, Row, accepts, refuses, row};
 use barexe_core::Errno::{E2BIG, EFAULT, EINVAL, ENODEV, ENOENT, EOPNOTSUPP};
 use barexe_core::uapi::request::{GEM_CLOSE, XE_GEM_CREATE, XE_GEM_MMAP_OFFSET};
-use barexe_tests::rig::on_each_platform_with_little;
+use barexe_tests::rig::on_each_platform;
 use barexe_tests::wire::{Bytes, Ram};
 
 /// `drm_xe_gem_create`: one page of system memory, write-back.
@@ -23,7 +23,7 @@ fn with_property(name: &'static str, extension: &Bytes, errno: barexe_core::Errn
 
 #[test]
 fn create_refuses_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let mut rows = vec![
             row("1 pad", create().u16(34, 1), EINVAL, "padding"),
             row("1 pad, last word", create().u16(38, 0xFFFF), EINVAL, "padding"),
@@ -72,7 +72,7 @@ fn mmap(handle: u32) -> Bytes {
 
 #[test]
 fn mmap_offset_refuses_row_by_row_and_repeats_itself() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let (one, two) = (rig.bo(0x3000).bo, rig.bo(0x1000).bo);
         let rows = vec![
             row("1 extensions", mmap(one).u64(0, 1), EINVAL, "extension"),
@@ -93,7 +93,7 @@ fn mmap_offset_refuses_row_by_row_and_repeats_itself() {
 
 #[test]
 fn close_refuses_what_is_no_handle() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let (bo, stranger) = (rig.bo(0x1000), rig.device.client_open(true).unwrap());
         let close = |handle| Bytes::new(8).u32(0, handle);
         let rows = vec![

@@ -3,7 +3,7 @@
 use crate::table::{ARRAY, NOWHERE, accepts, refuses, row};
 use barexe_core::Errno::{EFAULT, EINVAL, ENODEV, EOPNOTSUPP};
 use barexe_core::uapi::request::XE_DEVICE_QUERY;
-use barexe_tests::rig::{Rig, on_each_platform_with_little};
+use barexe_tests::rig::{Rig, on_each_platform};
 use barexe_tests::wire::{Bytes, Ram};
 
 /// `drm_xe_device_query` with a buffer at [`ARRAY`].
@@ -18,7 +18,7 @@ fn size(rig: &mut Rig<'_>, number: u32) -> u32 {
 
 #[test]
 fn queries_are_refused_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let firmware = |bytes: Bytes| Ram::new().with(ARRAY, &bytes.0);
         let rows = vec![
             row("extensions", query(11, 0).u64(0, 1), EINVAL, "extension"),
@@ -47,7 +47,7 @@ fn queries_are_refused_row_by_row() {
 
 #[test]
 fn an_answer_goes_out_whole_or_not_at_all() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         for number in [0, 1, 2, 3, 5, 8] {
             let len = size(rig, number);
             assert!(len > 8, "{number}");

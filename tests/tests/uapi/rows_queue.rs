@@ -4,7 +4,7 @@ use crate::rows_objects::property;
 use crate::table::{ARRAY, NOWHERE, OTHER, Row, accepts, refuses, row};
 use barexe_core::Errno::{self, E2BIG, EFAULT, EINVAL, ENOENT, EPERM};
 use barexe_core::uapi::request::{XE_EXEC_QUEUE_CREATE, XE_EXEC_QUEUE_DESTROY};
-use barexe_tests::rig::{Rig, on_each_platform_with_little};
+use barexe_tests::rig::{Rig, on_each_platform};
 use barexe_tests::wire::{Bytes, Ram};
 
 const COPY: u16 = 1;
@@ -33,7 +33,7 @@ fn on_engine(name: &'static str, arg: Bytes, instance: &Bytes, errno: Errno, say
 
 #[test]
 fn create_refuses_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let vm = rig.vm();
         let closed = rig.vm();
         rig.device.vm_destroy(rig.client, closed).unwrap();
@@ -55,6 +55,8 @@ fn create_refuses_row_by_row() {
             on_engine("5 instance", create(0x7777), &engine(VM_BIND, 1, 0), EINVAL, "bind queue"),
             on_engine("5a unknown VM", create(0x7777).u64(0, NOWHERE), &engine(VM_BIND, 0, 0), ENOENT, "no Vm"),
             on_engine("5c closed VM", create(closed), &engine(VM_BIND, 0, 0), ENOENT, "no Vm"),
+            row("5d property", create(vm).u64(0, OTHER), EINVAL, "priority")
+                .on(Ram::new().with(ARRAY, &engine(VM_BIND, 0, 0).0).with(OTHER, &property(0, 0, 3).0)),
             on_engine("5d chain", create(vm).u64(0, NOWHERE), &engine(VM_BIND, 0, 0), EFAULT, "client memory"),
             row("6a placements", create(0x7777).u16(10, 2), EINVAL, "without scheduling firmware").on(copies()),
             row("6a width", create(0x7777).u16(8, 3), EINVAL, "without scheduling firmware").on(copies()),
@@ -93,7 +95,7 @@ fn long(links: u64) -> Vec<Bytes> {
 
 #[test]
 fn extension_chains_are_refused_link_by_link() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let vm = rig.vm();
         let row = |name, links: &[Bytes], errno, says| properties(vm, name, links, errno, says);
         let second = OTHER + 48;
@@ -112,6 +114,7 @@ fn extension_chains_are_refused_link_by_link() {
             row("6f no time slice", &[property(0, 1, 0)], EINVAL, "time slice"),
             row("6f long time slice", &[property(0, 1, 10_000_001)], EINVAL, "time slice"),
             row("6f time slice of 64 bits", &[property(0, 1, 1 << 32)], EINVAL, "time slice"),
+            row("6f a link before the next is read", &[property(NOWHERE, 0, 3)], EINVAL, "priority"),
             row("6f second link", &[property(second, 0, 2), property(0, 0, 3)], EINVAL, "priority"),
         ];
         let left_out = (2..7).map(|number| row("6f left out", &[property(0, number, 1)], EINVAL, "queue property"));
@@ -125,7 +128,7 @@ fn extension_chains_are_refused_link_by_link() {
 
 #[test]
 fn high_priority_needs_privilege() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         rig.client = rig.device.client_open(false).unwrap();
         let vm = rig.vm();
         let high = properties(vm, "6f privilege", &[property(0, 0, 2)], EPERM, "privilege");
@@ -145,7 +148,7 @@ fn made(rig: &mut Rig<'_>, vm: u32) -> u32 {
 
 #[test]
 fn destroy_refuses_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let vm = rig.vm();
         let (queue, gone) = (made(rig, vm), made(rig, vm));
         rig.device.queue_destroy(rig.client, gone).unwrap();

@@ -6,7 +6,7 @@ use barexe_core::gt::EngineClass;
 use barexe_core::uapi::Answer;
 use barexe_core::uapi::request::{SYNCOBJ_CREATE, SYNCOBJ_DESTROY, SYNCOBJ_RESET, SYNCOBJ_WAIT, XE_EXEC, XE_VM_BIND};
 use barexe_hal::Nanos;
-use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, binary, on_each_platform_with_little};
+use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, binary, on_each_platform};
 use barexe_tests::wire::{Bytes, Ram};
 
 const SYNCOBJ: u32 = 0;
@@ -57,7 +57,7 @@ fn barriers(rig: &mut Rig<'_>, count: u32) -> [(u32, Bytes); 2] {
 
 #[test]
 fn entries_are_refused_row_by_row_by_bind_and_exec() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         for (request, call) in barriers(rig, 1) {
             let rows = entry_rows(rig, &call);
             refuses(rig, request, rows);
@@ -67,7 +67,7 @@ fn entries_are_refused_row_by_row_by_bind_and_exec() {
 
 #[test]
 fn a_refused_entry_lets_go_of_those_before_it() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let (object, timeline) = (rig.device.syncobj_create(rig.client, true).unwrap(), rig.syncobj());
         let missing = entry(SYNCOBJ, SIGNAL, 0x7777, 0);
         let right = [
@@ -94,7 +94,7 @@ fn a_refused_entry_lets_go_of_those_before_it() {
 
 #[test]
 fn create_destroy_and_reset_refuse_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let (object, foreign) = (rig.device.syncobj_create(rig.client, true).unwrap(), foreign(rig));
         let one = |handle| Bytes::new(8).u32(0, handle);
         refuses(rig, SYNCOBJ_CREATE, vec![row("flags", one(0).u32(4, 2), EINVAL, "flags")]);
@@ -149,7 +149,7 @@ const FOREVER: u64 = i64::MAX as u64;
 
 #[test]
 fn wait_refuses_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let (done, empty) = (rig.device.syncobj_create(rig.client, true).unwrap(), rig.syncobj());
         let rows = vec![
             row("flags", wait(0, 4, 0), EINVAL, "wait flags"),
@@ -186,7 +186,7 @@ fn spinner(rig: &mut Rig<'_>) -> (Mapped, u32) {
 
 #[test]
 fn a_wait_is_made_again_until_it_is_over_or_too_late() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let (spin, gate) = spinner(rig);
         let soon = rig.device.now().saturating_add(Nanos::from_millis(5));
         let mut memory = handles(&[gate]);

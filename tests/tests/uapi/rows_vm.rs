@@ -5,7 +5,7 @@ use barexe_core::Errno::{EBUSY, EINVAL, ENOENT};
 use barexe_core::device::request::VmFlags;
 use barexe_core::gt::EngineClass;
 use barexe_core::uapi::request::{XE_VM_CREATE, XE_VM_DESTROY};
-use barexe_tests::rig::on_each_platform_with_little;
+use barexe_tests::rig::on_each_platform;
 use barexe_tests::wire::{Bytes, Ram};
 
 /// `drm_xe_vm_create` with flags.
@@ -15,7 +15,7 @@ fn create(flags: u32) -> Bytes {
 
 #[test]
 fn create_refuses_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let rows = vec![
             row("1 extensions", create(0).u64(0, u64::MAX), EINVAL, "extension"),
             row("2 fault mode", create(4 | 2).u64(16, 1), EINVAL, "VM flags"),
@@ -44,7 +44,7 @@ fn destroy(id: u32) -> Bytes {
 
 #[test]
 fn destroy_refuses_row_by_row() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let vm = rig.vm();
         let long_running = rig.device.vm_create(rig.client, VmFlags::LR_MODE).unwrap();
         let queue = rig.queue(long_running, rig.engine(EngineClass::Copy));

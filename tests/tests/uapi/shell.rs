@@ -7,7 +7,7 @@ use barexe_core::uapi::request::{XE_GEM_CREATE, XE_VM_CREATE};
 use barexe_core::uapi::{self, Call};
 use barexe_hal::Nanos;
 use barexe_sim::Fault;
-use barexe_tests::rig::{Rig, on_each_platform_with_little};
+use barexe_tests::rig::{Rig, on_each_platform};
 use barexe_tests::wire::{Bytes, Ram};
 
 /// A request with another size field.
@@ -17,7 +17,7 @@ const fn sized(request: u32, len: u32) -> u32 {
 
 #[test]
 fn requests_are_told_apart_by_type_and_number() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let no_struct = || Bytes::new(0);
         refuses(rig, 0xC020_6343, vec![row("2 type", no_struct(), ENOTTY, "request 0xc0206343")]);
         refuses(rig, 0xC040_6400, vec![row("2 VERSION", no_struct(), EINVAL, "ioctl number")]);
@@ -28,7 +28,7 @@ fn requests_are_told_apart_by_type_and_number() {
 
 #[test]
 fn a_short_struct_is_extended_with_zero_and_a_long_one_cut() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         // As far as the flags; the id does not fit.
         let short = Bytes::new(12).u32(8, 1);
         assert_eq!(accepts(rig, sized(XE_VM_CREATE, 12), &short, &Ram::new()), short);
@@ -50,7 +50,7 @@ fn a_short_struct_is_extended_with_zero_and_a_long_one_cut() {
 
 #[test]
 fn a_closed_client_is_refused_everything() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let closed = rig.device.client_open(true).unwrap();
         rig.device.client_close(closed).unwrap();
         rig.client = closed;
@@ -79,7 +79,7 @@ fn even_nonsense_says(rig: &mut Rig<'_>, errno: Errno) {
 
 #[test]
 fn a_device_that_is_gone_is_enodev_for_every_call() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let (vm, bo) = (rig.vm(), rig.bo(0x1000));
         rig.bind_now(vm, &[rig.map_op(bo, 0)]);
         rig.sim.set_faults(&[Fault::GoneFromAccess(0)]);
@@ -94,7 +94,7 @@ fn a_device_that_is_gone_is_enodev_for_every_call() {
 
 #[test]
 fn a_wedged_device_is_ecanceled_for_every_call() {
-    on_each_platform_with_little(|rig| {
+    on_each_platform(|rig| {
         let (vm, bo) = (rig.vm(), rig.bo(0x1000));
         rig.bind_now(vm, &[rig.map_op(bo, 0)]);
         // Page-table changes are over when the invalidation is: one that never ends wedges the device.

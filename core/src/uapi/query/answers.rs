@@ -7,6 +7,7 @@ use crate::gt::access::GtIndex;
 use crate::gt::topology::EuMask;
 use crate::gt::{DeviceInfo, Engine, EngineClass};
 use crate::num::u64_of;
+use crate::uapi::REGION_MASK;
 use crate::uapi::payload::Payload;
 use crate::uapi::wire::{Field, write};
 use barexe_hal::Hal;
@@ -126,7 +127,7 @@ pub(super) fn gt_list(info: &DeviceInfo) -> Payload {
             write(record, gt::TYPE, gt::kind(id));
             write(record, gt::GT_ID, u16::from(id));
             write(record, gt::REFERENCE_CLOCK, info.timestamp_hz(id));
-            write(record, gt::NEAR_MEM_REGIONS, u64::from(crate::uapi::bind_op::REGION_MASK));
+            write(record, gt::NEAR_MEM_REGIONS, u64::from(REGION_MASK));
             write_version(record, info, id);
         });
     }

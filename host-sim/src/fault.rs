@@ -44,6 +44,11 @@ impl FaultPlan {
         !self.faults.iter().any(|fault| matches!(fault, Fault::GoneFromAccess(from) if number >= *from))
     }
 
+    /// Whether the device has gone: it does nothing on its own either.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault, Fault::GoneFromAccess(from) if self.accesses > *from))
+    }
+
     /// What a read of the register gives instead of the truth.
     pub(crate) fn read(&self, offset: u32) -> Option<u32> {
         self.faults.iter().find_map(|fault| match fault {
@@ -58,7 +63,13 @@ impl FaultPlan {
         })
     }
 
-    /// The same for configuration space.
+    /// Whether some register does not read as the truth. A driver that was told of engines which are not there is not
+    /// to blame for reaching for them.
+    pub(crate) fn lies(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault, Fault::ReadsAllOnes(_) | Fault::Reads(..)))
+    }
+
+    /// What a read of configuration space gives instead of the truth.
     pub(crate) fn config_read(&self, offset: u16) -> Option<u32> {
         self.faults.iter().find_map(|fault| match fault {
             Fault::ConfigReads(at, value) if *at == offset => Some(*value),
@@ -84,7 +95,10 @@ mod tests {
     fn exactly_the_numbered_call_fails_and_everything_after_the_numbered_access_is_gone() {
         let mut plan = FaultPlan::new(&[Fault::FailCall(1), Fault::GoneFromAccess(2)]);
         assert_eq!([(); 3].map(|()| plan.fails_call()), [false, true, false]);
-        assert_eq!([(); 4].map(|()| plan.answers_access()), [true, true, false, false]);
+        assert_eq!([(); 2].map(|()| plan.answers_access()), [true, true]);
+        assert!(!plan.is_gone());
+        assert_eq!([(); 2].map(|()| plan.answers_access()), [false, false]);
+        assert!(plan.is_gone());
     }
 
     #[test]
@@ -94,5 +108,6 @@ mod tests {
         assert_eq!((plan.read(8), plan.read(12), plan.read(16)), (Some(u32::MAX), Some(1), None));
         assert_eq!((plan.config_read(8), plan.config_read(12)), (None, Some(2)));
         assert!(plan.drops_write(16) && !plan.drops_write(8));
+        assert!(plan.lies() && !FaultPlan::new(&[Fault::DropsWrites(16), Fault::FailCall(0)]).lies());
     }
 }

@@ -12,26 +12,54 @@
 //! | `sim`, `hal` | [`Sim`], the device held from outside; [`SimHal`], the driver's handle of it |
 //! | `timeline`, [`trace`], `snapshot` | what happened, as text and as a trace file; the whole state, for comparing |
 //! | `fault` | what goes wrong on demand |
-//! | `gpu`, `running` | the device put together; engines taking turns while time passes |
+//! | `gpu`, `ggtt`, `running` | the device put together, and its BAR; engines taking turns while time passes |
 //! | [`cs`] | command streamers: contexts, rings, batches, commands |
 //! | [`ppgtt`], [`tlb`] | the page-table walk, and the cache of its answers |
-//! | `registers`, `forcewake`, `interrupts`, `self_clearing`, `config_space` | one hardware block each |
-//! | `memory`, [`bus`] | memory that CPU and device share; what a streamer sees of it all |
-//! | [`spec`] | platforms, as tables |
+//! | `shared`, [`bus`] | the device around an engine, and what the engine sees of it |
+//! | `registers`, `forcewake`, `interrupts`, `self_clearing`, `config_space`, `hwconfig` | one hardware block each |
+//! | `memory` | memory that CPU and device share, and what became of it when it was freed |
+//! | [`spec`], `engines` | platforms and engines, as tables |
+//!
+//! # Loud where a driver is wrong
+//!
+//! What the hardware would refuse stops the engine, raises its error interrupt and says why ([`Sim::halted`]): an
+//! unknown command, a length or a field that a command cannot have, an address that does not translate, a context
+//! image that is not laid out as the part's are. What the hardware would let pass, and regret, is a violation
+//! ([`Sim::violations`]): registers of a sleeping domain or of an engine that is fused off, GGTT writes without their
+//! fence, a tail that goes back, DMA to memory that was freed, a store of the CPU to a buffer that it gave back. With
+//! [`Coherence::Strict`] the device sees only what was published.
+//!
+//! # What is not simulated
+//!
+//! - Shaders, fixed functions and video: commands that give them work are left out and counted ([`Sim::missing`]).
+//! - Tiled surfaces, compressed data, protected content, semaphores that wait for signals, `MI_PRT_BATCH_BUFFER_START`:
+//!   they stop the engine. Compression bytes are kept as written where flat CCS is on.
+//! - Caches other than the TLB, the pre-parser, prefetching past a batch's end, replicated registers (each has one copy
+//!   here), the watchdog, the GSC and GuC firmware, power states other than forcewake, page faults that can be served.
+//! - The GGTT's own TLB: hardware is assumed to see its entries at once.
+//! - Measured time. Each command takes a plausible while.
+//!
+//! What no source settles for 20.04 without firmware (registers of TLB invalidation, faults and resets) behaves as on
+//! 12.70.
 //!
 //! # Example
 //!
 //! ```
-//! use barexe_hal::ConfigSpace;
+//! use barexe_hal::{ConfigSpace, Mmio, RegOffset};
 //! use barexe_sim::{Fault, Platform, Sim, SimConfig};
 //!
-//! let sim = Sim::new(&SimConfig::new(Platform::lnl())).unwrap();
+//! let sim = Sim::new(&SimConfig::new(Platform::tgl())).unwrap();
 //! let mut hal = sim.hal(); // what the driver is opened on
-//! assert_eq!(hal.config_read32(0), Ok(0x64A0_8086));
+//! assert_eq!(hal.config_read32(0), Ok(0x9A49_8086));
+//! assert!(sim.violations().is_empty(), "no rule of the hardware was broken");
+//!
+//! hal.config_write32(4, 6)?; // memory decode, bus master
+//! assert_eq!(hal.read32(RegOffset::at(0x9140)), 0, "a fuse, while its domain sleeps");
+//! assert_eq!(sim.violations(), ["read of 0x9140 while Gt sleeps"]);
 //!
 //! sim.set_faults(&[Fault::FailCall(0)]);
 //! assert!(hal.config_read32(0).is_err() && hal.config_read32(0).is_ok());
-//! assert!(sim.violations().is_empty(), "no rule of the hardware was broken");
+//! # Ok::<(), barexe_hal::HalError>(())
 //! ```
 #![expect(
     clippy::arithmetic_side_effects,

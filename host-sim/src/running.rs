@@ -38,22 +38,25 @@ impl Gpu {
         moved
     }
 
-    /// Executes until nothing moves, `max_commands` are done, the instant is reached, or a message is due.
+    /// Executes until nothing moves, `max_commands` are done, the instant is reached, or a message is due; at least one
+    /// turn, so that a driver which never waits long does not keep the device from working.
     pub(crate) fn run(&mut self, max_commands: u64, until_ns: u64, stop_at_message: bool) -> RunReport {
         let mut report = RunReport::default();
-        if !self.execution {
+        if !self.execution || self.shared.plan.is_gone() {
             return RunReport { idle: true, ..report };
         }
-        while report.commands < max_commands && self.shared.time_ns < until_ns {
+        loop {
             if stop_at_message && self.shared.interrupts.messages != 0 && self.shared.irq_line {
                 return report;
             }
             if !self.turn(&mut report) {
                 report.idle = true;
-                break;
+                return report;
+            }
+            if report.commands >= max_commands || self.shared.time_ns >= until_ns {
+                return report;
             }
         }
-        report
     }
 
     /// What a waiting CPU sees: engines run, time goes on to `until_ns` or to the first message.

@@ -1,7 +1,7 @@
 //! Registers whose bits ask for something and clear when it is done: resets and TLB invalidation.
 //!
-//! The registers of 12.x are documented (engines sheet §10.2, §13.8). Whether 20.04 has the same is not determined: this is the
-//! simulator's one place for that assumption, as the driver has its own.
+//! The registers of 12.x are documented (engines sheet §10.2, §13.8). Whether 20.04 has the same is not determined:
+//! this is the simulator's one place for that assumption, as the driver has its own.
 
 use crate::gpu::Gpu;
 use crate::spec::{EngineClass, EngineSpec, MEDIA_SHIFT};

@@ -267,7 +267,10 @@ impl Sim {
     pub fn walk(&self, descriptor: u64, va: u64) -> Option<crate::ppgtt::Leaf> {
         self.inner.with(|gpu| {
             let spec = crate::cs::CsSpec::for_version(gpu.shared.platform.version)?.walk;
-            crate::ppgtt::walk(&mut gpu.shared, &spec, descriptor, va).ok()
+            gpu.shared.looking = true;
+            let leaf = crate::ppgtt::walk(&mut gpu.shared, &spec, descriptor, va).ok();
+            gpu.shared.looking = false;
+            leaf
         })
     }
 

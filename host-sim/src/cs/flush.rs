@@ -93,7 +93,8 @@ impl Streamer {
         Ok(Flow::Next)
     }
 
-    /// Where a post-sync write goes: into the context's own status page, which each context may write, or to an address.
+    /// Where a post-sync write goes: into the context's own status page, which each context may write, or to an
+    /// address.
     fn target(
         &mut self,
         bus: &mut dyn Bus,

@@ -1,7 +1,7 @@
 //! State of an engine that belongs to the context, and its form in the part of the image that hardware owns.
 //!
-//! How real hardware lays this part out is not published. Here it stands at the end of the register page, with a mark that
-//! says it was saved: a driver that asks for a restore of what never was saved is found out.
+//! How real hardware lays this part out is not published. Here it stands at the end of the register page, with a mark
+//! that says it was saved: a driver that asks for a restore of what never was saved is found out.
 
 use super::access::Space;
 use super::math::Gprs;

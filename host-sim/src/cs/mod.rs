@@ -1,7 +1,7 @@
 //! A command streamer: fetches a context image, runs its ring and batches, saves it again.
 //!
-//! One [`Streamer`] is one engine. It works against a [`Bus`](crate::bus::Bus) and knows the command encodings, the image layout
-//! and the page-table format from tables of its own.
+//! One [`Streamer`] is one engine. It works against a [`Bus`](crate::bus::Bus) and knows the command encodings, the
+//! image layout and the page-table format from tables of its own.
 //!
 //! | file | concept |
 //! |---|---|

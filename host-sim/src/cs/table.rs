@@ -206,6 +206,28 @@ const fn code(family: Family, header: u32) -> u16 {
     }
 }
 
+/// Positions in [`MI`] by opcode, 255 where there is none: the table that is looked into for nearly every command.
+const MI_POSITIONS: [u8; 64] = {
+    let mut positions = [u8::MAX; 64];
+    let mut rest = MI;
+    let mut position = 0;
+    while let [row, tail @ ..] = rest {
+        let (_, after) = positions.split_at_mut(row.first as usize);
+        if let [slot, ..] = after {
+            *slot = position;
+        }
+        position += 1;
+        rest = tail;
+    }
+    positions
+};
+
+/// The row of an MI opcode.
+fn mi(header: u32) -> Option<&'static Row> {
+    let position = MI_POSITIONS.get(usize::from(decode::mi_opcode(header)))?;
+    MI.get(usize::from(*position))
+}
+
 /// Rows that carry this code, whatever engine and part they are for.
 fn with_code(class: EngineClass, family: Family, header: u32) -> impl Iterator<Item = &'static Row> {
     let code = code(family, header);
@@ -230,7 +252,9 @@ pub fn find(spec: &CsSpec, class: EngineClass, header: u32) -> Result<(&'static 
     let Some(family) = decode::family(header) else { return Err(String::from("no such command family")) };
     let part = if spec.version >= 2000 { XE2 } else { GEN12 };
     let fits = |row: &&Row| row.engines & bit(class) != 0 && row.parts & part != 0;
-    let Some(row) = with_code(class, family, header).find(fits) else {
+    let found =
+        if family == Family::Mi { mi(header).filter(fits) } else { with_code(class, family, header).find(fits) };
+    let Some(row) = found else {
         return Err(match with_code(class, family, header).next() {
             None => format!("{}: no such command", decode::unknown(family)),
             Some(row) if row.parts & part == 0 => format!("{} does not exist on this part", row.name),
@@ -303,6 +327,14 @@ mod tests {
         }
         for header in [0x6904_0000, 0x790A_0000, 0x7900_0002, 0x784C_0000, 0x791C_0007, 0x6101_0014, 0x7919_0002] {
             assert!(tgl(Render, header).is_ok(), "{header:#010x}");
+        }
+    }
+
+    #[test]
+    fn every_mi_command_is_found_by_its_opcode() {
+        for opcode in 0..64u16 {
+            let want = MI.iter().find(|row| row.first == opcode).map(|row| row.name);
+            assert_eq!(mi(u32::from(opcode) << 23).map(|row| row.name), want);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Nothing a driver or a batch does may panic the simulator or hold it up.
 //!
-//! Random register accesses, GGTT entries, page-table entries, ring and batch contents, context dwords and waits, in random
-//! order, mixed with enough sense that contexts get to run.
+//! Random register accesses, GGTT entries, page-table entries, ring and batch contents, context dwords and waits, in
+//! random order, mixed with enough sense that contexts get to run.
 
 use crate::mini::{BCS, CCS, GSC, LRCA, Mini, RING, SECOND_VA, VA, VCS};
 use barexe_hal::{Clock as _, ConfigSpace as _, Mmio as _, Nanos, RegOffset};
@@ -121,6 +121,11 @@ fn entry() -> impl Strategy<Value = u64> {
     ]
 }
 
+/// Dwords of a register page that say something, and any other.
+fn image_dword() -> impl Strategy<Value = u16> {
+    prop_oneof![prop::sample::select(&[3, 5, 7, 9, 0xB, 0x13, 0x15, 0x2F, 0x31, 0x33][..]), 0u16..0x300]
+}
+
 fn action() -> impl Strategy<Value = Action> {
     use Action::{
         Batch, Config, Context, Image, Leaf, Read, ReadGgtt, Relax, Ring, Run, Submit, Table, Write, WriteGgtt,
@@ -136,8 +141,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (0u16..2560, entry()).prop_map(|(index, value)| Table(index, value)),
         6 => commands(60).prop_map(Batch),
         4 => commands(12).prop_map(Ring),
-        1 => (prop_oneof![Just(3u16), Just(5), Just(7), Just(9), Just(0xB), Just(0x13), Just(0x15), Just(0x33), 0u16..0x300], any::<u32>())
-            .prop_map(|(slot, value)| Image(slot, value)),
+        1 => (image_dword(), any::<u32>()).prop_map(|(dword, value)| Image(dword, value)),
         6 => engine().prop_map(Context),
         4 => (engine(), prop_oneof![3 => Just(0), 1 => any::<u64>()]).prop_map(|(base, flip)| Submit(base, flip)),
         6 => (1u16..2000).prop_map(Run),

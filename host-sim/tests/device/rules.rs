@@ -1,8 +1,8 @@
 //! The device through its HAL: what it does, and what it says about a driver that breaks its rules.
 
-use crate::mini::{BCS, CCS, GSC, LRCA, Mini, SECOND_VA, VA, VCS, buffer, store};
-use barexe_hal::{DmaMemory as _, DmaOwner, Mmio as _, Nanos, RegOffset};
-use barexe_sim::{Platform, SimConfig};
+use crate::mini::{BCS, CCS, FENCE, GSC, LRCA, Mini, SECOND_VA, VA, VCS, buffer, store};
+use barexe_hal::{Clock as _, DmaMemory as _, DmaOwner, Mmio as _, Nanos, RegOffset};
+use barexe_sim::{Fault, Platform, SimConfig};
 
 #[track_caller]
 fn complains(mini: &Mini, text: &str) {
@@ -196,4 +196,34 @@ fn work_for_missing_units_is_reported() {
     let walker = [&[0x7202_0026][..], &[0; 39], &[0x0500_0000]].concat();
     mini.run(CCS, &walker, 1);
     assert_eq!(mini.sim.missing().into_iter().collect::<Vec<_>>(), [("COMPUTE_WALKER", 1)]);
+}
+
+#[test]
+fn a_driver_that_only_looks_at_the_clock_gets_its_work_done() {
+    let mut mini = Mini::tgl();
+    mini.context(BCS);
+    mini.emit(&[0x1040_0002, FENCE, 0, 5]);
+    mini.submit(BCS);
+    let now = mini.hal.now();
+    assert!(mini.hal.relax(now).is_ok());
+    assert_eq!(mini.fence(), 5);
+}
+
+#[test]
+fn a_device_that_is_gone_writes_nowhere() {
+    let mut mini = Mini::tgl();
+    mini.context(BCS);
+    mini.emit(&[0x1040_0002, FENCE, 0, 5]);
+    mini.submit(BCS);
+    mini.sim.set_faults(&[Fault::GoneFromAccess(0)]);
+    assert_eq!(mini.read(0x2_2234), u32::MAX);
+    assert!(mini.sim.run(100).idle);
+    assert_eq!(mini.fence(), 0);
+}
+
+#[test]
+fn looking_breaks_no_rule() {
+    let mini = Mini::tgl();
+    assert_eq!(mini.sim.walk(0x7777_0003, VA), None);
+    assert_eq!(mini.sim.violations(), Vec::<String>::new());
 }

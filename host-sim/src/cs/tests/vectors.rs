@@ -1,7 +1,7 @@
 //! Contexts and rings as the reference driver writes them, executed.
 //!
-//! The golden vectors say what a driver puts into memory, for every class of both parts. The simulator must run all of it: its
-//! own tables against the reference driver's output, with no driver of this workspace in between.
+//! The golden vectors say what a driver puts into memory, for every class of both parts. The simulator must run all of
+//! it: its own tables against the reference driver's output, with no driver of this workspace in between.
 
 use super::*;
 use crate::engines::{ENGINES, EngineSpec};
@@ -206,8 +206,8 @@ fn jobs_of_the_reference_driver_run_to_their_fence() {
     for case in lines("ring.jsonl") {
         let (id, input) = (&case["id"], &case["in"]);
         let (mut part, tail, descriptor) = job(&case, &contexts);
-        // A batch in the global table has 32 bits of address; wider ones are passed on as they are, and lie nowhere. So does a
-        // user fence without a VM.
+        // A batch in the global table has 32 bits of address; wider ones are passed on as they are, and lie nowhere.
+        // So does a user fence without a VM.
         let no_vm = input["has_vm"] == false;
         let beyond = (no_vm || input["ggtt_batch"] == true) && hex(&input["batch"]) >> 32 != 0;
         let nowhere = beyond || (no_vm && !input["user_fence"].is_null());

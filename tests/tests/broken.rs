@@ -2,15 +2,16 @@
 //! everything back, and the device works again once it does what it must.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of these tests fail by panicking")]
 
-use barexe_core::device::{DeviceState, TicketState};
+use barexe_core::device::{Config, Device, DeviceState, TicketState};
 use barexe_core::gt::{EngineClass, IrqFlag};
 use barexe_core::{DefaultStorage, Errno, Error};
 use barexe_hal::Nanos;
 use barexe_sim::{Fault, Platform, SimConfig};
 use barexe_tests::found::found;
-use barexe_tests::rig::{BATCH_END, on, on_each_platform, platforms};
+use barexe_tests::rig::{BATCH_END, Rig, on, on_each_platform, platforms};
 use barexe_tests::scenario::{Check, EVERYTHING, Step};
 use barexe_tests::world::{World, sim};
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
 /// Invalidation request of the copy engines, and the status of BCS0's submit port.
@@ -88,6 +89,41 @@ fn lost_interrupts_only_cost_time() {
         assert!(EVERYTHING.iter().any(|step| matches!(step, Step::Check(Check::Holds(..)))));
         let _ = world.close();
         assert_eq!((sim.buffers().0, sim.violations()), (sim.buffers().1, vec![]));
+    }
+}
+
+/// The device says nothing more until it was asked what it had to say: somebody must ask without being told.
+#[test]
+fn one_lost_interrupt_does_not_silence_the_next() {
+    for platform in platforms() {
+        let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
+        let mut owner = Box::new(DefaultStorage::new());
+        let device = Device::open(sim.hal(), owner.lend(), Config::default(), Some(&irq));
+        let mut device = device.unwrap_or_else(|refused| panic!("open: {}", refused.error));
+        let client = device.client_open(true).unwrap();
+        let mut rig = Rig { sim: sim.clone(), device, client };
+        let (vm, bo) = (rig.vm(), rig.bo(0x1000));
+        rig.bind_now(vm, &[rig.map_op(bo, 0x1A_0000)]);
+        rig.write(bo, 0, &[BATCH_END, 0]);
+        let queue = rig.queue(vm, rig.engine(EngineClass::Copy));
+        let (heard, entry) = (Arc::new(AtomicU32::new(0)), Arc::clone(&irq));
+        let counter = Arc::clone(&heard);
+        sim.on_msi(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            entry.handle().record();
+        });
+        sim.lose_messages(1);
+        // The longest that anybody waits in vain is until the next look at a busy device.
+        for _ in 0..8 {
+            let ticket = rig.exec(queue, 0x1A_0000, &[]).unwrap();
+            while !rig.is_over(ticket) {
+                let now = rig.device.now();
+                rig.device.relax(now.saturating_add(Nanos::from_millis(2))).unwrap();
+                rig.device.poll();
+            }
+        }
+        assert!(heard.load(Ordering::Relaxed) > 0, "{}", platform.name);
+        let _ = rig.close();
     }
 }
 

@@ -43,8 +43,9 @@ impl<H: Hal> Device<'_, H> {
     pub fn poll(&mut self) -> PollReport {
         let mut report = PollReport::default();
         if self.state == DeviceState::Live {
-            report.interrupt = self.look_at_interrupt();
-            match self.look_alive().and_then(|()| self.move_all()) {
+            let due = self.is_look_due();
+            report.interrupt = self.look_at_interrupt(due);
+            match self.look_alive(due).and_then(|()| self.move_all()) {
                 Ok(moved) => report.moved = moved,
                 Err(error) => self.fail(error),
             }
@@ -62,9 +63,21 @@ impl<H: Hal> Device<'_, H> {
         pools.jobs.live() == 0 && !dying && self.ports.iter().all(|port| port.leaving.is_none())
     }
 
-    fn look_at_interrupt(&mut self) -> Option<IrqReport> {
-        let recorded = self.irq.map_or(0, gt::IrqFlag::take);
-        if recorded == 0 {
+    /// Whether a busy device has not been looked at for a while.
+    fn is_look_due(&mut self) -> bool {
+        let now = self.hal.now();
+        let due = now >= self.next_look && !self.is_quiet();
+        if due {
+            self.next_look = now.saturating_add(LOOK_AGAIN);
+        }
+        due
+    }
+
+    /// Serves an interrupt that was recorded. One may have been lost on the way, and the device sends no other before
+    /// it is served: so now and then as if one had come.
+    fn look_at_interrupt(&mut self, due: bool) -> Option<IrqReport> {
+        let flag = self.irq?;
+        if flag.take() == 0 && !due {
             return None;
         }
         let report = gt::irq::service(&mut self.hal, &self.info);
@@ -76,12 +89,10 @@ impl<H: Hal> Device<'_, H> {
 
     /// Reads a register of a busy device now and then: one that is gone raises no interrupt and writes no number, so
     /// nothing else would ever tell.
-    fn look_alive(&mut self) -> Result<(), Error> {
-        let now = self.hal.now();
-        if now < self.next_look || self.is_quiet() {
+    fn look_alive(&mut self, due: bool) -> Result<(), Error> {
+        if !due {
             return Ok(());
         }
-        self.next_look = now.saturating_add(LOOK_AGAIN);
         let mut regs = Registers::new(&mut self.hal, self.info.format());
         self.ports.first().map_or(Ok(()), |port| port.execlist.is_ready(&mut regs).map(drop))
     }

@@ -9,6 +9,7 @@ use core::fmt;
 
 /// A capacity of the lent storage, by the name of its field in `Storage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Capacity {
     /// Open clients.
@@ -57,11 +58,14 @@ pub enum Capacity {
 
 /// Kinds of object a client names by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ObjectKind {
     /// A client of the device.
     Client,
     /// Address space.
     Vm,
+    /// Mapping of an address space.
+    Vma,
     /// Exec or bind queue.
     Queue,
     /// Buffer object (GEM handle).
@@ -76,6 +80,7 @@ pub enum ObjectKind {
 
 /// A refused call, or accepted work that ended badly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// An argument is outside what the call accepts.
@@ -128,6 +133,8 @@ pub enum Error {
     },
     /// Client extension chain too long, in links.
     ChainTooLong(u32),
+    /// Not a request of this interface.
+    UnknownRequest(u32),
     /// A deadline passed.
     TimedOut,
     /// The wait was interrupted; repeat the call.
@@ -170,6 +177,7 @@ impl Error {
             Self::Again => Errno::EAGAIN,
             Self::NotPermitted { .. } => Errno::EPERM,
             Self::ChainTooLong(_) => Errno::E2BIG,
+            Self::UnknownRequest(_) => Errno::ENOTTY,
             Self::TimedOut => Errno::ETIME,
             Self::Interrupted => Errno::EINTR,
             Self::Hal(error) => hal_errno(error.kind()),
@@ -227,6 +235,7 @@ impl fmt::Display for Error {
             Self::Again => f.write_str("too much work in flight, try again"),
             Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
             Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),
+            Self::UnknownRequest(request) => write!(f, "request {request:#x} is not known"),
             Self::TimedOut => f.write_str("timed out"),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Hal(error) => write!(f, "{error}"),

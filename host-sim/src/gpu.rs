@@ -27,6 +27,8 @@ const GGTT_WRITES_BEFORE_FENCE: u32 = 63;
 const RING_FAULT: u32 = 0xCEC4;
 const FAULT_DATA0: u32 = 0xCEB8;
 const FAULT_DATA1: u32 = 0xCEBC;
+/// Address in a GGTT entry; bit 0 says that it has one (page-tables sheet §4.2).
+const GGTT_ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
 
 /// The device without its engines: what an engine sees around it.
 #[derive(Debug)]
@@ -55,6 +57,17 @@ impl Shared {
         if self.violations.len() < VIOLATIONS {
             self.violations.push(text);
         }
+    }
+
+    /// Puts on the timeline that bytes were published, and where the GGTT shows them.
+    pub(crate) fn trace_publish(&mut self, bus: u64, bytes: u64) {
+        if !self.timeline.is_on() || bytes == 0 {
+            return;
+        }
+        let page =
+            (0u32..).zip(&self.ggtt).find(|(_, entry)| **entry & 1 != 0 && **entry & GGTT_ADDRESS == bus & !0xFFF);
+        let ggtt = page.map(|(page, _)| page << 12 | bus as u32 & 0xFFF);
+        self.timeline.push(self.time_ns, Event::Published { bus, ggtt, bytes });
     }
 
     /// Workarounds of 20.04 that a driver must keep to.

@@ -88,6 +88,7 @@ impl DmaMemory for SimHal {
 
     fn publish(&mut self, buffer: &DmaBuffer, range: Range<usize>) {
         self.inner.with(|gpu| {
+            gpu.shared.trace_publish(buffer.bus().get().saturating_add(range.start as u64), range.len() as u64);
             if let Err(text) = gpu.shared.memory.publish(buffer, range) {
                 gpu.shared.violation(text);
             }

@@ -12,6 +12,7 @@ mod fault;
 mod forcewake;
 mod gpu;
 mod hal;
+mod hwconfig;
 mod interrupts;
 mod memory;
 pub mod ppgtt;

@@ -145,6 +145,20 @@ impl Sim {
         self.inner.with(|gpu| gpu.shared.timeline.push(gpu.shared.time_ns, Event::Mark(String::from(text))));
     }
 
+    /// Puts what somebody outside did or saw on the timeline.
+    pub fn note(&self, who: &'static str, what: &str) {
+        self.inner.with(|gpu| {
+            let what = String::from(what);
+            gpu.shared.timeline.push(gpu.shared.time_ns, Event::Note { who, what });
+        });
+    }
+
+    /// The table with which the part's firmware tells about it; empty where it tells nothing.
+    #[must_use]
+    pub fn hwconfig(&self) -> Vec<u8> {
+        self.inner.with(|gpu| crate::hwconfig::table(&gpu.shared.platform.hwconfig))
+    }
+
     /// The timeline so far.
     #[must_use]
     pub fn timeline(&self) -> Timeline {

@@ -1,5 +1,7 @@
 //! What a simulated platform is made of. The simulator's own tables: nothing here comes from the driver.
 
+use crate::hwconfig;
+
 /// Hardware engine class, by its hardware code (engines sheet §4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EngineClass {
@@ -92,6 +94,8 @@ pub struct Platform {
     pub engines: Vec<EngineSpec>,
     /// There is a media GT, whose registers lie 0x380000 further on.
     pub media_gt: bool,
+    /// What its firmware tells about it: keys and values, none if it tells nothing.
+    pub hwconfig: Vec<(u32, u32)>,
     /// GGTT size code of the configuration word 0x50, bits 7:6; none where the size is fixed.
     pub ggms: Option<u8>,
 }
@@ -130,6 +134,7 @@ impl Platform {
                 engine(VideoEnhance, 0, 0x1C_8000, (1, 31), Domain::Vebox(0)),
             ],
             media_gt: false,
+            hwconfig: Vec::new(),
             ggms: Some(3),
         }
     }
@@ -164,6 +169,7 @@ impl Platform {
                 engine(Compute, 0, 0x1_A000, (0, 4), Domain::Render),
             ],
             media_gt: true,
+            hwconfig: hwconfig::LNL.to_vec(),
             ggms: None,
         }
     }

@@ -1,6 +1,6 @@
 //! The timeline as a record, as text a person reads, and as a trace file.
 
-use crate::trace::Event;
+use crate::trace::{Event, Line};
 use core::fmt::Write as _;
 use serde_json::json;
 use std::collections::VecDeque;
@@ -59,8 +59,7 @@ impl Timeline {
         }
         for (at, event) in &self.entries {
             let since = at.saturating_sub(start);
-            let (who, what) = event.line();
-            let _ = writeln!(out, "{:>9}.{:03} us  {who:<6} {what}", since / 1000, since % 1000);
+            let _ = writeln!(out, "{:>9}.{:03} us  {}", since / 1000, since % 1000, event.line());
         }
         out
     }
@@ -80,9 +79,10 @@ fn micros(ns: u64) -> serde_json::Value {
 }
 
 fn trace_event(at_ns: u64, event: &Event) -> serde_json::Value {
-    let (who, what) = event.line();
+    let Line { who, verb, what, .. } = event.line();
+    let name = format!("{verb} {what}");
     let (phase, took_ns) = if let Event::Command { took_ns, .. } = event { ("X", *took_ns) } else { ("i", 0) };
-    json!({ "name": what, "ph": phase, "ts": micros(at_ns), "dur": micros(took_ns), "pid": 1, "tid": who, "s": "t" })
+    json!({ "name": name.trim(), "ph": phase, "ts": micros(at_ns), "dur": micros(took_ns), "pid": 1, "tid": who, "s": "t" })
 }
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ mod tests {
         }
         let text = timeline.text();
         assert!(text.starts_with("(1 earlier"), "{text}");
-        assert!(text.contains("0.000 us  call   b") && text.contains("2.001 us  call   c"), "{text}");
+        assert!(text.contains("0.000 us  call    b") && text.contains("2.001 us  call    c"), "{text}");
     }
 
     #[test]

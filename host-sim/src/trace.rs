@@ -8,6 +8,22 @@ use crate::spec::EngineClass;
 pub enum Event {
     /// A marker from outside: the embedder's call, a phase of a test.
     Mark(String),
+    /// What somebody outside did or saw: the client, whoever looks at fences.
+    Note {
+        /// Who.
+        who: &'static str,
+        /// What.
+        what: String,
+    },
+    /// The driver published what it wrote to a buffer.
+    Published {
+        /// Bus address of the first byte.
+        bus: u64,
+        /// GGTT address that leads there, if one does.
+        ggtt: Option<u32>,
+        /// Bytes.
+        bytes: u64,
+    },
     /// A register write by the driver that means something beyond storage.
     Doorbell {
         /// Engine.
@@ -21,6 +37,10 @@ pub enum Event {
         engine: (EngineClass, u8),
         /// Context descriptor.
         descriptor: u64,
+        /// GGTT address of its ring.
+        ring: u32,
+        /// Byte offsets in the ring between which commands wait.
+        waiting: (u32, u32),
     },
     /// A context was saved.
     SwitchOut {
@@ -60,23 +80,63 @@ pub enum Event {
     },
 }
 
+/// An event in the columns of the timeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// Who did it: `call`, `driver`, an engine.
+    pub who: String,
+    /// What kind of thing it is, in a word; empty where `what` says all.
+    pub verb: &'static str,
+    /// Where: an address in the space that the verb is about.
+    pub at: Option<u64>,
+    /// What.
+    pub what: String,
+}
+
 impl Event {
-    /// Who did what: the two text columns of the timeline.
+    /// The columns of the timeline.
     #[must_use]
-    pub fn line(&self) -> (String, String) {
-        let name = |engine: &(EngineClass, u8)| format!("{}{}", engine.0.short_name(), engine.1);
+    pub fn line(&self) -> Line {
+        let engine = |engine: &(EngineClass, u8)| format!("{}{}", engine.0.short_name(), engine.1);
+        let line = |who: String, verb, at, what| Line { who, verb, at, what };
         match self {
-            Self::Mark(text) => (String::from("call"), text.clone()),
-            Self::Doorbell { engine, descriptor } => (name(engine), format!("submitted context {descriptor:#018x}")),
-            Self::SwitchIn { engine, descriptor } => (name(engine), format!("context {descriptor:#018x} restored")),
-            Self::SwitchOut { engine, descriptor, head } => {
-                (name(engine), format!("context {descriptor:#018x} saved, ring head {head:#x}"))
+            Self::Mark(text) => line(String::from("call"), "", None, text.clone()),
+            Self::Note { who, what } => line(String::from(*who), "", None, what.clone()),
+            Self::Published { bus, ggtt, bytes } => {
+                let through = ggtt.map_or_else(String::new, |ggtt| format!(", GGTT {ggtt:#x}"));
+                line(String::from("driver"), "publish", Some(*bus), format!("{bytes} bytes{through}"))
             }
-            Self::Command { engine, text, from, at, .. } => (name(engine), format!("{from:<7} {at:#010x}  {text}")),
-            Self::Interrupt { engine, vector } => (name(engine), format!("interrupt: {}", vector_names(*vector))),
-            Self::Msi => (String::from("device"), String::from("MSI")),
-            Self::Fault { text } => (String::from("fault"), text.clone()),
+            Self::Doorbell { engine: of, descriptor } => {
+                line(engine(of), "submit", Some(image(*descriptor)), format!("context descriptor {descriptor:#x}"))
+            }
+            Self::SwitchIn { engine: of, descriptor, ring, waiting: (from, to) } => {
+                let what = format!("ring {ring:#x} holds {from:#x}..{to:#x}");
+                line(engine(of), "restore", Some(image(*descriptor)), what)
+            }
+            Self::SwitchOut { engine: of, descriptor, head } => {
+                line(engine(of), "save", Some(image(*descriptor)), format!("ring head {head:#x}"))
+            }
+            Self::Command { engine: of, text, from, at, .. } => line(engine(of), from, Some(*at), text.clone()),
+            Self::Interrupt { engine: of, vector } => line(engine(of), "interrupt", None, vector_names(*vector)),
+            Self::Msi => line(String::from("device"), "MSI", None, String::new()),
+            Self::Fault { text } => line(String::from("fault"), "", None, text.clone()),
         }
+    }
+}
+
+/// GGTT address of a descriptor's context image.
+const fn image(descriptor: u64) -> u64 {
+    descriptor & 0xFFFF_F000
+}
+
+impl core::fmt::Display for Line {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { who, verb, at, what } = self;
+        if verb.is_empty() {
+            return write!(f, "{who:<6}  {what}");
+        }
+        let at = at.map_or_else(String::new, |at| format!("{at:#x}"));
+        f.write_str(format!("{who:<6}  {verb:<9} {at:>11}  {what}").trim_end())
     }
 }
 
@@ -85,4 +145,43 @@ fn vector_names(vector: u16) -> String {
     let names = [(0, "user"), (3, "error"), (4, "flush complete"), (8, "context switch"), (11, "semaphore wait")];
     let known: Vec<_> = names.iter().filter(|(bit, _)| vector >> bit & 1 != 0).map(|(_, name)| *name).collect();
     if known.is_empty() { format!("{vector:#x}") } else { known.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BCS0: (EngineClass, u8) = (EngineClass::Copy, 0);
+
+    #[test]
+    fn lines_are_aligned_by_column() {
+        let text = String::from("MI_NOOP");
+        let rows = [
+            (Event::Mark(String::from("vm_bind")), "call    vm_bind"),
+            (
+                Event::Published { bus: 0x1_0000_2008, ggtt: Some(0x20_1008), bytes: 112 },
+                "driver  publish   0x100002008  112 bytes, GGTT 0x201008",
+            ),
+            (
+                Event::Doorbell { engine: BCS0, descriptor: 0x6000_0040_0024_1119 },
+                "bcs0    submit       0x241000  context descriptor 0x6000004000241119",
+            ),
+            (
+                Event::SwitchIn { engine: BCS0, descriptor: 0x24_1119, ring: 0x23_D000, waiting: (0, 0x78) },
+                "bcs0    restore      0x241000  ring 0x23d000 holds 0x0..0x78",
+            ),
+            (
+                Event::Command { engine: BCS0, text, from: "ring", at: 0x1C, took_ns: 0 },
+                "bcs0    ring             0x1c  MI_NOOP",
+            ),
+            (
+                Event::Interrupt { engine: BCS0, vector: 1 << 8 | 1 },
+                "bcs0    interrupt              user, context switch",
+            ),
+            (Event::Msi, "device  MSI"),
+        ];
+        for (event, line) in rows {
+            assert_eq!(event.line().to_string(), line);
+        }
+    }
 }

@@ -56,9 +56,17 @@ pub fn on_each_platform(test: impl Fn(&mut Rig<'_>)) {
 /// # Panics
 /// As [`on_each_platform`].
 pub fn on(config: &SimConfig, test: impl Fn(&mut Rig<'_>)) {
+    on_opened(config, Config::default(), test);
+}
+
+/// As [`on`], with a device opened as `opened` says.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on_opened(config: &SimConfig, opened: Config, test: impl Fn(&mut Rig<'_>)) {
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
     let mut storage = Box::new(DefaultStorage::new());
-    let mut device = Device::open(sim.hal(), storage.lend(), Config::default(), None)
+    let mut device = Device::open(sim.hal(), storage.lend(), opened, None)
         .unwrap_or_else(|refused| panic!("open: {}", refused.error));
     let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
     let mut rig = Rig { sim, device, client };

@@ -14,7 +14,7 @@ use crate::mem::tree::{Segment, VaRange, need as tables_needed};
 use crate::num::usize_of;
 use crate::pool::Handle;
 use crate::sync::fence::Fence;
-use crate::vm::bind::{Plan, Planner, Steps, check_bo, check_op, check_range};
+use crate::vm::bind::{Plan, Planner, Step, Steps, check_bo, check_op, check_range};
 use crate::vm::vma::{Vma, VmaBacking};
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
@@ -55,17 +55,25 @@ impl<'a, H: Hal> Device<'a, H> {
         Ok(Ticket::new(client, fence))
     }
 
-    /// Reads the operations once into lent storage, checking each by itself.
+    /// Reads the operations once into lent storage, checking each by itself: rows 8 to 10. That the array can be read
+    /// decides before what is in it.
     fn read_ops(&mut self, ops: &mut dyn Source<BindOp>) -> Result<u32, Error> {
         let count = ops.len();
         if usize_of(count) > self.pools.bind_ops.len() {
             return Err(Error::ArrayExhausted(Capacity::BindOps));
         }
+        let mut checked = Ok(());
         for (index, slot) in (0..count).zip(self.pools.bind_ops.iter_mut()) {
-            *slot = ops.get(index)?;
-            check_op(slot, &self.info)?;
+            match ops.get(index) {
+                Ok(op) => {
+                    *slot = op;
+                    checked = checked.and_then(|()| check_op(slot, &self.info));
+                }
+                Err(fault @ Error::ClientFault(_)) => return Err(fault),
+                Err(refused) => checked = checked.and(Err(refused)),
+            }
         }
-        Ok(count)
+        checked.map(|()| count)
     }
 
     fn bind_queue_for(&self, client: ClientId, vm: Handle<Vm>, call: &BindCall) -> Result<Handle<Queue>, Error> {
@@ -117,6 +125,7 @@ impl<'a, H: Hal> Device<'a, H> {
             }
         };
         let ready = self.add_bind_dependencies(vm, queue, &plan, &mut syncs);
+        let ready = ready.and_then(|()| self.check_user_fences(&steps));
         let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, plan.need));
         let reservation = match ready {
             Ok(reservation) => reservation,
@@ -202,6 +211,19 @@ impl<'a, H: Hal> Device<'a, H> {
         Ok(())
     }
 
+    /// Row 29: a mapping whose user fence the client cannot have seen yet is not taken away.
+    fn check_user_fences(&self, steps: &Steps) -> Result<(), Error> {
+        for step in steps.iter(&self.pools.steps) {
+            if let Step::Remove(vma) = *step
+                && let Some(fence) = self.pools.vmas.get(vma).and_then(|vma| vma.user_fence)
+                && self.is_user_fence_pending(fence)
+            {
+                return Err(Error::Busy { kind: ObjectKind::Vma, id: vma.id() });
+            }
+        }
+        Ok(())
+    }
+
     /// The call has happened from here on.
     fn accept(
         &mut self,
@@ -220,7 +242,16 @@ impl<'a, H: Hal> Device<'a, H> {
         let fence = Fence { timeline, point };
         let user_fence = syncs.user_fence.and_then(|(addr, value)| Some((ClientAddr::new(addr)?, value)));
         let user_fence = user_fence.map(|(addr, value)| UserFenceWrite { addr, value });
-        self.user_fences_reserved = self.user_fences_reserved.saturating_add(u32::from(user_fence.is_some()));
+        if user_fence.is_some() {
+            self.user_fences_reserved = self.user_fences_reserved.saturating_add(1);
+            for step in steps.iter(&pools.steps) {
+                if let Step::Insert(vma, _) = *step
+                    && let Some(vma) = pools.vmas.get_mut(vma)
+                {
+                    vma.user_fence = Some(fence);
+                }
+            }
+        }
         let work = BindWork {
             steps,
             reservation,

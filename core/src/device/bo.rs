@@ -23,12 +23,16 @@ impl<H: Hal> Device<'_, H> {
     /// Creates a buffer object of zeroed memory; its handle.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::NotFound`] (the VM), [`Error::Exhausted`], the HAL's.
+    /// [`Error::Invalid`], [`Error::Unsupported`] for a promise about compression on a part without it,
+    /// [`Error::NotFound`] (the VM), [`Error::Exhausted`], the HAL's.
     pub fn bo_create(&mut self, client: ClientId, request: &BoRequest) -> Result<u32, Error> {
         self.check_live()?;
         self.check_client(client)?;
         if request.size_bytes == 0 || request.size_bytes & 0xFFF != 0 {
             return Err(Error::invalid("buffer object size", request.size_bytes));
+        }
+        if request.no_compression && !self.info.compresses() {
+            return Err(Error::Unsupported { what: "a say about compression on a part without it" });
         }
         if request.scanout && request.caching == CpuCaching::WriteBack {
             return Err(Error::invalid("caching of a scan-out object", 1));
@@ -140,6 +144,12 @@ impl<H: Hal> Device<'_, H> {
             let part = from.get(range).ok_or(Error::invalid("offset in mapping", offset))?;
             block.write_bytes(at, part).map_err(|_| Error::invalid("offset in mapping", offset))
         })
+    }
+
+    /// Bytes of all live buffer objects, whoever has them.
+    #[must_use]
+    pub fn bo_bytes(&self) -> u64 {
+        self.pools.bos.iter().fold(0, |sum: u64, (_, bo)| sum.saturating_add(bo.size_bytes))
     }
 
     fn mapping_of(&self, client: ClientId, mapping: MappingId) -> Result<&BoMapping, Error> {

@@ -12,6 +12,7 @@ use crate::pool::{Pool, Slot};
 use crate::storage::Storage;
 use crate::submit::{Execlist, Holder, Port, Ports};
 use crate::sync::seqno::Seqno;
+use crate::trace::note;
 use barexe_hal::{DmaCaching, Hal, Nanos};
 
 /// A device that could not be opened: why, and everything that was lent.
@@ -49,8 +50,12 @@ impl<'a, H: Hal> Device<'a, H> {
     ) -> Result<Self, OpenError<'a, H>> {
         let nodes = core::mem::take(&mut storage.ggtt_nodes);
         match bring_up(&mut hal, nodes) {
-            Ok(brought) => Ok(Self::assemble(hal, storage, config, irq, brought)),
+            Ok(brought) => {
+                say_found(&brought.0);
+                Ok(Self::assemble(hal, storage, config, irq, brought))
+            }
             Err((error, nodes)) => {
+                note!(error, "not opened: {}", error);
                 storage.ggtt_nodes = nodes;
                 Err(OpenError { error, hal, storage })
             }
@@ -101,6 +106,7 @@ impl<'a, H: Hal> Device<'a, H> {
             irq,
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
+            hwconfig: &[],
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
         }
@@ -117,6 +123,7 @@ impl<'a, H: Hal> Device<'a, H> {
         }
         self.drain();
         if !self.is_idle() {
+            note!(warn, "not idle after {} ns: GTs are reset", DRAIN_LIMIT.get());
             gt::reset::full(&mut self.hal, &self.info);
         }
         self.free_everything();
@@ -190,7 +197,19 @@ impl<'a, H: Hal> Device<'a, H> {
             pt_directories,
             ggtt_nodes,
         };
+        note!(info, "closed");
         (self.hal, storage)
+    }
+}
+
+/// Says what the probe found.
+fn say_found(info: &DeviceInfo) {
+    let (platform, id, revision, graphics) = (info.platform.name, info.device_id, info.revision, info.graphics);
+    let (engines, entries) = (info.engines.len(), info.ggtt_entries);
+    note!(info, "{}: device {:#06x} revision {}, graphics {}", platform, id, revision, graphics);
+    match info.media {
+        Some(media) => note!(info, "{} engines, media {}, {} GGTT entries", engines, media, entries),
+        None => note!(info, "{} engines, no media, {} GGTT entries", engines, entries),
     }
 }
 
@@ -264,8 +283,9 @@ fn make_port<H: Hal>(
     }
 }
 
-fn free_ports<H: Hal>(ports: Ports, ggtt: &mut Ggtt<'_>, hal: &mut H) {
-    for port in ports {
+fn free_ports<H: Hal>(mut ports: Ports, ggtt: &mut Ggtt<'_>, hal: &mut H) {
+    // Last first: taking by value from the front would keep a slice check that can panic in the image.
+    while let Some(port) = ports.pop() {
         port.idle.free(ggtt, hal);
         free_ggtt_memory(port.status_page, ggtt, hal);
     }

@@ -109,9 +109,24 @@ pub struct Device<'a, H: Hal> {
     user_fences_reserved: u32,
     next_asid: u32,
     next_mmap_offset: u64,
+    hwconfig: &'a [u8],
 }
 
-impl<H: Hal> Device<'_, H> {
+impl<'a, H: Hal> Device<'a, H> {
+    /// The part's configuration table, see [`set_hwconfig`](Self::set_hwconfig).
+    #[must_use]
+    pub const fn hwconfig(&self) -> &'a [u8] {
+        self.hwconfig
+    }
+
+    /// Lends the part's configuration table: key, length, values in dwords.
+    ///
+    /// The table is in the firmware of the part. This core loads none, so clients are told that there is no table
+    /// (bind-and-exec sheet §3.13, query 4) unless the embedder has it.
+    pub const fn set_hwconfig(&mut self, table: &'a [u8]) {
+        self.hwconfig = table;
+    }
+
     /// What the probe found.
     #[must_use]
     pub const fn info(&self) -> &DeviceInfo {

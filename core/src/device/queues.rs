@@ -2,7 +2,7 @@
 
 use super::Device;
 use super::client::ClientId;
-use super::request::QueueRequest;
+use super::request::{EngineRef, QueueRequest, VmFlags};
 use crate::exec::lrc::{Lrc, LrcRequest};
 use crate::exec::queue::{ExecPart, Queue, QueueKind, QueueState};
 use crate::mem::tlb::RingMark;
@@ -10,9 +10,6 @@ use crate::pool::Handle;
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
-
-/// Longest time slice a client may ask for, in microseconds (bind-and-exec sheet §3.6).
-const MAX_TIMESLICE_US: u32 = 10_000_000;
 
 impl<H: Hal> Device<'_, H> {
     /// Creates an exec queue on one engine; its id.
@@ -25,7 +22,7 @@ impl<H: Hal> Device<'_, H> {
         let privileged = self.check_client(client)?.privileged;
         let engine = self.engine_of(request)?;
         let vm = self.live_vm_of(client, request.vm)?;
-        check_properties(request, privileged)?;
+        request.properties.check(privileged)?;
         self.room_for_queue()?;
         let lrc = self.make_lrc(engine, vm)?;
         let properties = request.properties;
@@ -67,6 +64,16 @@ impl<H: Hal> Device<'_, H> {
         Ok(self.pools.queues.get(queue).map_or(0, |queue| u16::from(queue.exec().is_some())))
     }
 
+    /// The modes of the VM the queue works on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn queue_vm_flags(&self, client: ClientId, id: u32) -> Result<VmFlags, Error> {
+        let queue = self.pools.queues.get(self.queue_of(client, id)?);
+        let vm = queue.and_then(|queue| self.pools.vms.get(queue.vm));
+        vm.map(|vm| vm.flags).ok_or(Error::NotFound { kind: ObjectKind::Queue, id })
+    }
+
     /// Whether the queue was banned: nothing more runs on it.
     ///
     /// # Errors
@@ -80,6 +87,14 @@ impl<H: Hal> Device<'_, H> {
         if let Some(queue) = self.pools.queues.get_mut(queue) {
             queue.state = QueueState::Destroyed;
         }
+    }
+
+    /// Checks that a VM can be given queues: it exists, and no page-table change of it has failed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn check_vm_live(&self, client: ClientId, id: u32) -> Result<(), Error> {
+        self.live_vm_of(client, id).map(drop)
     }
 
     pub(super) fn live_vm_of(&self, client: ClientId, id: u32) -> Result<Handle<Vm>, Error> {
@@ -103,15 +118,27 @@ impl<H: Hal> Device<'_, H> {
         if request.width != 1 {
             return Err(Error::invalid("queue width", u64::from(request.width)));
         }
+        self.position_of(placement)
+    }
+
+    /// Checks that an engine exists and is for clients.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the instance.
+    pub fn check_engine(&self, named: &EngineRef) -> Result<(), Error> {
+        self.position_of(named).map(drop)
+    }
+
+    fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
         let fits = |engine: &crate::gt::Engine| {
             !engine.reserved
-                && engine.class == placement.class
-                && u16::from(engine.logical) == placement.instance
-                && u16::from(engine.gt) == placement.gt
+                && engine.class == named.class
+                && u16::from(engine.logical) == named.instance
+                && u16::from(engine.gt) == named.gt
         };
         let position = self.info.engines.iter().position(fits);
         let position = position.and_then(|position| u8::try_from(position).ok());
-        position.ok_or(Error::invalid("engine instance", u64::from(placement.instance)))
+        position.ok_or(Error::invalid("engine instance", u64::from(named.instance)))
     }
 
     fn make_lrc(&mut self, engine: u8, vm: Handle<Vm>) -> Result<Lrc, Error> {
@@ -121,19 +148,4 @@ impl<H: Hal> Device<'_, H> {
         let request = LrcRequest { engine, vm: Some((vm.asid, descriptor)) };
         Lrc::new(&request, &self.info, &mut self.ggtt, &mut self.hal)
     }
-}
-
-fn check_properties(request: &QueueRequest<'_>, privileged: bool) -> Result<(), Error> {
-    let properties = request.properties;
-    let priority = u64::from(properties.priority);
-    if properties.priority > 2 {
-        return Err(Error::invalid("queue priority", priority));
-    }
-    if properties.priority > 1 && !privileged {
-        return Err(Error::NotPermitted { what: "queue priority", value: priority });
-    }
-    if properties.timeslice_us == 0 || properties.timeslice_us > MAX_TIMESLICE_US {
-        return Err(Error::invalid("time slice in microseconds", u64::from(properties.timeslice_us)));
-    }
-    Ok(())
 }

@@ -15,7 +15,9 @@ pub trait Source<T> {
     /// Element `index`; asked for in ascending order.
     ///
     /// # Errors
-    /// Whatever reading and decoding it gives; the call then ends with that error and changes nothing.
+    /// [`Error::ClientFault`] where it cannot be read; whatever decoding it gives otherwise. The call then ends with
+    /// an error and changes nothing. An array that cannot be read to its end counts as that, whatever its readable
+    /// elements say, where the interface reads the array as a whole.
     fn get(&mut self, index: u32) -> Result<T, Error>;
 }
 
@@ -192,6 +194,35 @@ pub struct QueueProperties {
 impl Default for QueueProperties {
     fn default() -> Self {
         Self { priority: 1, timeslice_us: 1000 }
+    }
+}
+
+impl QueueProperties {
+    /// Highest priority a client may ask for.
+    #[must_use]
+    pub const fn max_priority(privileged: bool) -> u32 {
+        if privileged { 2 } else { 1 }
+    }
+
+    /// Longest time slice a client may ask for, in microseconds; the shortest is 1.
+    pub const MAX_TIMESLICE_US: u32 = 10_000_000;
+
+    /// Checks both against what the client may ask for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]; [`Error::NotPermitted`] for a priority that needs a privileged client.
+    pub fn check(&self, privileged: bool) -> Result<(), Error> {
+        let priority = u64::from(self.priority);
+        if self.priority > Self::max_priority(true) {
+            return Err(Error::invalid("queue priority", priority));
+        }
+        if self.priority > Self::max_priority(privileged) {
+            return Err(Error::NotPermitted { what: "queue priority", value: priority });
+        }
+        if self.timeslice_us == 0 || self.timeslice_us > Self::MAX_TIMESLICE_US {
+            return Err(Error::invalid("time slice in microseconds", u64::from(self.timeslice_us)));
+        }
+        Ok(())
     }
 }
 

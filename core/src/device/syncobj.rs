@@ -50,13 +50,7 @@ impl<H: Hal> Device<'_, H> {
             return Err(Error::invalid("sync object count", 0));
         }
         // Each element is read once; handles are noted in the objects themselves, so no array is needed.
-        let read = (0..handles.len()).try_for_each(|index| {
-            let syncobj = self.syncobj_of(client, handles.get(index)?)?;
-            if let Some(syncobj) = self.pools.syncobjs.get_mut(syncobj) {
-                syncobj.marked = true;
-            }
-            Ok(())
-        });
+        let read = self.mark_syncobjs(client, handles);
         for (_, syncobj) in self.pools.syncobjs.iter_mut().filter(|(_, syncobj)| syncobj.marked) {
             syncobj.marked = false;
             if read.is_ok() {
@@ -66,11 +60,29 @@ impl<H: Hal> Device<'_, H> {
         read
     }
 
+    /// Marks the objects an array names. An array that cannot be read to its end is worse than an unknown handle in it.
+    fn mark_syncobjs(&mut self, client: ClientId, handles: &mut dyn Source<u32>) -> Result<(), Error> {
+        let mut unknown = Ok(());
+        for index in 0..handles.len() {
+            let handle = handles.get(index)?;
+            match self.syncobj_of(client, handle) {
+                Ok(syncobj) => {
+                    if let Some(syncobj) = self.pools.syncobjs.get_mut(syncobj) {
+                        syncobj.marked = true;
+                    }
+                }
+                Err(error) => unknown = unknown.and(Err(error)),
+            }
+        }
+        unknown
+    }
+
     /// Looks once whether all or any of the objects have signalled: the index of the first that has, or `None` if
     /// the caller should wait and look again.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] for an object that holds nothing, unless waiting for submission.
+    /// What reading the array gives, else [`Error::NotFound`], else [`Error::Invalid`] for an object that holds
+    /// nothing, unless waiting for submission.
     pub fn syncobj_look(
         &mut self,
         client: ClientId,
@@ -79,16 +91,19 @@ impl<H: Hal> Device<'_, H> {
     ) -> Result<Option<u32>, Error> {
         self.check_client(client)?;
         let (mut first, mut open) = (None, false);
+        let (mut unknown, mut empty) = (Ok(()), Ok(()));
         for index in 0..handles.len() {
             let handle = handles.get(index)?;
-            match self.syncobj_progress(client, handle)? {
-                Progress::Signalled => first = first.or(Some(index)),
-                Progress::Absent if !look.for_submit => {
-                    return Err(Error::invalid("sync object without a fence", u64::from(handle)));
+            match self.syncobj_progress(client, handle) {
+                Ok(Progress::Signalled) => first = first.or(Some(index)),
+                Ok(Progress::Absent) if !look.for_submit => {
+                    empty = empty.and(Err(Error::invalid("sync object without a fence", u64::from(handle))));
                 }
-                Progress::Absent | Progress::Pending => open = true,
+                Ok(Progress::Absent | Progress::Pending) => open = true,
+                Err(error) => unknown = unknown.and(Err(error)),
             }
         }
+        unknown.and(empty)?;
         Ok(if look.all && open { None } else { first })
     }
 

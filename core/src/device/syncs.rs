@@ -37,6 +37,8 @@ pub(super) struct CallSyncs {
 #[derive(Clone, Copy, Debug)]
 pub struct PendingUserFence {
     client: ClientId,
+    /// Of the bind it belongs to.
+    fence: Fence,
     write: UserFenceWrite,
 }
 
@@ -70,13 +72,15 @@ impl<H: Hal> Device<'_, H> {
         mut memory: Option<&mut dyn ClientMemory>,
         syncs: &mut CallSyncs,
     ) -> Result<(), Error> {
+        let mut second = Ok(());
         for index in 0..entries.len() {
             let entry = entries.get(index)?;
             match entry.target {
                 SyncTarget::UserFence { addr, value } => {
                     check_user_fence(rules, entry.signal, addr, &mut memory)?;
                     if syncs.user_fence.replace((addr, value)).is_some() {
-                        return Err(Error::invalid("second user fence of a call, entry", u64::from(index)));
+                        second =
+                            second.and(Err(Error::invalid("second user fence of a call, entry", u64::from(index))));
                     }
                 }
                 SyncTarget::Syncobj { handle } => self.capture(client, rules, entry.signal, handle, None, syncs)?,
@@ -85,7 +89,7 @@ impl<H: Hal> Device<'_, H> {
                 }
             }
         }
-        Ok(())
+        second
     }
 
     fn capture(
@@ -136,11 +140,17 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Notes that a bind user fence is due; a place was reserved when the bind was accepted.
-    pub(super) fn user_fence_is_due(&mut self, client: ClientId, write: UserFenceWrite) {
+    pub(super) fn user_fence_is_due(&mut self, client: ClientId, fence: Fence, write: UserFenceWrite) {
         self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
         if self.pools.clients.get(client).is_some() {
-            let _ = self.user_fences_due.push(&mut self.pools.user_fences, PendingUserFence { client, write });
+            let _ = self.user_fences_due.push(&mut self.pools.user_fences, PendingUserFence { client, fence, write });
         }
+    }
+
+    /// Whether the user fence of the bind that signals `fence` can still be unwritten.
+    pub(super) fn is_user_fence_pending(&self, fence: Fence) -> bool {
+        let is_due = || self.user_fences_due.iter(&self.pools.user_fences).any(|due| due.fence == fence);
+        !fence.is_signalled(&self.pools.timelines) || is_due()
     }
 
     pub(super) fn drop_user_fences_of(&mut self, client: ClientId) {

@@ -10,7 +10,7 @@ use crate::mem::tree::{CpuSink, PageTree, Stage, need_of_new};
 use crate::pool::Handle;
 use crate::vm::vma::VmaList;
 use crate::vm::{Vm, VmState};
-use crate::{Capacity, Error};
+use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
 
 /// ASIDs are 20 bits wide and 0 is nobody's (page-tables sheet §2.7).
@@ -74,10 +74,13 @@ impl<H: Hal> Device<'_, H> {
     /// Destroys an address space. Its id is gone at once; its memory goes when no queue can reach it any more.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`Error::Busy`] for a long-running VM that still has exec queues.
     pub fn vm_destroy(&mut self, client: ClientId, id: u32) -> Result<(), Error> {
         self.check_client(client)?;
         let vm = self.vm_of(client, id)?;
+        if self.vm_flags(client, id)?.contains(VmFlags::LR_MODE) && self.has_exec_queues(vm) {
+            return Err(Error::Busy { kind: ObjectKind::Vm, id });
+        }
         let queue = self.pools.vms.get_mut(vm).and_then(|vm| {
             vm.state = VmState::Closed;
             vm.default_queue
@@ -87,6 +90,20 @@ impl<H: Hal> Device<'_, H> {
         }
         self.poll();
         Ok(())
+    }
+
+    /// The modes the VM was created with.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn vm_flags(&self, client: ClientId, id: u32) -> Result<VmFlags, Error> {
+        let vm = self.vm_of(client, id)?;
+        self.pools.vms.get(vm).map(|vm| vm.flags).ok_or(Error::NotFound { kind: ObjectKind::Vm, id })
+    }
+
+    fn has_exec_queues(&self, vm: Handle<Vm>) -> bool {
+        let lives = |queue: &Queue| queue.vm == vm && queue.exec().is_some() && queue.state != QueueState::Destroyed;
+        self.pools.queues.iter().any(|(_, queue)| lives(queue))
     }
 
     /// Moves the end of a closed VM forward; whether something changed.

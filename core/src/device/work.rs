@@ -16,6 +16,7 @@ use crate::mem::bo::Bo;
 use crate::mem::tlb::{AddressSpace, Invalidate, Remedy, Stale, TlbTicket, VmKind};
 use crate::mem::tree::{CpuSink, Mapping, PageTree, Segment, Sink, Stage};
 use crate::pool::Handle;
+use crate::sync::fence::Fence;
 use crate::vm::bind::Step;
 use crate::vm::vma::{Vma, VmaBacking};
 use crate::vm::{Vm, VmState};
@@ -154,12 +155,12 @@ impl<H: Hal> Device<'_, H> {
             timeline.signal(job.point, error);
         }
         if let Work::Bind(work) = job.work {
-            self.finish_bind(client, work, error.is_none());
+            self.finish_bind(client, Fence { timeline, point: job.point }, work, error.is_none());
         }
     }
 
     /// Frees what a bind that is over leaves behind, and lets its user fence be stored.
-    fn finish_bind(&mut self, client: super::ClientId, mut work: BindWork, succeeded: bool) {
+    fn finish_bind(&mut self, client: super::ClientId, fence: Fence, mut work: BindWork, succeeded: bool) {
         while let Some(Step::Remove(vma)) = work.removed.pop(&mut self.pools.steps) {
             self.free_vma(vma);
         }
@@ -167,7 +168,7 @@ impl<H: Hal> Device<'_, H> {
         self.pages.unreserve(work.reservation);
         self.pages.release(work.dropped);
         if let (Some(write), true) = (work.user_fence, succeeded) {
-            self.user_fence_is_due(client, write);
+            self.user_fence_is_due(client, fence, write);
         } else if work.user_fence.is_some() {
             self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
         }
@@ -295,6 +296,7 @@ impl<H: Hal> Device<'_, H> {
     /// The device is of no more use: every fence signals with `error`, later calls are refused.
     pub(super) fn fail(&mut self, error: Error) {
         self.state = if error == Error::DeviceGone { DeviceState::Gone } else { DeviceState::Wedged };
+        crate::trace::note!(error, "device given up, all work is signalled: {}", error);
         for position in 0..self.pools.queues.positions() {
             let Some(queue) = self.pools.queues.handle_at(position) else { continue };
             while self.pools.queues.get(queue).is_some_and(|queue| queue.live_jobs > 0) {

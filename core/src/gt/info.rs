@@ -110,6 +110,12 @@ impl DeviceInfo {
         copies().find(|engine| engine.reserved).or_else(|| copies().next())
     }
 
+    /// Mappings can be compressed by their PAT row (graphics 20 and later, page-tables sheet §2.4).
+    #[must_use]
+    pub fn compresses(&self) -> bool {
+        self.platform.family.pat.entries.iter().any(|row| row.compressed)
+    }
+
     /// Frequency of timestamps of GT `gt` in Hz; 0 if unknown.
     #[must_use]
     pub fn timestamp_hz(&self, gt: GtIndex) -> u32 {

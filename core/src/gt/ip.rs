@@ -61,6 +61,13 @@ impl IpVersion {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for IpVersion {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}.{:02}", self.major, self.minor);
+    }
+}
+
 impl fmt::Display for IpVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:02}", self.major, self.minor)

@@ -6,6 +6,7 @@ use crate::mem::pat::PatIndex;
 use crate::mem::tree::Attributes;
 pub use crate::mem::tree::VaRange;
 use crate::pool::{Handle, Pool};
+use crate::sync::fence::Fence;
 
 /// What backs a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Vma {
     pub pat: PatIndex,
     /// Flags of the map request; travel to remnants unchanged (R3, R5).
     pub flags: BindFlags,
+    /// Of the call that made it, if that call has a user fence: the mapping stays until the client can have seen it.
+    pub user_fence: Option<Fence>,
     next: Option<Handle<Self>>,
     previous: Option<Handle<Self>>,
 }
@@ -51,7 +54,7 @@ impl Vma {
     /// A mapping that is in no address space yet.
     #[must_use]
     pub const fn new(range: VaRange, backing: VmaBacking, pat: PatIndex, flags: BindFlags) -> Self {
-        Self { range, backing, pat, flags, next: None, previous: None }
+        Self { range, backing, pat, flags, user_fence: None, next: None, previous: None }
     }
 
     /// The part `[start, end)` of this mapping, with everything else inherited (R3..R5).

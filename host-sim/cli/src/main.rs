@@ -1,2 +1,8 @@
 //! The `barexe` command.
-fn main() {}
+
+use std::io::{stderr, stdout};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    barexe_cli::args::run(&mut stdout().lock(), &mut stderr().lock())
+}

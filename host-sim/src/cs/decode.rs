@@ -174,6 +174,7 @@ pub fn disassemble(class: EngineClass, dwords: &[u32]) -> String {
             String::from(if header & 1 != 0 { "pre-parser off" } else { "pre-parser on" })
         }
         (Some(Family::Mi), 0x08) => String::from(if header & 1 != 0 { "on" } else { "off" }),
+        (Some(Family::Mi), 0x20) if header >> 21 & 1 != 0 => format!("{:#x} <- {:#x}", address(1), address(3)),
         (Some(Family::Mi), 0x20) => format!("{:#x} <- {:#x}", address(1), at(3)),
         (Some(Family::Mi), 0x22) => format!("[{:#x}] <- {:#x}", at(1), at(2)),
         (Some(Family::Mi), 0x24) => format!("{:#x} <- [{:#x}]", address(2), at(1)),
@@ -270,6 +271,10 @@ mod tests {
         assert_eq!(
             disassemble(Copy, &[0x1000_0002, 0x0010_0048, 0, 0xC0_FFEE]),
             "MI_STORE_DATA_IMM 0x100048 <- 0xc0ffee"
+        );
+        assert_eq!(
+            disassemble(Copy, &[0x1020_0003, 0x0010_0048, 0, 0xC0_FFEE, 1]),
+            "MI_STORE_DATA_IMM 0x100048 <- 0x100c0ffee"
         );
     }
 }

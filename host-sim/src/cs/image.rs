@@ -72,7 +72,8 @@ impl Streamer {
         let fresh = at(&image, slot::CONTROL) & 1 != 0;
         self.state = if fresh { EngineState::default() } else { kept.unwrap_or_default() };
         self.running = Some(running);
-        bus.trace(Event::SwitchIn { engine: self.engine(), descriptor });
+        let (ring, waiting) = (running.ring_start, (running.head, running.tail));
+        bus.trace(Event::SwitchIn { engine: self.engine(), descriptor, ring, waiting });
         if from_idle {
             self.report_switch(bus, None, Some(descriptor), false);
         }

@@ -1,0 +1,92 @@
+//! The client interface in bytes: the Xe DRM calls, dialect U, over [`Device`].
+//!
+//! [`ioctl`] takes what a client handed to its kernel, a request code and an argument struct, and answers as the
+//! merged driver does (bind-and-exec sheet §2.5, §2.8, §3). A call family has a file: layout first, as constants,
+//! then the checks in the order of the sheet's rows. What the interface knows only as bytes is checked here; what
+//! means something beyond the bytes is checked by the device, once for these clients and for those that call it
+//! directly.
+//!
+//! Two things stay with the embedder: copying the argument struct in, and out again for calls that have outputs; and
+//! [`Device::deliver_user_fences`] for binds that are over.
+
+mod bind;
+mod bind_op;
+mod client;
+mod exec;
+mod extension;
+mod gem;
+mod payload;
+mod query;
+mod queue;
+pub mod request;
+mod sync_entry;
+mod syncobj;
+mod vm;
+mod wire;
+
+pub use request::Call;
+
+use crate::device::{ClientId, Device, DeviceState};
+use crate::error::Error;
+use barexe_hal::{ClientMemory, Hal, Nanos};
+
+/// What became of a call that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is finished; the non-negative return value.
+    Done(u32),
+    /// Not yet: poll or relax the device and make the same call again with the same bytes.
+    ///
+    /// Nothing is kept of the call in between. Each repetition looks at the objects as they are then, so what another
+    /// thread of the client does to them meanwhile counts.
+    Wait {
+        /// At the latest at this instant of the HAL's clock; `None`: there is no deadline.
+        until: Option<Nanos>,
+    },
+}
+
+/// The call is finished, with nothing to say beyond its outputs.
+const DONE: Result<Answer, Error> = Ok(Answer::Done(0));
+
+/// One ioctl of one client.
+///
+/// `arg` is the argument struct, as long as the size field of `request` says; outputs are written back into it. Fields
+/// that the client's struct is too short for read as zero, and what it has beyond the driver's struct is not looked at
+/// (bind-and-exec sheet §2.8). `memory` is the client's memory: every element of an array in it is read once, in
+/// order. No call waits inside: see [`Answer::Wait`].
+///
+/// # Errors
+/// The code of the specification is [`Error::errno`]. `arg` and client memory are as before then.
+pub fn ioctl<H: Hal>(
+    device: &mut Device<'_, H>,
+    client: ClientId,
+    request: u32,
+    arg: &mut [u8],
+    memory: &mut dyn ClientMemory,
+) -> Result<Answer, Error> {
+    match device.state() {
+        DeviceState::Live => {}
+        DeviceState::Wedged => return Err(Error::Canceled),
+        DeviceState::Gone => return Err(Error::DeviceGone),
+    }
+    let call = Call::of(request)?;
+    device.client_is_privileged(client)?;
+    let len_bytes = arg.len().min(request::size_bytes(request)).min(call.size_bytes());
+    let arg = arg.get_mut(..len_bytes).unwrap_or_default();
+    match call {
+        Call::DeviceQuery => query::device_query(device, client, arg, memory),
+        Call::GemCreate => gem::create(device, client, arg, memory),
+        Call::GemMmapOffset => gem::mmap_offset(device, client, arg),
+        Call::GemClose => gem::close(device, client, arg),
+        Call::VmCreate => vm::create(device, client, arg),
+        Call::VmDestroy => vm::destroy(device, client, arg),
+        Call::VmBind => bind::vm_bind(device, client, arg, memory),
+        Call::ExecQueueCreate => queue::create(device, client, arg, memory),
+        Call::ExecQueueDestroy => queue::destroy(device, client, arg),
+        Call::Exec => exec::exec(device, client, arg, memory),
+        Call::SyncobjCreate => syncobj::create(device, client, arg),
+        Call::SyncobjDestroy => syncobj::destroy(device, client, arg),
+        Call::SyncobjWait => syncobj::wait(device, client, arg, memory),
+        Call::SyncobjReset => syncobj::reset(device, client, arg, memory),
+    }
+}

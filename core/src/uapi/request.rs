@@ -1,0 +1,164 @@
+//! Request codes: which call, and how large its argument struct is (bind-and-exec sheet §2.8).
+//!
+//! A request code is direction (bits 31:30), size of the argument struct (29:16), type byte (15:8) and call number
+//! (7:0). Calls are told apart by number only; the direction bits are not looked at.
+
+use crate::Error;
+use crate::num::usize_of;
+
+/// The type byte of DRM ioctls.
+pub const DRM_TYPE: u32 = 0x64;
+
+/// Size in bytes that a request gives for the argument struct.
+#[must_use]
+pub const fn size_bytes(request: u32) -> usize {
+    usize_of(request >> 16 & 0x3FFF)
+}
+
+/// The type byte of a request.
+const fn type_byte(request: u32) -> u32 {
+    request >> 8 & 0xFF
+}
+
+/// The call number of a request.
+const fn number(request: u32) -> u32 {
+    request & 0xFF
+}
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident, $code:ident = $request:literal;)+) => {
+        /// The calls that are served.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Call {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Call {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The request code of the driver's own argument struct.
+            #[must_use]
+            pub const fn request(self) -> u32 {
+                match self { $(Self::$name => $code,)+ }
+            }
+        }
+
+        $($(#[$doc])* pub const $code: u32 = $request;)+
+    };
+}
+
+calls! {
+    /// Close a buffer-object handle.
+    GemClose, GEM_CLOSE = 0x4008_6409;
+    /// Ask for facts about the device.
+    DeviceQuery, XE_DEVICE_QUERY = 0xC028_6440;
+    /// Create a buffer object.
+    GemCreate, XE_GEM_CREATE = 0xC038_6441;
+    /// Where to mmap a buffer object.
+    GemMmapOffset, XE_GEM_MMAP_OFFSET = 0xC028_6442;
+    /// Create an address space.
+    VmCreate, XE_VM_CREATE = 0xC020_6443;
+    /// Destroy an address space.
+    VmDestroy, XE_VM_DESTROY = 0x4018_6444;
+    /// Change mappings.
+    VmBind, XE_VM_BIND = 0x4088_6445;
+    /// Create an exec queue or bind queue.
+    ExecQueueCreate, XE_EXEC_QUEUE_CREATE = 0xC030_6446;
+    /// Destroy a queue.
+    ExecQueueDestroy, XE_EXEC_QUEUE_DESTROY = 0x4018_6447;
+    /// Run a batch.
+    Exec, XE_EXEC = 0x4038_6449;
+    /// Create a sync object.
+    SyncobjCreate, SYNCOBJ_CREATE = 0xC008_64BF;
+    /// Destroy a sync object.
+    SyncobjDestroy, SYNCOBJ_DESTROY = 0xC008_64C0;
+    /// Wait for sync objects.
+    SyncobjWait, SYNCOBJ_WAIT = 0xC028_64C3;
+    /// Empty sync objects.
+    SyncobjReset, SYNCOBJ_RESET = 0xC010_64C4;
+}
+
+/// Calls of the interface that this core does not have yet, by number.
+const UNSERVED: [(u32, &str); 14] = [
+    (0x48, "XE_EXEC_QUEUE_GET_PROPERTY"),
+    (0x4A, "XE_WAIT_USER_FENCE"),
+    (0x4B, "XE_OBSERVATION"),
+    (0x4C, "XE_MADVISE"),
+    (0x4D, "XE_VM_QUERY_MEM_RANGE_ATTRS"),
+    (0x4E, "XE_EXEC_QUEUE_SET_PROPERTY"),
+    (0x4F, "XE_VM_GET_PROPERTY"),
+    (0xC1, "SYNCOBJ_HANDLE_TO_FD"),
+    (0xC2, "SYNCOBJ_FD_TO_HANDLE"),
+    (0xC5, "SYNCOBJ_SIGNAL"),
+    (0xCA, "SYNCOBJ_TIMELINE_WAIT"),
+    (0xCB, "SYNCOBJ_QUERY"),
+    (0xCC, "SYNCOBJ_TRANSFER"),
+    (0xCD, "SYNCOBJ_TIMELINE_SIGNAL"),
+];
+
+impl Call {
+    /// The call a request names.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRequest`] for another type byte, [`Error::Unsupported`] for a call of the interface that this
+    /// core does not have, [`Error::Invalid`] for a number that is none.
+    pub fn of(request: u32) -> Result<Self, Error> {
+        if type_byte(request) != DRM_TYPE {
+            return Err(Error::UnknownRequest(request));
+        }
+        let wanted = number(request);
+        let found = Self::ALL.iter().find(|call| number(call.request()) == wanted);
+        found.copied().ok_or_else(|| {
+            let unserved = UNSERVED.iter().find(|(number, _)| *number == wanted);
+            unserved.map_or(Error::invalid("ioctl number", u64::from(wanted)), |(_, what)| Error::Unsupported { what })
+        })
+    }
+
+    /// Size of the driver's argument struct.
+    #[must_use]
+    pub const fn size_bytes(self) -> usize {
+        size_bytes(self.request())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Errno;
+
+    #[test]
+    fn struct_sizes_are_those_of_the_sheet() {
+        // Bind-and-exec sheet §2.5.
+        let sizes = [8, 40, 56, 40, 32, 24, 136, 48, 24, 56, 8, 8, 40, 16];
+        assert!(Call::ALL.iter().map(|call| call.size_bytes()).eq(sizes));
+    }
+
+    #[test]
+    fn a_call_is_found_by_number_whatever_size_and_direction_say() {
+        for call in Call::ALL {
+            assert_eq!(Call::of(call.request()), Ok(*call));
+            assert_eq!(Call::of(call.request() & 0xFFFF), Ok(*call));
+            assert_eq!(Call::of(call.request() | 0xFFFF_0000), Ok(*call));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_call_is_told_apart_from_what_is_not_served() {
+        let errno = |request| Call::of(request).unwrap_err().errno();
+        assert_eq!(errno(0xC028_6540), Errno::ENOTTY);
+        assert_eq!(errno(0xC028_0040), Errno::ENOTTY);
+        assert_eq!(errno(0xC028_6450), Errno::EINVAL);
+        assert_eq!(errno(0xC048_644A), Errno::EOPNOTSUPP);
+        assert_eq!(Call::of(0xC028_6448), Err(Error::Unsupported { what: "XE_EXEC_QUEUE_GET_PROPERTY" }));
+    }
+
+    #[test]
+    fn no_number_stands_for_two_calls() {
+        let served = Call::ALL.iter().map(|call| number(call.request()));
+        let all: std::vec::Vec<u32> = served.chain(UNSERVED.iter().map(|(number, _)| *number)).collect();
+        for one in &all {
+            assert_eq!(all.iter().filter(|other| *other == one).count(), 1, "{one:#x}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `XE_VM_CREATE` and `XE_VM_DESTROY` (bind-and-exec sheet §2.4, §2.5, §3.1).
+
+use super::wire::{Field, Zero, check_zero, read, write};
+use super::{Answer, DONE};
+use crate::Error;
+use crate::device::request::VmFlags;
+use crate::device::{ClientId, Device};
+use barexe_hal::Hal;
+
+/// Layout of the argument struct of create.
+mod create {
+    use super::{Field, Zero};
+
+    pub(super) const FLAGS: Field<u32> = Field::at(8);
+    pub(super) const VM_ID: Field<u32> = Field::at(12);
+    pub(super) const NO_EXTENSION: [Zero; 1] = [Zero::extensions()];
+    pub(super) const RESERVED: [Zero; 1] = [Zero::reserved(16)];
+}
+
+/// Layout of the argument struct of destroy.
+mod destroy {
+    use super::{Field, Zero};
+
+    pub(super) const VM_ID: Field<u32> = Field::at(0);
+    pub(super) const MUST_BE_ZERO: [Zero; 2] = [Zero::pad(4, 4), Zero::reserved(8)];
+}
+
+pub(super) fn create<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg: &mut [u8]) -> Result<Answer, Error> {
+    check_zero(arg, &create::NO_EXTENSION)?;
+    let flags = read(arg, create::FLAGS);
+    if VmFlags::from_bits_retain(flags).contains(VmFlags::FAULT_MODE) {
+        // Row 2: this core has no device page faults, whatever the hardware.
+        return Err(Error::invalid("VM flags", u64::from(flags)));
+    }
+    check_zero(arg, &create::RESERVED)?;
+    let id = device.vm_create(client, VmFlags::from_bits_retain(flags))?;
+    write(arg, create::VM_ID, id);
+    DONE
+}
+
+pub(super) fn destroy<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg: &[u8]) -> Result<Answer, Error> {
+    check_zero(arg, &destroy::MUST_BE_ZERO)?;
+    device.vm_destroy(client, read(arg, destroy::VM_ID))?;
+    DONE
+}

@@ -1,0 +1,127 @@
+//! Command line and exit status: 0 for success, 1 for a check that failed, 2 for bad usage or a bad file.
+
+use crate::demo::{self, Check, Demo};
+use crate::replay::{Options, replay_file};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit status of a check that failed.
+const FAILED: u8 = 1;
+/// Exit status of bad usage, and of a file that cannot be used.
+const UNUSABLE: u8 = 2;
+
+/// Runs the barexe driver core for Intel Xe GPUs on a simulated GPU.
+#[derive(Parser)]
+#[command(name = "barexe", version, arg_required_else_help = false)]
+struct Command {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Probe a simulated GPU, bind memory, run a batch, see its fence signal, check every result (the default)
+    Demo(DemoArgs),
+    /// Replay the recording of a real client and compare every answer and every byte the GPU wrote
+    Replay(ReplayArgs),
+}
+
+#[derive(Args, Default)]
+struct DemoArgs {
+    /// Which GPU to simulate
+    #[arg(long, value_enum, default_value_t)]
+    platform: PlatformName,
+    /// Engines of the simulated GPU take work and never run it: for tests of the checks
+    #[arg(long, hide = true)]
+    no_execution: bool,
+}
+
+#[derive(Args)]
+struct ReplayArgs {
+    /// The recording: JSON Lines, one client process
+    file: PathBuf,
+    /// Print one line of JSON; differences go to standard error
+    #[arg(long)]
+    json: bool,
+    /// Engines of the simulated GPU take work and never run it: for tests of the comparison
+    #[arg(long, hide = true)]
+    no_execution: bool,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum PlatformName {
+    /// Tiger Lake
+    #[default]
+    Tgl,
+    /// Lunar Lake
+    Lnl,
+}
+
+impl PlatformName {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Tgl => "tgl",
+            Self::Lnl => "lnl",
+        }
+    }
+}
+
+/// What a command came to.
+#[derive(Default)]
+struct Outcome {
+    out: Vec<u8>,
+    err: String,
+    status: u8,
+}
+
+/// Does what the command line asks.
+#[must_use]
+pub fn run(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let command = Command::parse();
+    let outcome = match command.what.unwrap_or_else(|| What::Demo(DemoArgs::default())) {
+        What::Demo(args) => run_demo(&args),
+        What::Replay(args) => run_replay(&args),
+    };
+    // A reader that has seen enough changes nothing about how it went.
+    let _ = out.write_all(&outcome.out).and_then(|()| out.flush());
+    let _ = err.write_all(outcome.err.as_bytes());
+    ExitCode::from(outcome.status)
+}
+
+fn run_demo(args: &DemoArgs) -> Outcome {
+    let demo = Demo { platform: args.platform.name(), execution: !args.no_execution };
+    let mut out = Vec::new();
+    match demo::run(&demo, &mut out) {
+        Ok(failed) => {
+            Outcome { out, err: failed.iter().map(complaint).collect(), status: failed_if(!failed.is_empty()) }
+        }
+        Err(error) => Outcome { out, err: format!("barexe: {error}\n"), status: FAILED },
+    }
+}
+
+fn complaint(check: &Check) -> String {
+    let Check { what, expected, found, .. } = check;
+    format!("barexe: {what}: expected {expected}, found {found}\n")
+}
+
+const fn failed_if(failed: bool) -> u8 {
+    if failed { FAILED } else { 0 }
+}
+
+fn run_replay(args: &ReplayArgs) -> Outcome {
+    let report = match replay_file(&args.file, &Options { execution: !args.no_execution }) {
+        Ok(report) => report,
+        Err(error) => {
+            let err = format!("barexe: {}: {error}\n", args.file.display());
+            return Outcome { err, status: UNUSABLE, ..Outcome::default() };
+        }
+    };
+    let status = failed_if(report.differences > 0);
+    if !args.json {
+        return Outcome { out: report.to_string().into_bytes(), status, ..Outcome::default() };
+    }
+    let err = if report.differences > 0 { report.table() } else { String::new() };
+    Outcome { out: format!("{}\n", report.json()).into_bytes(), err, status }
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# What the linked firmware image must not hold, and what it must.
+#
+# Builds the firmware example for bare metal and looks at the finished image: no panic path, no allocator, no trap,
+# nothing left to link, and the driver really is in it. The same for an image that makes every other call of the
+# driver too. Then builds it twice more with a fault planted, an `unwrap` and a boxed value, and shows that the same
+# look finds both. Ends with `N passed, N failed`.
+#
+# Needs the target x86_64-unknown-none, and nm, objdump and size of binutils.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+readonly TARGET=x86_64-unknown-none
+readonly BUILT=${CARGO_TARGET_DIR:-target}/$TARGET/firmware/barexe-firmware
+work=$(mktemp -d)
+readonly work
+trap 'rm -rf "$work"' EXIT
+
+for tool in cargo nm objdump size; do
+    command -v "$tool" > /dev/null || { echo "$tool is not installed" >&2; exit 2; }
+done
+
+# image NAME FEATURES: builds the image and writes down what is in it, each kind in a file of its own.
+image() {
+    local at=$work/$1
+    cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware \
+        --target "$TARGET" --profile firmware --features "$2"
+    cp "$BUILT" "$at"
+    nm --demangle "$at" > "$at.symbols"
+    nm --undefined-only "$at" > "$at.undefined"
+    objdump --disassemble --no-show-raw-insn "$at" > "$at.code"
+}
+
+# find_in FILE PATTERN: the matching pieces; none is no error, a file that cannot be read is.
+find_in() {
+    grep --text --only-matching --extended-regexp -- "$2" "$1" || [[ $? == 1 ]]
+}
+
+# Names that only a panic can bring in: the handler, what it calls, and whatever of `core` ends there.
+panic_paths() {
+    find_in "$1.symbols" '[^ ]*(panic|unwrap_failed|expect_failed|slice_index_fail|_overflow|begin_unwind).*'
+}
+
+# The allocator's entries, and anything out of the crate `alloc`.
+allocator() {
+    find_in "$1.symbols" '([^ ]*__(rust_(no_)?(alloc|dealloc|realloc)|rg_|rdl_)|[ <(&,]alloc::).*'
+}
+
+# Instructions that end in an exception: an abort without a name.
+traps() {
+    find_in "$1.code" '[0-9a-f]+:[[:space:]]+ud[012].*'
+}
+
+# Rooms of the driver that left no name in the image.
+missing_rooms() {
+    local room
+    for room in context device exec gt mem ring vm; do
+        grep --quiet "barexe_core::$room::" "$1.symbols" || echo "$room"
+    done
+}
+
+passed=0
+failed=0
+
+# none NAME FINDINGS: passes if there are none.
+none() {
+    if [[ -z $2 ]]; then
+        echo "ok      $1"
+        passed=$((passed + 1))
+    else
+        echo "FAILED  $1"
+        printf '%s\n' "$2" | sed 's/^/          /'
+        failed=$((failed + 1))
+    fi
+}
+
+# some NAME FINDINGS: passes if there are any.
+some() {
+    none "$1" "$([[ -n $2 ]] || echo "it is not found")"
+}
+
+# section_bytes FILE PATTERN: bytes of the sections whose names match.
+section_bytes() {
+    size -A -d "$1" | awk -v pattern="$2" '$1 ~ pattern { sum += $2 } END { print sum + 0 }'
+}
+
+# static_bytes FILE NAME: bytes of one static.
+static_bytes() {
+    nm --demangle --print-size --radix=d "$1" | awk -v name="$2" '$4 == name { print $2 + 0 }'
+}
+
+image clean ""
+image surface surface
+image panic planted-panic
+image alloc planted-alloc
+
+for name in clean surface; do
+    at=$work/$name
+    none "$name: no panic path is in the image" "$(panic_paths "$at")"
+    none "$name: no allocator is in the image" "$(allocator "$at")"
+    none "$name: no trap instruction is in the image" "$(traps "$at")"
+    none "$name: nothing is left to link" "$(cat "$at.undefined")"
+    none "$name: every room of the driver is in the image" "$(missing_rooms "$at")"
+done
+some "a planted unwrap is found by its panic path" "$(panic_paths "$work/panic")"
+some "a planted allocation is found" "$(allocator "$work/alloc")"
+
+clean=$work/clean
+echo
+echo "code and constants  $(section_bytes "$clean" '^\.(text|rodata|data\.rel\.ro|got)$') bytes," \
+    "code alone $(section_bytes "$clean" '^\.text$')"
+echo "static RAM          $(section_bytes "$clean" '^\.(data|bss)$') bytes:" \
+    "storage $(static_bytes "$clean" barexe_firmware::entry::MEMORY)," \
+    "DMA pages $(static_bytes "$clean" barexe_firmware::entry::PAGES)," \
+    "stack $(static_bytes "$clean" barexe_firmware::entry::STACK)"
+echo
+echo "$passed passed, $failed failed"
+[[ $failed == 0 ]]

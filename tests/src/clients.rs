@@ -1,0 +1,98 @@
+//! Recordings of real clients, and ways to alter them.
+#![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
+
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// The recordings that must replay without a difference.
+pub const CLEAN: [&str; 4] = [
+    "tgl-xe_exec_basic-once-basic",
+    "tgl-xe_vm-bind-once",
+    "tgl-xe_exec_store-basic-store",
+    "lnl-xe_exec_store-cachelines",
+];
+
+/// Where a recording lies.
+#[must_use]
+pub fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/clients").join(name).with_extension("jsonl")
+}
+
+/// A recording, line by line, that can be changed.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    lines: Vec<Value>,
+}
+
+impl Lines {
+    /// Reads a recording.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    #[must_use]
+    pub fn read(name: &str) -> Self {
+        let path = path(name);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self { lines: text.lines().map(parse).collect() }
+    }
+
+    /// The first line from `from` on that `fits`.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn find(&self, from: usize, fits: impl Fn(&Value) -> bool) -> usize {
+        let found = self.lines.iter().enumerate().skip(from).find(|(_, line)| fits(line));
+        found.map_or_else(|| panic!("no such line"), |(at, _)| at)
+    }
+
+    /// The first event of a type.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn first(&self, of_type: &str) -> usize {
+        self.find(1, |line| line["type"] == of_type)
+    }
+
+    /// The first call of a name.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn call(&self, name: &str) -> usize {
+        self.find(1, |line| line["name"] == name)
+    }
+
+    /// A line.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn line(&self, at: usize) -> &Value {
+        self.lines.get(at).unwrap_or_else(|| panic!("no line {at}"))
+    }
+
+    /// The recording with one line changed.
+    ///
+    /// # Panics
+    /// If there is no such line.
+    #[must_use]
+    pub fn with(&self, at: usize, change: impl FnOnce(&mut Value)) -> Self {
+        let mut changed = self.clone();
+        change(changed.lines.get_mut(at).unwrap_or_else(|| panic!("no line {at}")));
+        changed
+    }
+
+    /// As text again.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// All events of a type.
+    pub fn all(&self, of_type: &'static str) -> impl Iterator<Item = &Value> {
+        self.lines.iter().filter(move |line| line["type"] == of_type)
+    }
+}

@@ -5,5 +5,6 @@ pub mod memory;
 pub mod recording;
 pub mod rig;
 pub mod state;
+pub mod tables;
 pub mod vectors;
 pub mod wire;

@@ -64,6 +64,11 @@ impl PtMemory<'_> {
         self.notes.get(usize_of(table.0))
     }
 
+    /// Every table there is memory for, in use or not.
+    pub fn tables(&self) -> impl Iterator<Item = TableId> + use<> {
+        (0..self.blocks_used.wrapping_shl(self.block_shift)).map(TableId)
+    }
+
     /// The level a table was taken for.
     #[must_use]
     pub fn level(&self, table: TableId) -> Level {

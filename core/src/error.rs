@@ -3,6 +3,7 @@
 //! Every variant is one cause and carries what was wrong; [`Error::errno`] gives the code of the specification
 //! (bind-and-exec sheet §3). A refused call has changed nothing.
 
+use crate::mem::Defect;
 use barexe_hal::{ClientFault, HalError, HalErrorKind};
 use core::fmt;
 
@@ -151,6 +152,8 @@ pub enum Error {
         /// The value.
         value: u64,
     },
+    /// One part of the driver broke its promise to another.
+    Defect(Defect),
 }
 
 impl Error {
@@ -181,7 +184,7 @@ impl Error {
             Self::Interrupted => Errno::EINTR,
             Self::Hal(error) => hal_errno(error.kind()),
             Self::DeviceGone => Errno::ENODEV,
-            Self::DeviceBroken { .. } => Errno::EIO,
+            Self::DeviceBroken { .. } | Self::Defect(_) => Errno::EIO,
         }
     }
 }
@@ -199,6 +202,12 @@ const fn hal_errno(kind: HalErrorKind) -> Errno {
 impl From<HalError> for Error {
     fn from(error: HalError) -> Self {
         Self::Hal(error)
+    }
+}
+
+impl From<Defect> for Error {
+    fn from(defect: Defect) -> Self {
+        Self::Defect(defect)
     }
 }
 
@@ -234,6 +243,7 @@ impl fmt::Display for Error {
             Self::Hal(error) => write!(f, "{error}"),
             Self::DeviceGone => f.write_str("the device does not answer"),
             Self::DeviceBroken { what, value } => write!(f, "the device gave {what} {value:#x}"),
+            Self::Defect(defect) => write!(f, "defect of the driver: {defect}"),
         }
     }
 }

@@ -175,6 +175,18 @@ impl DmaBuffer {
         Ok(())
     }
 
+    /// Writes one 64-bit word for each page from `offset_bytes` on: its bus address, or-ed with `or_mask`.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`]; nothing is written then.
+    pub fn copy_pages(&self, offset_bytes: usize, pages: &[BusAddr], or_mask: u64) -> Result<(), OutOfBounds> {
+        self.check(offset_bytes, pages.len().saturating_mul(8), 8)?;
+        for (index, page) in pages.iter().enumerate() {
+            self.store(offset_bytes, index, page.get() | or_mask);
+        }
+        Ok(())
+    }
+
     /// Copies dwords to `offset_bytes`, in pairs where alignment allows.
     ///
     /// # Errors
@@ -283,6 +295,18 @@ mod tests {
         with_buffer(|b| {
             b.copy_u64_or(0, &[0x1000, 0x5000], 3).unwrap();
             assert_eq!((b.read_u64(0), b.read_u64(8)), (Ok(0x1003), Ok(0x5003)));
+        });
+    }
+
+    #[test]
+    fn copy_pages_writes_each_address_with_the_mask_and_nothing_beside_them() {
+        with_buffer(|b| {
+            let pages = [0x7000, 0x3000].map(|page| BusAddr::new(page).unwrap());
+            b.copy_pages(8, &pages, 3).unwrap();
+            let words: [u64; 4] = core::array::from_fn(|i| b.read_u64(i * 8).unwrap());
+            assert_eq!(words, [0, 0x7003, 0x3003, 0]);
+            assert!(b.copy_pages(120, &pages, 3).is_err());
+            assert_eq!(b.read_u64(120), Ok(0));
         });
     }
 

@@ -7,6 +7,7 @@ pub mod memory;
 pub mod rig;
 pub mod scenario;
 pub mod storage;
+pub mod tables;
 pub mod vectors;
 pub mod wire;
 pub mod world;

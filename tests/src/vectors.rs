@@ -181,6 +181,14 @@ impl Tally {
 
 /// Applies `check` to every case of `text`, one per line. `check` gets the family, `None` where a case names no platform.
 pub fn check_lines(text: &str, check: impl Fn(&Case, Option<&'static Family>) -> Result<Verdict, String>) -> Tally {
+    each_line(text, |case, known| match (known, known.and_then(family)) {
+        (Some(other), None) => Ok(Verdict::Skipped(other)),
+        (_, family) => check(case, family),
+    })
+}
+
+/// Applies `check` to every case of `text`, with the platform it names.
+fn each_line(text: &str, check: impl Fn(&Case, Option<&'static str>) -> Result<Verdict, String>) -> Tally {
     let mut tally = Tally::default();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let case: Case = match serde_json::from_str(line) {
@@ -190,13 +198,12 @@ pub fn check_lines(text: &str, check: impl Fn(&Case, Option<&'static Family>) ->
                 continue;
             }
         };
-        let platform = case.text("platform").to_owned();
-        let known = PLATFORMS.iter().find(|name| **name == platform);
-        let (group, verdict) = match (known, family(&platform)) {
-            _ if platform.is_empty() => (case.text("kind").to_owned(), check(&case, None)),
-            (Some(_), Some(family)) => (platform, check(&case, Some(family))),
-            (Some(other), None) => (platform, Ok(Verdict::Skipped(other))),
-            (None, _) => (String::new(), Err(format!("unknown platform {platform:?}"))),
+        let platform = case.text("platform");
+        let known = PLATFORMS.into_iter().find(|name| *name == platform);
+        let group = known.unwrap_or_else(|| case.text("kind")).to_owned();
+        let verdict = match known {
+            None if !platform.is_empty() => Err(format!("unknown platform {platform:?}")),
+            _ => check(&case, known),
         };
         tally.count(&case, &group, verdict);
     }
@@ -221,6 +228,48 @@ pub fn check_file(
     let path = folder().join(file);
     let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     check_lines(&text, check).conclude(file)
+}
+
+/// Checks a whole file in which every case names a platform; see [`check_lines`]. Every platform that exists here must
+/// have a case.
+///
+/// # Errors
+/// As [`check_file`], or a platform without a case.
+pub fn check_built_platforms(
+    file: &str,
+    check: impl Fn(&Case, Option<&'static Family>) -> Result<Verdict, String>,
+) -> Result<String, String> {
+    let path = folder().join(file);
+    let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    conclude_by_platform(&check_lines(&text, check), file)
+}
+
+/// Checks a whole file of cases that need no family, so that every platform counts as built. `check` gets the name.
+///
+/// # Errors
+/// As [`check_built_platforms`].
+pub fn check_every_platform(
+    file: &str,
+    check: impl Fn(&Case, &str) -> Result<Verdict, String>,
+) -> Result<String, String> {
+    let path = folder().join(file);
+    let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let tally = each_line(&text, |case, platform| check(case, platform.ok_or("no platform")?));
+    conclude_by_platform(&tally, file)
+}
+
+fn conclude_by_platform(tally: &Tally, file: &str) -> Result<String, String> {
+    tally.conclude(file)?;
+    let count = |counts: &BTreeMap<String, usize>, name: &str| counts.get(name).copied().unwrap_or(0);
+    let missing = barexe_core::gt::PLATFORMS.iter().find(|built| count(&tally.checked, built.name) == 0);
+    if let Some(built) = missing {
+        return Err(format!("{file}: no case for {}", built.name));
+    }
+    let lines = PLATFORMS.iter().map(|name| {
+        let (run, not_built) = (count(&tally.checked, name), count(&tally.skipped, name));
+        format!("{name}: run {run}, not yet built {not_built}")
+    });
+    Ok(format!("{file}\n{}", lines.collect::<Vec<_>>().join("\n")))
 }
 
 #[cfg(test)]
@@ -254,6 +303,15 @@ mod tests {
             Ok(Verdict::Checked)
         });
         assert_eq!((tally.checked_total(), tally.skipped["pvc"], tally.failures.len()), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_built_platform_without_a_case_fails_a_file_of_platforms() {
+        let conclude = |text: &str| conclude_by_platform(&check_lines(text, |_, _| Ok(Verdict::Checked)), "f");
+        assert_eq!(conclude(LINE).unwrap_err(), "f: no case for lnl");
+        let report = conclude(&[LINE, &LINE.replace("tgl", "lnl"), &LINE.replace("tgl", "dg2")].join("\n")).unwrap();
+        assert!(report.contains("tgl: run 1, not yet built 0"), "{report}");
+        assert!(report.contains("dg2: run 0, not yet built 1"), "{report}");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::syncs::{CallSyncs, SyncRules};
 use super::{Device, Pools, Ticket};
 use crate::exec::job::{BindWork, Job, Work};
 use crate::exec::queue::{Queue, QueueKind, QueueState};
-use crate::mem::pages::{Dropped, Need};
-use crate::mem::tree::{NullBacking, VaRange, need as tables_needed};
+use crate::mem::pages::{Dropped, Need, Reservation};
+use crate::mem::tree::{Segment, VaRange, need as tables_needed};
 use crate::num::usize_of;
 use crate::pool::Handle;
 use crate::sync::fence::Fence;
@@ -127,12 +127,15 @@ impl<'a, H: Hal> Device<'a, H> {
         let ready = self.add_bind_dependencies(vm, queue, &plan, &mut syncs);
         let ready = ready.and_then(|()| self.check_user_fences(&steps));
         let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, plan.need));
-        if let Err(error) = ready {
-            self.pools.undo(vm, steps);
-            self.pools.release_syncs(syncs);
-            return Err(as_array_error(error, count));
-        }
-        self.accept(client, vm, queue, plan, steps, syncs)
+        let reservation = match ready {
+            Ok(reservation) => reservation,
+            Err(error) => {
+                self.pools.undo(vm, steps);
+                self.pools.release_syncs(syncs);
+                return Err(as_array_error(error, count));
+            }
+        };
+        self.accept(client, vm, queue, (plan, reservation), steps, syncs)
     }
 
     fn room_for_bind(&self, queue: Handle<Queue>, syncs: &CallSyncs) -> Result<(), Error> {
@@ -156,10 +159,10 @@ impl<'a, H: Hal> Device<'a, H> {
         let blocks = &pools.bo_blocks;
         let need = |bos: &crate::Pool<'a, crate::mem::bo::Bo>, vma: &Vma| -> Need {
             match vma.backing {
-                VmaBacking::Null => tables_needed(format, vma.range, &NullBacking),
+                VmaBacking::Null => tables_needed(format, vma.range, core::iter::once(Segment::Null)),
                 VmaBacking::Bo { bo, offset_bytes } => bos
                     .get(bo)
-                    .map_or(Need::default(), |bo| tables_needed(format, vma.range, &bo.cursor(blocks, offset_bytes))),
+                    .map_or(Need::default(), |bo| tables_needed(format, vma.range, bo.cursor(blocks, offset_bytes))),
             }
         };
         let list = pools.vms.get_mut(vm).map(|vm| &mut vm.vmas);
@@ -227,7 +230,7 @@ impl<'a, H: Hal> Device<'a, H> {
         client: ClientId,
         vm: Handle<Vm>,
         queue: Handle<Queue>,
-        plan: Plan,
+        (plan, reservation): (Plan, Reservation),
         steps: Steps,
         mut syncs: CallSyncs,
     ) -> Result<Fence, Error> {
@@ -251,12 +254,13 @@ impl<'a, H: Hal> Device<'a, H> {
         }
         let work = BindWork {
             steps,
-            need: plan.need,
+            reservation,
             span: plan.span,
             invalidation: None,
             removed: Steps::new(),
             dropped: Dropped::NONE,
             written: false,
+            failure: None,
             user_fence,
         };
         let wait = core::mem::take(&mut syncs.wait);

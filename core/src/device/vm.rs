@@ -4,7 +4,9 @@ use super::Device;
 use super::client::ClientId;
 use super::request::VmFlags;
 use crate::exec::queue::{Queue, QueueKind, QueueState};
-use crate::mem::tree::{PageTree, Walk, need_of_new};
+use crate::mem::pages::Reservation;
+use crate::mem::tlb::{AddressSpace, RingFlush};
+use crate::mem::tree::{CpuSink, PageTree, Stage, need_of_new};
 use crate::pool::Handle;
 use crate::vm::vma::VmaList;
 use crate::vm::{Vm, VmState};
@@ -24,12 +26,12 @@ impl<H: Hal> Device<'_, H> {
         self.check_client(client)?;
         check_flags(flags)?;
         self.room_for_vm()?;
-        let walk_format = &self.info.platform.family.pt;
+        let format = &self.info.platform.family.pt;
         let scratch = flags.contains(VmFlags::SCRATCH_PAGE);
-        let need = need_of_new(walk_format, scratch);
-        self.pages.reserve(&mut self.hal, need)?;
-        let mut walk = Walk { pages: &mut self.pages, format: walk_format, dma: &mut self.hal };
-        let tree = PageTree::new(&mut walk, scratch)?;
+        let mut reservation = self.pages.reserve(&mut self.hal, need_of_new(format, scratch))?;
+        let mut sink = CpuSink { dma: &mut self.hal };
+        let mut stage = Stage::new(&mut self.pages, &mut reservation, format, &mut sink);
+        let tree = PageTree::new(&mut stage, scratch)?;
         let vm = Vm {
             client,
             flags,
@@ -39,7 +41,7 @@ impl<H: Hal> Device<'_, H> {
             tree,
             default_queue: None,
             queues: 0,
-            flush_count: 0,
+            ring_flush: RingFlush::default(),
             kernel_fence: None,
             teardown: None,
         };
@@ -114,7 +116,14 @@ impl<H: Hal> Device<'_, H> {
         }
         match vm.teardown {
             None => {
-                vm.teardown = Some(self.tlb.request());
+                // No context leads here any more; the root is cut off all the same (page-tables sheet §5.7).
+                let (format, mut none) = (&self.info.platform.family.pt, Reservation::NONE);
+                let mut sink = CpuSink { dma: &mut self.hal };
+                let mut stage = Stage::new(&mut self.pages, &mut none, format, &mut sink);
+                let _ = vm.tree.cut_off(&mut stage);
+                let retired = stage.finish().invalidate(&mut self.tlb, AddressSpace::new(vm.asid));
+                vm.teardown = Some(retired.proof);
+                self.pages.release(retired.dropped);
                 true
             }
             Some(ticket) if self.tlb.is_done(ticket) => {

@@ -4,15 +4,17 @@
 //! are looked at, fences signal, what waited for them starts. No step waits; each moves something that can move, and
 //! the loop ends when nothing does.
 
+use super::request::VmFlags;
 use super::{Device, DeviceState};
 use crate::Error;
 use crate::chain::LinkHandle;
 use crate::exec::job::{BindWork, Job, Work};
 use crate::exec::queue::{Queue, QueueKind, QueueState};
 use crate::gt::{self, IrqReport, Registers};
+use crate::mem::Defect;
 use crate::mem::bo::Bo;
-use crate::mem::pages::Need;
-use crate::mem::tree::{NullBacking, Walk};
+use crate::mem::tlb::{AddressSpace, Invalidate, Remedy, Stale, TlbTicket, VmKind};
+use crate::mem::tree::{CpuSink, Mapping, PageTree, Segment, Sink, Stage};
 use crate::pool::Handle;
 use crate::submit::Submission;
 use crate::sync::fence::Fence;
@@ -176,6 +178,8 @@ impl<H: Hal> Device<'_, H> {
         let (client, timeline) = (found.client, found.timeline);
         let Some(mut job) = found.pop(&mut self.pools.jobs) else { return };
         job.wait.clear(&mut self.pools.dependencies);
+        let failure = if let Work::Bind(work) = &job.work { work.failure } else { None };
+        let error = error.or(failure);
         if let Some(timeline) = self.pools.timelines.get_mut(timeline) {
             timeline.signal(job.point, error);
         }
@@ -190,7 +194,7 @@ impl<H: Hal> Device<'_, H> {
             self.free_vma(vma);
         }
         work.steps.clear(&mut self.pools.steps);
-        self.pages.unreserve(work.need);
+        self.pages.unreserve(work.reservation);
         self.pages.release(work.dropped);
         if let (Some(write), true) = (work.user_fence, succeeded) {
             self.user_fence_is_due(client, fence, write);
@@ -229,42 +233,43 @@ impl<H: Hal> Device<'_, H> {
                 return Ok(false);
             }
             let vm = pools.queues.get(queue).map(|queue| queue.vm);
-            self.write_steps(vm, work)?;
             work.written = true;
-            if !work.removed.is_empty() {
-                work.invalidation = Some(self.tlb.request());
-                self.poll_tlb()?;
+            if let Some(vm) = vm {
+                self.write_steps(vm, work)?;
             }
         }
         Ok(work.invalidation.is_none_or(|ticket| self.tlb.is_done(ticket)))
     }
 
-    /// Writes the page-table entries of all steps.
-    fn write_steps(&mut self, vm: Option<Handle<Vm>>, work: &mut BindWork) -> Result<(), Error> {
+    /// Writes the page-table entries of all steps, and begins the invalidation they need.
+    fn write_steps(&mut self, vm: Handle<Vm>, work: &mut BindWork) -> Result<(), Error> {
         let pools = &mut self.pools;
-        let Some(vm) = vm.and_then(|vm| pools.vms.get_mut(vm)) else { return Ok(()) };
-        let before = self.pages.reserved();
+        let Some(vm) = pools.vms.get_mut(vm) else { return Ok(()) };
+        let mut sink = CpuSink { dma: &mut self.hal };
         let format = &self.info.platform.family.pt;
+        let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
+        let mut done = Ok(());
         while let Some(step) = work.steps.pop(&mut pools.steps) {
-            let mut walk = Walk { pages: &mut self.pages, format, dma: &mut self.hal };
-            match step {
-                Step::Remove(vma) => {
-                    if let Some(found) = pools.vmas.get(vma) {
-                        vm.tree.unmap(&mut walk, found.range, &mut work.dropped)?;
-                    }
-                    // The slot of the step that was just taken is free, so this finds room.
-                    let _ = work.removed.push(&mut pools.steps, step);
-                    vm.flush_count = vm.flush_count.wrapping_add(1);
-                }
-                Step::Insert(vma, _) => {
-                    if let Some(found) = pools.vmas.get(vma) {
-                        insert(&vm.tree, &mut walk, found, &pools.bos, &pools.bo_blocks, &mut work.dropped)?;
-                    }
-                }
+            let (Step::Remove(vma) | Step::Insert(vma, _)) = step;
+            if let (Some(found), Ok(())) = (pools.vmas.get(vma), done) {
+                done = match step {
+                    Step::Remove(_) => vm.tree.unbind(&mut stage, found.range).map(drop),
+                    Step::Insert(..) => insert(&vm.tree, &mut stage, found, &pools.bos, &pools.bo_blocks),
+                };
+            }
+            if let Step::Remove(_) = step {
+                // The slot of the step that was just taken is free, so this finds room.
+                let _ = work.removed.push(&mut pools.steps, step);
             }
         }
-        work.need = left_of(work.need, before, self.pages.reserved());
-        Ok(())
+        if let Err(defect) = done {
+            // Nothing of this VM can be trusted: no address of it may lead anywhere from here on (R56).
+            work.failure = Some(defect.into());
+            vm.state = VmState::Banned;
+            let _ = vm.tree.cut_off(&mut stage);
+        }
+        let stale = stage.finish();
+        if invalidate(vm, stale, &mut self.tlb, work) { self.poll_tlb().map(drop) } else { Ok(()) }
     }
 
     /// Puts the queue's next job into its ring if it may start; whether something moved.
@@ -283,11 +288,11 @@ impl<H: Hal> Device<'_, H> {
         if let Work::Batch { batch, user_fence, emitted } = &mut job.work {
             let class = self.info.engines.get(usize::from(exec.engine)).map(|engine| engine.class);
             let (Some(class), Some(vm), true) = (class, vm, live) else { return Ok(false) };
-            let flush = vm.tree.has_scratch() || vm.flush_count != exec.flushed;
+            let flush = vm.tree.has_scratch() || vm.ring_flush.is_due(exec.flushed);
             let request = crate::exec::lrc::BatchRequest { batch: *batch, user_fence: *user_fence, flush_tlb: flush };
             let Some(done) = exec.lrc.emit(&family.ring, class, &request, &mut self.hal)? else { return Ok(false) };
             *emitted = Some(done);
-            exec.flushed = vm.flush_count;
+            exec.flushed = vm.ring_flush.mark();
         }
         exec.next_to_emit = after;
         Ok(true)
@@ -346,29 +351,42 @@ impl<H: Hal> Device<'_, H> {
     }
 }
 
-fn insert(
-    tree: &crate::mem::tree::PageTree,
-    walk: &mut Walk<'_, '_, impl Hal>,
+fn insert<S: Sink>(
+    tree: &PageTree,
+    stage: &mut Stage<'_, '_, S>,
     vma: &Vma,
     bos: &crate::Pool<'_, Bo>,
     blocks: &crate::mem::bo::BlockPool<'_>,
-    dropped: &mut crate::mem::pages::Dropped,
-) -> Result<(), Error> {
+) -> Result<(), Defect> {
+    let (range, attributes, rebind) = (vma.range, vma.attributes(), false);
     match vma.backing {
-        VmaBacking::Null => tree.map(walk, vma.range, NullBacking, vma.attributes(), dropped),
-        VmaBacking::Bo { bo, offset_bytes } => match bos.get(bo) {
-            Some(bo) => tree.map(walk, vma.range, bo.cursor(blocks, offset_bytes), vma.attributes(), dropped),
-            None => Err(Error::invalid("object of a mapping", u64::from(bo.id()))),
-        },
+        VmaBacking::Null => {
+            let backing = core::iter::once(Segment::Null);
+            tree.bind(stage, Mapping { range, backing, attributes, rebind }).map(drop)
+        }
+        VmaBacking::Bo { bo, offset_bytes } => {
+            let bo = bos.get(bo).ok_or(Defect::Backing { va: range.start })?;
+            let backing = bo.cursor(blocks, offset_bytes);
+            tree.bind(stage, Mapping { range, backing, attributes, rebind }).map(drop)
+        }
     }
 }
 
-/// What of `need` was not taken between two looks at the reservations.
-const fn left_of(need: Need, before: Need, after: Need) -> Need {
-    let leaf_tables = before.leaf_tables.saturating_sub(after.leaf_tables);
-    let directories = before.directories.saturating_sub(after.directories);
-    Need {
-        leaf_tables: need.leaf_tables.saturating_sub(leaf_tables),
-        directories: need.directories.saturating_sub(directories),
+/// Sees to it that no TLB goes on holding what a bind changed; whether an invalidation was asked for.
+fn invalidate(vm: &mut Vm, stale: Stale, tlb: &mut impl Invalidate<Proof = TlbTicket>, work: &mut BindWork) -> bool {
+    let kind = VmKind { scratch: vm.tree.has_scratch(), long_running: vm.flags.contains(VmFlags::LR_MODE) };
+    let (space, remedy) = (AddressSpace::new(vm.asid), stale.remedy(kind));
+    if remedy == Remedy::Nothing {
+        // Nothing was dropped: the remedy would be another.
+        return stale.is_settled().is_err();
     }
+    // Jobs of this VM that come later flush in any case: registers that no source confirms are not all they rely on.
+    stale.also(&mut vm.ring_flush, space);
+    if remedy == Remedy::Now {
+        let retired = stale.invalidate(tlb, space);
+        work.invalidation = Some(retired.proof);
+        work.dropped = retired.dropped;
+        return true;
+    }
+    stale.is_settled().is_err()
 }

@@ -1,9 +1,10 @@
 //! Accepted work.
 
 use super::lrc::Emitted;
+use crate::Error;
 use crate::chain::{Chain, LinkPool};
 use crate::device::request::UserFenceWrite;
-use crate::mem::pages::{Dropped, Need};
+use crate::mem::pages::{Dropped, Reservation};
 use crate::mem::tlb::TlbTicket;
 use crate::sync::fence::Dependencies;
 use crate::vm::bind::Steps;
@@ -33,8 +34,8 @@ pub enum Work {
 pub struct BindWork {
     /// Mapping changes, in order.
     pub steps: Steps,
-    /// What of the reservation is left.
-    pub need: Need,
+    /// Tables for them; what is not taken goes back when the work is over.
+    pub reservation: Reservation,
     /// Addresses it changes; none if there is nothing to do.
     pub span: Option<VaRange>,
     /// Once carried out: the invalidation that must be over before old tables and mappings go.
@@ -45,6 +46,8 @@ pub struct BindWork {
     pub dropped: Dropped,
     /// Whether the entries are written.
     pub written: bool,
+    /// Why they could not be, all of them.
+    pub failure: Option<Error>,
     /// The client's user fences, due when the bind is over.
     pub user_fence: Option<UserFenceWrite>,
 }

@@ -5,6 +5,7 @@ use super::lrc::Lrc;
 use crate::chain::LinkHandle;
 use crate::device::Client;
 use crate::device::request::QueueProperties;
+use crate::mem::tlb::RingMark;
 use crate::pool::{Handle, Pool};
 use crate::sync::fence::Timeline;
 use crate::vm::Vm;
@@ -32,8 +33,8 @@ pub struct ExecPart {
     pub lrc: Lrc,
     /// Oldest job that is not in the ring yet.
     pub next_to_emit: Option<LinkHandle<Job>>,
-    /// The VM's flush count when the newest job was emitted.
-    pub flushed: u64,
+    /// What the newest job that was emitted has flushed for.
+    pub flushed: RingMark,
     /// Scheduling properties.
     pub properties: QueueProperties,
 }

@@ -2,7 +2,7 @@
 
 use crate::chain::{Chain, LinkHandle, LinkPool};
 use crate::device::request::CpuCaching;
-use crate::mem::tree::Backing;
+use crate::mem::tree::Segment;
 use crate::num::{u64_of, usize_capped};
 use crate::pool::Handle;
 use crate::{Capacity, Error};
@@ -154,16 +154,6 @@ impl<'p> BlockCursor<'p, '_> {
         let at = usize_capped(self.offset_bytes);
         Some((block, at, block.len_bytes().saturating_sub(at)))
     }
-}
-
-impl Backing for BlockCursor<'_, '_> {
-    fn piece(&self) -> (Option<BusAddr>, u64) {
-        match self.block() {
-            Some((block, _, left)) => (block.bus().checked_add(self.offset_bytes), u64_of(left)),
-            // Past the end there is nothing; no caller asks, since ranges are checked against the size.
-            None => (None, u64::MAX),
-        }
-    }
 
     fn advance(&mut self, bytes: u64) {
         self.offset_bytes = self.offset_bytes.saturating_add(bytes);
@@ -175,5 +165,17 @@ impl Backing for BlockCursor<'_, '_> {
             self.offset_bytes = self.offset_bytes.saturating_sub(len);
             self.block = self.block.and_then(|block| Chain::after(self.pool, block));
         }
+    }
+}
+
+/// The pieces from the cursor on, for page tables.
+impl<'p> Iterator for BlockCursor<'p, '_> {
+    type Item = Segment<'p>;
+
+    fn next(&mut self) -> Option<Segment<'p>> {
+        let (block, at, left) = self.block()?;
+        self.advance(u64_of(left));
+        let addr = block.bus().checked_add(u64_of(at))?;
+        Some(Segment::Run { addr, bytes: u64_of(left) })
     }
 }

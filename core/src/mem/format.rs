@@ -197,6 +197,32 @@ pub struct LeafRequest {
     pub atomics: AtomicPolicy,
 }
 
+/// Everything but the address in the leaves of one mapping; see [`PtFormat::leaf_bits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeafBits {
+    /// In level 0.
+    page: u64,
+    /// Above it.
+    large: u64,
+    /// In leaves that map memory.
+    atomics: u64,
+}
+
+impl LeafBits {
+    /// The bits of a leaf of `level`; `null` if it maps nothing.
+    #[inline]
+    #[must_use]
+    pub const fn of(self, level: Level, layout: LeafLayout, null: bool) -> u64 {
+        let target = if null { NULL } else { self.atomics };
+        let shape = match (level, layout) {
+            (Level::L0, LeafLayout::Group64K) => self.page | GROUP_64K,
+            (Level::L0, LeafLayout::Plain | LeafLayout::Compact) => self.page,
+            _ => self.large,
+        };
+        shape | target
+    }
+}
+
 /// When the atomics bit is set in leaves of system memory (page-tables sheet §2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtomicsRule {
@@ -286,14 +312,24 @@ impl PtFormat {
     /// Entry of a client's mapping.
     #[must_use]
     pub fn leaf(&self, request: LeafRequest) -> u64 {
-        let writable = if request.read_only { 0 } else { WRITABLE };
-        let target = match request.target {
-            LeafTarget::Null => NULL,
+        let bits = self.leaf_bits(request.pat, request.read_only, request.atomics);
+        match request.target {
+            LeafTarget::Null => bits.of(request.level, request.layout, true),
             LeafTarget::System(addr) => {
-                leaf_address(request.level, request.layout, addr) | self.atomics_bit(request.atomics)
+                leaf_address(request.level, request.layout, addr) | bits.of(request.level, request.layout, false)
             }
-        };
-        PRESENT | writable | target | self.leaf_shape(request.level, request.layout, request.pat)
+        }
+    }
+
+    /// Everything but the address in the leaves of one mapping.
+    #[must_use]
+    pub fn leaf_bits(&self, pat: PatIndex, read_only: bool, atomics: AtomicPolicy) -> LeafBits {
+        let common = if read_only { PRESENT } else { PRESENT | WRITABLE };
+        LeafBits {
+            page: common | self.leaf_shape(Level::L0, LeafLayout::Plain, pat),
+            large: common | self.leaf_shape(Level::L1, LeafLayout::Plain, pat),
+            atomics: self.atomics_bit(atomics),
+        }
     }
 
     /// Entry the driver makes for its own use: writable, without atomics (page-tables sheet §2.2).

@@ -3,9 +3,12 @@
 //! Knows nothing of VMAs: it maps ranges, not mappings.
 
 pub mod bo;
+mod defect;
 pub mod format;
 pub mod ggtt;
 pub mod pages;
 pub mod pat;
 pub mod tlb;
 pub mod tree;
+
+pub use defect::Defect;

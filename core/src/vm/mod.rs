@@ -8,7 +8,7 @@ pub mod vma;
 use crate::device::Client;
 use crate::device::request::VmFlags;
 use crate::exec::queue::Queue;
-use crate::mem::tlb::TlbTicket;
+use crate::mem::tlb::{RingFlush, TlbTicket};
 use crate::mem::tree::PageTree;
 use crate::pool::{Handle, Pool};
 use crate::sync::fence::Fence;
@@ -44,8 +44,8 @@ pub struct Vm {
     pub default_queue: Option<Handle<Queue>>,
     /// Queues that refer to it; it is freed after the last of them.
     pub queues: u32,
-    /// Counts rebinds of ranges that were mapped: a queue that saw an older number flushes its TLB first.
-    pub flush_count: u64,
+    /// What the next job of each queue flushes its TLB for.
+    pub ring_flush: RingFlush,
     /// Work that later execs must wait for: a bind that rewrites mappings they may use.
     pub kernel_fence: Option<Fence>,
     /// Once closed and without queues: the invalidation after which its tables go.

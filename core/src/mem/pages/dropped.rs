@@ -1,0 +1,76 @@
+//! Tables that no entry points to any more, until the device has forgotten them too.
+
+use super::{ENTRIES, NONE, PtMemory, TableId, TableNote};
+use crate::num::usize_of;
+
+/// Tables that were unhooked and may still be cached by the device; see [`PtMemory::release`].
+///
+/// A table stands for everything below it.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "tables dropped from a tree are lost unless they are released after the TLB invalidation"]
+pub struct Dropped {
+    head: u32,
+    tail: u32,
+}
+
+impl Default for Dropped {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl Dropped {
+    /// No tables.
+    pub const NONE: Self = Self { head: NONE, tail: NONE };
+
+    /// Whether there is nothing to release.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.head == NONE
+    }
+
+    /// Puts a table at the end of the list.
+    pub(super) fn append(&mut self, notes: &mut [TableNote], table: u32) {
+        if let Some(note) = notes.get_mut(usize_of(table)) {
+            note.next = NONE;
+        }
+        match notes.get_mut(usize_of(self.tail)) {
+            Some(last) => last.next = table,
+            None => self.head = table,
+        }
+        self.tail = table;
+    }
+}
+
+impl PtMemory<'_> {
+    /// Puts a table that is no longer hooked in, with everything below it, on a list.
+    pub fn drop_into(&mut self, dropped: &mut Dropped, table: TableId) {
+        dropped.append(self.notes, table.0);
+    }
+
+    /// Appends one list of dropped tables to another.
+    pub fn join(&mut self, into: &mut Dropped, more: Dropped) {
+        if more.is_empty() {
+            return;
+        }
+        match self.notes.get_mut(usize_of(into.tail)) {
+            Some(last) => last.next = more.head,
+            None => into.head = more.head,
+        }
+        into.tail = more.tail;
+    }
+
+    /// Frees dropped tables and everything below them. Only after the TLB invalidation that covers them.
+    pub fn release(&mut self, mut dropped: Dropped) {
+        while let Some(note) = self.notes.get(usize_of(dropped.head)).copied() {
+            let table = TableId(dropped.head);
+            if note.directory != NONE {
+                self.detach(table, 0, ENTRIES, &mut dropped);
+                self.free_directory(note.directory);
+            }
+            // Children were appended behind this table, so its link is read only now.
+            dropped.head = self.notes.get(usize_of(table.0)).map_or(NONE, |note| note.next);
+            self.free_table(table.0);
+        }
+    }
+}

@@ -5,6 +5,7 @@
 pub mod bo;
 pub mod format;
 pub mod ggtt;
+pub mod migrate;
 pub mod pages;
 pub mod pat;
 pub mod tlb;

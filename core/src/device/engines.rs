@@ -6,7 +6,9 @@
 
 use super::Device;
 use crate::Error;
-use crate::exec::queue::Queue;
+use crate::exec::lrc::Lrc;
+use crate::exec::migration::Migration;
+use crate::exec::queue::{Queue, Queues};
 use crate::gt::Registers;
 use crate::pool::Handle;
 use crate::submit::{Holder, Submission};
@@ -23,12 +25,10 @@ impl<H: Hal> Device<'_, H> {
             return Ok(settled);
         }
         let given = match self.holder_of(engine) {
-            Some(Holder::Queue(queue)) if self.is_running(queue) => {
-                // A lite restore: the engine picks up the new tail of the context it runs.
-                self.has_more(queue) && self.give(engine, queue, false)?
-            }
-            _ => match self.next_queue(engine) {
-                Some(queue) => self.give(engine, queue, true)?,
+            // A lite restore: the engine picks up the new tail of the context it runs.
+            Some(holder) if self.is_running(holder) => self.has_more(holder) && self.give(engine, holder, false)?,
+            _ => match self.next_context(engine) {
+                Some(next) => self.give(engine, next, true)?,
                 None => self.go_idle(engine)?,
             },
         };
@@ -45,15 +45,10 @@ impl<H: Hal> Device<'_, H> {
         if port.leaving.is_none() {
             return Ok(false);
         }
-        let lrc = match port.holder {
-            Holder::Nobody => None,
-            Holder::Idle => Some(&mut port.idle),
-            Holder::Queue(queue) => {
-                self.pools.queues.get_mut(queue).and_then(Queue::exec_mut).map(|exec| &mut exec.lrc)
-            }
-        };
+        let (holder, proof) = (port.holder, port.proof);
+        let lrc = context(holder, &mut port.idle, &mut self.pools.queues, &mut self.migration);
         let written = lrc.map(|lrc| lrc.completed(&mut self.hal)).transpose()?;
-        let proven = written.is_some_and(|written| port.proof.reached_by(written));
+        let proven = written.is_some_and(|written| proof.reached_by(written));
         if proven {
             port.leaving = None;
         }
@@ -63,8 +58,8 @@ impl<H: Hal> Device<'_, H> {
     /// Whether there is a reason to look at the port's registers at all.
     fn port_wants_something(&self, engine: u8) -> bool {
         match self.holder_of(engine) {
-            Some(Holder::Queue(queue)) => !self.is_running(queue) || self.has_more(queue),
-            Some(Holder::Idle | Holder::Nobody) => self.next_queue(engine).is_some(),
+            Some(Holder::Idle | Holder::Nobody) => self.next_context(engine).is_some(),
+            Some(holder) => !self.is_running(holder) || self.has_more(holder),
             None => false,
         }
     }
@@ -75,46 +70,59 @@ impl<H: Hal> Device<'_, H> {
         port.execlist.is_ready(&mut regs)
     }
 
-    /// Whether jobs of the queue are in the ring and not over.
-    fn is_running(&self, queue: Handle<Queue>) -> bool {
-        let exec = self.pools.queues.get(queue).and_then(Queue::exec);
-        exec.is_some_and(|exec| exec.lrc.is_busy())
+    /// The ring of a client's queue or of the driver; the idle contexts' rings are of no interest here.
+    fn ring_of(&self, holder: Holder) -> Option<&Lrc> {
+        match holder {
+            Holder::Nobody | Holder::Idle => None,
+            Holder::Migration => self.migration.as_ref().map(|migration| &migration.lrc),
+            Holder::Queue(queue) => self.pools.queues.get(queue).and_then(Queue::exec).map(|exec| &exec.lrc),
+        }
+    }
+
+    /// Whether jobs of the context are in its ring and not over.
+    fn is_running(&self, holder: Holder) -> bool {
+        self.ring_of(holder).is_some_and(Lrc::is_busy)
     }
 
     /// Whether jobs are in the ring that the engine was not told of.
-    fn has_more(&self, queue: Handle<Queue>) -> bool {
-        let exec = self.pools.queues.get(queue).and_then(Queue::exec);
-        exec.is_some_and(|exec| exec.lrc.has_unsubmitted())
+    fn has_more(&self, holder: Holder) -> bool {
+        self.ring_of(holder).is_some_and(Lrc::has_unsubmitted)
     }
 
-    /// The next queue of this engine that has something in its ring, taking turns by position.
-    fn next_queue(&self, engine: u8) -> Option<Handle<Queue>> {
+    /// The next context of this engine that has something in its ring: page tables first, for work waits for them;
+    /// then the queues, taking turns by position.
+    fn next_context(&self, engine: u8) -> Option<Holder> {
+        if self.migration.as_ref().is_some_and(|own| own.engine == engine && own.lrc.has_unsubmitted()) {
+            return Some(Holder::Migration);
+        }
         let start = self.ports.get(usize::from(engine))?.next_queue;
         let wants = |(handle, queue): (Handle<Queue>, &Queue)| {
             let exec = queue.exec()?;
-            (exec.engine == engine && exec.lrc.has_unsubmitted()).then_some(handle)
+            (exec.engine == engine && exec.lrc.has_unsubmitted()).then_some(Holder::Queue(handle))
         };
         let after = self.pools.queues.iter().filter(|(handle, _)| handle.index() >= start).find_map(wants);
         after.or_else(|| self.pools.queues.iter().find_map(wants))
     }
 
-    /// Gives the engine a queue's context. `switches`: it runs another one now.
-    fn give(&mut self, engine: u8, queue: Handle<Queue>, switches: bool) -> Result<bool, Error> {
+    /// Gives the engine a context. `switches`: it runs another one now.
+    fn give(&mut self, engine: u8, next: Holder, switches: bool) -> Result<bool, Error> {
         let ids = &self.info.platform.family.lrc.descriptor;
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
-        let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut) else { return Ok(false) };
+        let lrc = context(next, &mut port.idle, &mut self.pools.queues, &mut self.migration);
+        let Some(lrc) = lrc else { return Ok(false) };
         if switches {
-            let before = if let Holder::Queue(before) = port.holder { Some(before) } else { port.leaving };
-            port.leaving = before.filter(|before| *before != queue);
-            port.proof = exec.lrc.completed(&mut self.hal)?.next();
-            if port.holder != Holder::Queue(queue) {
+            port.leaving = left_behind(port.holder, port.leaving).filter(|before| *before != next);
+            port.proof = lrc.completed(&mut self.hal)?.next();
+            if port.holder != next {
                 port.context_id = ids.next_id(port.context_id);
-                exec.lrc.set_context_id(port.context_id);
+                lrc.set_context_id(port.context_id);
             }
-            port.holder = Holder::Queue(queue);
-            port.next_queue = queue.index().saturating_add(1);
+            port.holder = next;
+            if let Holder::Queue(queue) = next {
+                port.next_queue = queue.index().saturating_add(1);
+            }
         }
-        let descriptor = exec.lrc.publish_tail(&mut self.hal, &self.info);
+        let descriptor = lrc.publish_tail(&mut self.hal, &self.info);
         let mut regs = Registers::new(&mut self.hal, self.info.format());
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);
         Ok(true)
@@ -127,17 +135,42 @@ impl<H: Hal> Device<'_, H> {
         };
         let family = self.info.platform.family;
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
-        let Holder::Queue(before) = port.holder else { return Ok(false) };
+        if matches!(port.holder, Holder::Nobody | Holder::Idle) {
+            return Ok(false);
+        }
         port.idle.completed(&mut self.hal)?;
         let Some(marker) = port.idle.emit_marker(&family.ring, class, &mut self.hal)? else { return Ok(false) };
         // Nothing else is in the idle ring, so its room up to here is free once the marker is written.
         port.idle.retire(marker);
-        port.leaving = Some(before);
+        port.leaving = Some(port.holder);
         port.holder = Holder::Idle;
         port.proof = marker.seqno;
         let descriptor = port.idle.publish_tail(&mut self.hal, &self.info);
         let mut regs = Registers::new(&mut self.hal, self.info.format());
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);
         Ok(true)
+    }
+}
+
+/// What may still be being saved when another context takes an engine over.
+const fn left_behind(holder: Holder, leaving: Option<Holder>) -> Option<Holder> {
+    match holder {
+        Holder::Nobody | Holder::Idle => leaving,
+        Holder::Migration | Holder::Queue(_) => Some(holder),
+    }
+}
+
+/// The context a holder names.
+fn context<'x>(
+    holder: Holder,
+    idle: &'x mut Lrc,
+    queues: &'x mut Queues<'_>,
+    migration: &'x mut Option<Migration>,
+) -> Option<&'x mut Lrc> {
+    match holder {
+        Holder::Nobody => None,
+        Holder::Idle => Some(idle),
+        Holder::Migration => migration.as_mut().map(|migration| &mut migration.lrc),
+        Holder::Queue(queue) => queues.get_mut(queue).and_then(Queue::exec_mut).map(|exec| &mut exec.lrc),
     }
 }

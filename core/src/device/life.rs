@@ -4,6 +4,7 @@ use super::{Config, Device, DeviceState, Pools};
 use crate::Error;
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
+use crate::exec::migration::Migration;
 use crate::gt::{self, DeviceInfo, IrqFlag, Registers};
 use crate::mem::ggtt::{Ggtt, GgttNode};
 use crate::mem::pages::PtMemory;
@@ -67,7 +68,7 @@ impl<'a, H: Hal> Device<'a, H> {
         storage: Storage<'a>,
         config: Config,
         irq: Option<&'a IrqFlag>,
-        (info, ggtt, ports): Brought<'a>,
+        (info, ggtt, ports, migration): Brought<'a>,
     ) -> Self {
         let caching =
             if info.platform.family.pt.cached_tables { DmaCaching::WriteBack } else { DmaCaching::WriteCombining };
@@ -103,6 +104,7 @@ impl<'a, H: Hal> Device<'a, H> {
             ggtt,
             tlb,
             ports,
+            migration,
             irq,
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
@@ -174,6 +176,9 @@ impl<'a, H: Hal> Device<'a, H> {
             }
         }
         free_ports(core::mem::take(&mut self.ports), &mut self.ggtt, &mut self.hal);
+        if let Some(migration) = self.migration.take() {
+            migration.free(&mut self.ggtt, &mut self.hal);
+        }
     }
 
     fn into_parts(mut self) -> (H, Storage<'a>) {
@@ -221,7 +226,7 @@ fn say_found(info: &DeviceInfo) {
 }
 
 /// The GTs and everything made on them before the pools.
-type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports);
+type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports, Option<Migration>);
 
 /// From a PCI function to engines with idle contexts, or back to where it began.
 fn bring_up<'a, H: Hal>(
@@ -239,12 +244,28 @@ fn bring_up<'a, H: Hal>(
             return Err((error, nodes));
         }
     };
-    match make_ports(&info, &mut ggtt, hal) {
-        Ok(ports) => Ok((info, ggtt, ports)),
+    match make_contexts(&info, &mut ggtt, hal) {
+        Ok((ports, migration)) => Ok((info, ggtt, ports, migration)),
         Err(error) => {
             let nodes = ggtt.close(hal);
             gt::quiesce(hal, &info);
             Err((error, nodes))
+        }
+    }
+}
+
+/// The driver's own contexts: one for each engine to idle in, and one for page tables.
+fn make_contexts<H: Hal>(
+    info: &DeviceInfo,
+    ggtt: &mut Ggtt<'_>,
+    hal: &mut H,
+) -> Result<(Ports, Option<Migration>), Error> {
+    let ports = make_ports(info, ggtt, hal)?;
+    match Migration::new(info, ggtt, hal) {
+        Ok(migration) => Ok((ports, migration)),
+        Err(error) => {
+            free_ports(ports, ggtt, hal);
+            Err(error)
         }
     }
 }

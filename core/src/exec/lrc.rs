@@ -12,9 +12,9 @@ use crate::mem::format::GgttCaching;
 use crate::mem::ggtt::{Ggtt, GgttRange};
 use crate::num::{u64_of, usize_of};
 use crate::ring::RingFormat;
-use crate::ring::command::BatchAddr;
+use crate::ring::command::{BatchAddr, FlushScope};
 use crate::ring::emitter::{Emitter, NoRoom};
-use crate::ring::job::{JOB_DWORDS_MAX, JobRequest, emit_job, emit_marker};
+use crate::ring::job::{JOB_DWORDS_MAX, JobRequest, MigrationRequest, emit_job, emit_marker, emit_migration};
 use crate::ring::writer::{RingError, RingState};
 use crate::sync::seqno::Seqno;
 use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GpuVa, Hal};
@@ -258,6 +258,22 @@ impl Lrc {
         let seqno = self.last.next();
         let addrs = self.addrs;
         self.write(seqno, dma, |out| emit_marker(format, class, &addrs, seqno, out))
+    }
+
+    /// Puts a job of two batches into the ring, translations being dropped between them and after (page-tables sheet
+    /// §6.2).
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn emit_migration(
+        &mut self,
+        (first, second): (GpuVa, GpuVa),
+        dma: &mut impl DmaMemory,
+    ) -> Result<Option<Emitted>, Error> {
+        let seqno = self.last.next();
+        let job = MigrationRequest { first, second, seqno, flush: FlushScope::TLB, virtual_function: false };
+        let addrs = self.addrs;
+        self.write(seqno, dma, |out| emit_migration(&addrs, &job, out))
     }
 
     fn write(

@@ -4,6 +4,7 @@
 
 pub mod job;
 pub mod lrc;
+pub mod migration;
 pub mod queue;
 
 pub use job::Job;

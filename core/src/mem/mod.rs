@@ -6,6 +6,7 @@ pub mod bo;
 mod defect;
 pub mod format;
 pub mod ggtt;
+pub mod migrate;
 pub mod pages;
 pub mod pat;
 pub mod tlb;

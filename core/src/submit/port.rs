@@ -15,6 +15,8 @@ pub enum Holder {
     Nobody,
     /// The engine's own idle context.
     Idle,
+    /// The driver's own, which writes page tables.
+    Migration,
     /// A queue's.
     Queue(Handle<Queue>),
 }
@@ -31,7 +33,7 @@ pub struct Port {
     /// Whose context it was given last.
     pub holder: Holder,
     /// Whose context it had before, until the new one has proven to run: it may still be being saved.
-    pub leaving: Option<Handle<Queue>>,
+    pub leaving: Option<Holder>,
     /// The first number that the holder's context writes when it runs.
     pub proof: Seqno,
     /// Software id of the newest context (engines sheet §7.2).
@@ -47,12 +49,13 @@ impl Port {
     /// Whether the engine may still touch the context of `queue`.
     #[must_use]
     pub fn holds(&self, queue: Handle<Queue>) -> bool {
-        self.holder == Holder::Queue(queue) || self.leaving == Some(queue)
+        let context = Holder::Queue(queue);
+        self.holder == context || self.leaving == Some(context)
     }
 
-    /// Whether no queue's context is on the engine or on its way out.
+    /// Whether no context but the idle one is on the engine or on its way out.
     #[must_use]
     pub const fn is_vacant(&self) -> bool {
-        self.leaving.is_none() && !matches!(self.holder, Holder::Queue(_))
+        self.leaving.is_none() && matches!(self.holder, Holder::Nobody | Holder::Idle)
     }
 }

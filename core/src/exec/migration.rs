@@ -1,0 +1,161 @@
+//! The driver's own context on a copy engine, which writes page tables for binds that cannot be written by the CPU.
+//!
+//! It runs in the migration VM ([`mem::migrate`](crate::mem::migrate)). Each job has a piece of batch memory of its
+//! own until it is over; how many there are bounds the jobs in flight.
+
+use super::lrc::{Emitted, Lrc, LrcRequest};
+use crate::Error;
+use crate::gt::DeviceInfo;
+use crate::mem::ggtt::Ggtt;
+use crate::mem::migrate::{BATCH_BYTES, BatchError, Halves, MigrateLayout, TABLE_BYTES, TableBatch, write_tables};
+use crate::num::{u64_of, usize_of};
+use crate::sync::seqno::Seqno;
+use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, Hal};
+
+/// Page-table jobs in flight.
+pub const JOBS: usize = 4;
+
+/// Batch memory of one job, and the job while it is not over.
+#[derive(Debug)]
+struct Batch {
+    buffer: DmaBuffer,
+    running: Option<Emitted>,
+}
+
+/// The context, its VM's tables and its batch memory.
+#[derive(Debug)]
+pub struct Migration {
+    /// Position of its engine in [`DeviceInfo::engines`].
+    pub engine: u8,
+    /// Ring and context image.
+    pub lrc: Lrc,
+    layout: MigrateLayout,
+    tables: DmaBuffer,
+    batches: heapless::Vec<Batch, JOBS>,
+}
+
+/// A piece of batch memory that is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreeBatch(usize);
+
+impl Migration {
+    /// The context; none on a device without a copy engine.
+    ///
+    /// # Errors
+    /// The HAL's, [`Error::Exhausted`]; nothing stays allocated.
+    pub fn new<H: Hal>(info: &DeviceInfo, ggtt: &mut Ggtt<'_>, hal: &mut H) -> Result<Option<Self>, Error> {
+        let Some(engine) = info.driver_copy_engine().map(|engine| engine.id) else { return Ok(None) };
+        let position = info.engines.iter().position(|other| other.id == engine);
+        let Some(engine) = position.and_then(|position| u8::try_from(position).ok()) else { return Ok(None) };
+        let tables = hal.alloc(memory(TABLE_BYTES, info))?;
+        let mut batches = heapless::Vec::new();
+        let made = fill(&mut batches, info, hal).and_then(|()| context(engine, &tables, &batches, info, ggtt, hal));
+        match made {
+            Ok((layout, lrc)) => Ok(Some(Self { engine, lrc, layout, tables, batches })),
+            Err(error) => {
+                free_memory(tables, batches, hal);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives its memory back. No engine holds it any more.
+    pub fn free<H: Hal>(self, ggtt: &mut Ggtt<'_>, hal: &mut H) {
+        self.lrc.free(ggtt, hal);
+        free_memory(self.tables, self.batches, hal);
+    }
+
+    /// Looks which jobs are over, and makes their batch memory free again.
+    ///
+    /// # Errors
+    /// [`Error::DeviceBroken`] for a number that no job has.
+    pub fn completed(&mut self, dma: &mut impl DmaMemory) -> Result<Seqno, Error> {
+        let written = self.lrc.completed(dma)?;
+        for batch in &mut self.batches {
+            if let Some(job) = batch.running.take_if(|job| job.seqno.reached_by(written)) {
+                self.lrc.retire(job);
+            }
+        }
+        Ok(written)
+    }
+
+    /// Batch memory that no job uses.
+    #[must_use]
+    pub fn free_batch(&self) -> Option<FreeBatch> {
+        self.batches.iter().position(|batch| batch.running.is_none()).map(FreeBatch)
+    }
+
+    /// An empty job in free batch memory.
+    #[must_use]
+    pub fn begin(&self, batch: FreeBatch) -> Option<TableBatch<'_>> {
+        Some(TableBatch::new(&self.batches.get(batch.0)?.buffer, self.layout))
+    }
+
+    /// Puts a finished job into the ring; its number.
+    ///
+    /// # Errors
+    /// [`Error::DeviceBroken`] if the ring is not what it was made to be: it has room for more jobs than there is
+    /// batch memory.
+    pub fn submit(&mut self, batch: FreeBatch, halves: Halves, dma: &mut impl DmaMemory) -> Result<Seqno, Error> {
+        let broken = Error::DeviceBroken { what: "page-table job", value: u64_of(batch.0) };
+        let place = self.batches.get_mut(batch.0).ok_or(broken)?;
+        dma.publish(&place.buffer, 0..halves.end);
+        let base = u64_of(batch.0).saturating_mul(u64_of(BATCH_BYTES));
+        let va = |offset: usize| self.layout.batch(base.saturating_add(u64_of(offset))).ok_or(broken);
+        let batches = (va(halves.first)?, va(halves.second)?);
+        let job = self.lrc.emit_migration(batches, dma)?.ok_or(broken)?;
+        place.running = Some(job);
+        Ok(job.seqno)
+    }
+}
+
+/// A change that a job cannot hold: more than one mapping can need, so a defect.
+impl From<BatchError> for Error {
+    fn from(cause: BatchError) -> Self {
+        let value = if let BatchError::OutsideTable { end } = cause { u64::from(end) } else { 0 };
+        Self::invalid("page-table job", value)
+    }
+}
+
+const fn memory(len_bytes: u64, info: &DeviceInfo) -> DmaRequest {
+    let (caching, owner) = (DmaCaching::WriteBack, DmaOwner::Driver);
+    DmaRequest { len_bytes, align_bytes: 4096, last_addr: info.dma_last, caching, owner }
+}
+
+fn fill<H: Hal>(batches: &mut heapless::Vec<Batch, JOBS>, info: &DeviceInfo, hal: &mut H) -> Result<(), Error> {
+    while !batches.is_full() {
+        let buffer = hal.alloc(memory(u64_of(BATCH_BYTES), info))?;
+        // There is room: the loop ends when there is none.
+        let _ = batches.push(Batch { buffer, running: None });
+    }
+    Ok(())
+}
+
+fn context<H: Hal>(
+    engine: u8,
+    tables: &DmaBuffer,
+    batches: &heapless::Vec<Batch, JOBS>,
+    info: &DeviceInfo,
+    ggtt: &mut Ggtt<'_>,
+    hal: &mut H,
+) -> Result<(MigrateLayout, Lrc), Error> {
+    let family = info.platform.family;
+    let layout = MigrateLayout::new(family.pt.root_level);
+    let buffers = batches.iter().map(|batch| &batch.buffer);
+    let root = write_tables(&layout, &family.pt, family.pat.wb, tables, buffers)?;
+    hal.publish(tables, 0..tables.len_bytes());
+    // Address-space ids are for clients' VMs; the driver's own has 0.
+    let vm = Some((0, family.pt.directory(root, false)));
+    let lrc = Lrc::new(&LrcRequest { engine, vm }, info, ggtt, hal)?;
+    Ok((layout, lrc))
+}
+
+fn free_memory<H: Hal>(tables: DmaBuffer, batches: heapless::Vec<Batch, JOBS>, hal: &mut H) {
+    for batch in batches {
+        hal.free(batch.buffer);
+    }
+    hal.free(tables);
+}
+
+// All batch memory appears in the leaf table behind the pages.
+const _: () = assert!(JOBS * (BATCH_BYTES >> 12) + usize_of(crate::mem::migrate::PAGES) <= 512);

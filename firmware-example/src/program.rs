@@ -70,7 +70,7 @@ const PAUSE: Nanos = Nanos::from_micros(20);
 ///
 /// `irq` is where the board's interrupt entry, or whatever stands in for it, leaves its mark.
 pub fn run<'a, H: Hal>(hal: H, storage: Storage<'a>, irq: &'a IrqFlag) -> Finished<'a, H> {
-    match Device::open(hal, storage, Config { system_memory_bytes: 1 << 20, tag: 0 }, Some(irq)) {
+    match Device::open(hal, storage, Config { system_memory_bytes: 1 << 20, ..Config::default() }, Some(irq)) {
         Ok(mut device) => {
             let verdict = use_gpu(&mut device).unwrap_or_else(Verdict::Refused);
             let (hal, storage) = device.close();

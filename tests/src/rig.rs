@@ -2,14 +2,14 @@
 #![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
 
 use crate::found::found;
-use crate::storage::cut;
+use crate::storage::{boxed, cut};
 use barexe_core::device::request::{
     BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, EngineRef, ExecCall, QueueProperties, QueueRequest,
     SyncEntry, SyncTarget, VmFlags,
 };
-use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, Ticket, TicketState};
+use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, TableWriter, Ticket, TicketState};
 use barexe_core::gt::{Engine, EngineClass};
-use barexe_core::{Capacities, DefaultStorage, Error, Storage};
+use barexe_core::{Capacities, Error, Storage};
 use barexe_hal::client::NoClientMemory;
 use barexe_hal::{GpuVa, Nanos};
 use barexe_sim::{Platform, Sim, SimConfig, SimHal};
@@ -42,14 +42,24 @@ pub fn platforms() -> [Platform; 2] {
     [Platform::tgl(), Platform::lnl()]
 }
 
-/// Runs `test` on a fresh device of every platform; afterwards the device is closed and the simulator must have
+/// Runs `test` on a fresh device of every platform, once with page tables written by the CPU and once by the copy engine; afterwards the device is closed and the simulator must have
 /// nothing to complain about.
 ///
 /// # Panics
 /// If `test` does, or the driver broke a rule of the hardware, or did not give every buffer back.
 pub fn on_each_platform(test: impl Fn(&mut Rig<'_>)) {
+    for tables in [TableWriter::Cpu, TableWriter::Engine] {
+        on_each_platform_by(tables, &test);
+    }
+}
+
+/// As [`on_each_platform`], with page tables written by one of them: for tests that count what engines do.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on_each_platform_by(tables: TableWriter, test: impl Fn(&mut Rig<'_>)) {
     for platform in platforms() {
-        on(&SimConfig::new(platform), &test);
+        on_opened(&SimConfig::new(platform), Config { tables, ..Config::default() }, &test);
     }
 }
 
@@ -80,7 +90,7 @@ pub fn on_with(config: &SimConfig, capacities: &Capacities, test: impl Fn(&mut R
 fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
     let found_before = found(&sim);
-    let mut storage = Box::new(DefaultStorage::new());
+    let mut storage = boxed();
     let mut rig = Rig::open_as(&sim, cut(storage.lend(), capacities), opened);
     test(&mut rig);
     // A part that a test has broken answers again, so that what closing leaves can be seen.

@@ -1,6 +1,6 @@
 //! Lent storage of chosen capacities.
 
-use barexe_core::{Capacities, Capacity, Storage};
+use barexe_core::{Capacities, Capacity, DefaultStorage, Storage};
 
 /// One capacity of the storage.
 #[derive(Clone, Copy, Debug)]
@@ -74,4 +74,13 @@ fields! {
 fn shortened<T>(slice: &mut [T], len: usize) -> &mut [T] {
     let len = len.min(slice.len());
     slice.get_mut(..len).unwrap_or_default()
+}
+
+/// Storage with the default capacities, on the heap. It is large and stacks of tests are not: it comes from a constant,
+/// in a frame of its own.
+#[inline(never)]
+#[must_use]
+pub fn boxed() -> Box<DefaultStorage> {
+    const EMPTY: DefaultStorage = DefaultStorage::new();
+    Box::new(EMPTY)
 }

@@ -4,12 +4,13 @@
 
 use barexe_core::device::{Config, Device, DeviceState, TicketState};
 use barexe_core::gt::{EngineClass, IrqFlag};
-use barexe_core::{DefaultStorage, Errno, Error};
+use barexe_core::{Errno, Error};
 use barexe_hal::Nanos;
 use barexe_sim::{Fault, Platform, SimConfig};
 use barexe_tests::found::found;
 use barexe_tests::rig::{BATCH_END, Rig, on, on_each_platform, platforms};
 use barexe_tests::scenario::{Check, EVERYTHING, Step};
+use barexe_tests::storage::boxed;
 use barexe_tests::world::{World, sim};
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ fn scenario_with(platform: &Platform, fault: Fault, cause: Error, refusal: Errno
     let (sim, irq) = (sim(platform), Arc::new(IrqFlag::new()));
     let before = found(&sim);
     let what = format!("{} with {fault:?}", platform.name);
-    let mut owner = Box::new(DefaultStorage::new());
+    let mut owner = boxed();
     let mut world = World::open(&sim, owner.lend(), &irq).unwrap_or_else(|e| panic!("{what}: open: {}", e.error));
     sim.set_faults(&[fault]);
     let mut failed = false;
@@ -80,7 +81,7 @@ fn a_submit_port_that_reads_as_ones_is_a_device_that_is_gone() {
 fn lost_interrupts_only_cost_time() {
     for platform in platforms() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
-        let mut owner = Box::new(DefaultStorage::new());
+        let mut owner = boxed();
         let mut world = World::open(&sim, owner.lend(), &irq).unwrap();
         sim.lose_messages(u32::MAX);
         for step in EVERYTHING {
@@ -97,7 +98,7 @@ fn lost_interrupts_only_cost_time() {
 fn one_lost_interrupt_does_not_silence_the_next() {
     for platform in platforms() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
-        let mut owner = Box::new(DefaultStorage::new());
+        let mut owner = boxed();
         let device = Device::open(sim.hal(), owner.lend(), Config::default(), Some(&irq));
         let mut device = device.unwrap_or_else(|refused| panic!("open: {}", refused.error));
         let client = device.client_open(true).unwrap();

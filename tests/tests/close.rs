@@ -10,13 +10,15 @@
     reason = "helpers of these tests fail by panicking, cut addresses in halves, and print how many points a sweep had"
 )]
 
+use barexe_core::Storage;
+use barexe_core::device::TableWriter;
 use barexe_core::gt::{Engine, EngineClass, IrqFlag};
-use barexe_core::{DefaultStorage, Storage};
 use barexe_hal::{ConfigSpace as _, Nanos};
 use barexe_sim::{DeviceSnapshot, Fault, Platform, Sim};
 use barexe_tests::found::found;
-use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_each_platform, platforms, store};
+use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_each_platform_by, platforms, store};
 use barexe_tests::scenario::{EVERYTHING, Step};
+use barexe_tests::storage::boxed;
 use barexe_tests::world::{World, sim};
 use std::sync::Arc;
 
@@ -53,7 +55,7 @@ fn firmwares_ggtt_entries_survive_and_the_device_can_be_opened_again() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
         plant(&sim);
         let before = found(&sim);
-        let mut owner = Box::new(DefaultStorage::new());
+        let mut owner = boxed();
         let mut storage = owner.lend();
         for round in 0..3 {
             let what = format!("{} round {round}", platform.name);
@@ -67,7 +69,7 @@ fn firmwares_ggtt_entries_survive_and_the_device_can_be_opened_again() {
 fn the_command_register_is_put_back_as_firmware_left_it() {
     for platform in platforms() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
-        let mut owner = Box::new(DefaultStorage::new());
+        let mut owner = boxed();
         let mut storage = owner.lend();
         for command in [0, 2, 6, 0x404] {
             assert_eq!(sim.hal().config_write32(4, command), Ok(()));
@@ -86,7 +88,7 @@ fn close_in_the_middle_of_anything() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
         plant(&sim);
         let before = found(&sim);
-        let mut owner = Box::new(DefaultStorage::new());
+        let mut owner = boxed();
         let mut storage = owner.lend();
         for count in 0..=EVERYTHING.len() {
             let what = format!("{} closed after {count} steps", platform.name);
@@ -137,7 +139,7 @@ fn close_hung(platform: &Platform, engine: usize, name: &str, batch: &[u32]) {
     let (sim, irq) = (sim(platform), Arc::new(IrqFlag::new()));
     plant(&sim);
     let before = found(&sim);
-    let mut owner = Box::new(DefaultStorage::new());
+    let mut owner = boxed();
     let mut rig = Rig::open(&sim, owner.lend());
     let engine = rig.engines()[engine];
     let what = format!("{} {:?} in {name}", platform.name, engine.class);
@@ -173,7 +175,7 @@ fn close_ends_what_does_not_end_by_itself() {
 /// The submission never arrived, so the batch never runs: as far as the driver can see, a hang.
 #[test]
 fn close_ends_work_that_the_engine_never_heard_of() {
-    on_each_platform(|rig| {
+    on_each_platform_by(TableWriter::Cpu, |rig| {
         rig.sim.set_faults(&[Fault::DropsWrites(0x2_2550)]);
         let engine = rig.engine(EngineClass::Copy);
         hang(rig, engine, &[BATCH_END, 0]);
@@ -187,7 +189,7 @@ fn close_takes_the_bus_away_from_an_engine_that_a_reset_does_not_stop() {
     for platform in platforms() {
         let sim = sim(&platform);
         let before = found(&sim);
-        let mut owner = Box::new(DefaultStorage::new());
+        let mut owner = boxed();
         let mut rig = Rig::open(&sim, owner.lend());
         let engine = rig.engine(EngineClass::Copy);
         let [(name, batch), ..] = endless();

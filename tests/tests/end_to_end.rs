@@ -181,7 +181,7 @@ fn a_batch_that_runs_all_the_while_loses_a_page_before_its_unmap_is_over() {
         let mut dwords = store(0x40_0000, 1).to_vec();
         dwords.extend([JUMP, low32(VA), 0]);
         rig.write(batch, 0, &dwords);
-        let queue = rig.queue(vm, rig.engine(EngineClass::Copy));
+        let queue = rig.queue(vm, rig.engine(EngineClass::Render));
         let running = rig.exec(queue, VA, &[]).unwrap();
         rig.settle();
         assert_eq!(rig.read(page, 0), 1);

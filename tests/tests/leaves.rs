@@ -6,11 +6,11 @@
     reason = "helpers of these tests fail by panicking, and compute with addresses below 2^32"
 )]
 
-use barexe_core::DefaultStorage;
 use barexe_core::gt::{EngineClass, IrqFlag};
 use barexe_sim::Sim;
 use barexe_tests::rig::platforms;
 use barexe_tests::scenario::{EVERYTHING, Make, Step};
+use barexe_tests::storage::boxed;
 use barexe_tests::world::{World, sim};
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn root(sim: &Sim) -> u64 {
 fn the_scenario_has_leaves_of_every_size() {
     for platform in platforms() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
-        let mut owner = Box::new(DefaultStorage::new());
+        let mut owner = boxed();
         let mut world = World::open(&sim, owner.lend(), &irq).unwrap();
         let first_bind = EVERYTHING.iter().position(|step| matches!(step, Step::Bind(..))).unwrap();
         // The fifth batch stores nothing that is not mapped by the first bind.

@@ -1,10 +1,11 @@
 //! What the core says through `log`.
 
+use barexe_core::Error;
 use barexe_core::device::{Config, Device, TicketState};
 use barexe_core::gt::EngineClass;
-use barexe_core::{DefaultStorage, Error};
 use barexe_sim::{Fault, Platform, Sim, SimConfig};
 use barexe_tests::rig::{on, store_batch};
+use barexe_tests::storage::boxed;
 use core::cell::RefCell;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::sync::Once;
@@ -63,7 +64,7 @@ fn a_refused_probe_says_why() {
     let said = heard(|| {
         let sim = Sim::new(&SimConfig::new(Platform::tgl())).unwrap();
         sim.set_faults(&[Fault::GoneFromAccess(0)]);
-        let mut storage = Box::new(DefaultStorage::new());
+        let mut storage = boxed();
         let refused = Device::open(sim.hal(), storage.lend(), Config::default(), None).unwrap_err();
         assert_eq!(refused.error, Error::DeviceGone);
     });

@@ -6,6 +6,7 @@
 use barexe_core::device::{Config, Device};
 use barexe_core::{DefaultStorage, Error};
 use barexe_sim::{Fault, Platform, Sim, SimConfig};
+use barexe_tests::storage::boxed;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 static BEGUN: AtomicUsize = AtomicUsize::new(0);
@@ -43,7 +44,7 @@ fn panic() -> ! {
 fn a_refused_probe_is_one_frame() {
     let sim = Sim::new(&SimConfig::new(Platform::tgl())).unwrap();
     sim.set_faults(&[Fault::GoneFromAccess(0)]);
-    let mut storage = Box::new(DefaultStorage::new());
+    let mut storage = boxed();
     let refused = Device::open(sim.hal(), storage.lend(), Config::default(), None).unwrap_err();
     assert_eq!(refused.error, Error::DeviceGone);
     let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);

@@ -2,15 +2,16 @@
 #![expect(clippy::panic, reason = "helpers of these tests fail by panicking")]
 
 use barexe_core::device::{Config, Device};
-use barexe_core::{Capacity, DefaultStorage, Errno, Error};
+use barexe_core::{Capacity, Errno, Error};
 use barexe_sim::{AckMode, Fault, Platform, Sim, SimConfig};
 use barexe_tests::found::found;
 use barexe_tests::rig::platforms;
+use barexe_tests::storage::boxed;
 
 /// Opens a part that must be refused, looks whether anything changed, and gives the reason. Afterwards, without the
 /// faults, the same part opens in the same storage, if it is one that can be opened at all.
 fn refused(sim: &Sim, heals: bool) -> Error {
-    let mut owner = Box::new(DefaultStorage::new());
+    let mut owner = boxed();
     let before = found(sim);
     let refused = match Device::open(sim.hal(), owner.lend(), Config::default(), None) {
         Ok(_) => panic!("opened"),
@@ -85,7 +86,7 @@ fn an_unknown_graphics_version() {
 fn an_unknown_media_version_leaves_the_main_gt() {
     let sim = part(Platform::lnl());
     sim.set_faults(&[Fault::Reads(0x38_0D8C, 0x0780_0000)]);
-    let mut owner = Box::new(DefaultStorage::new());
+    let mut owner = boxed();
     let opened = Device::open(sim.hal(), owner.lend(), Config::default(), None);
     let device = opened.unwrap_or_else(|refused| panic!("{}", refused.error));
     assert_eq!((device.info().gt_count, device.info().media), (1, None));
@@ -123,7 +124,7 @@ fn any_single_register_that_reads_as_ones() {
             let sim = part(platform.clone());
             sim.set_faults(&[Fault::ReadsAllOnes(register)]);
             let before = found(&sim);
-            let mut owner = Box::new(DefaultStorage::new());
+            let mut owner = boxed();
             let what = format!("{} with {register:#x} all ones", platform.name);
             match Device::open(sim.hal(), owner.lend(), Config::default(), None) {
                 Ok(device) => drop(device.close()),

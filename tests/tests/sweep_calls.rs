@@ -12,11 +12,12 @@
 )]
 
 use barexe_core::gt::IrqFlag;
-use barexe_core::{DefaultStorage, Error, Storage};
+use barexe_core::{Error, Storage};
 use barexe_sim::{Fault, INJECTED, Platform, Sim};
 use barexe_tests::found::found;
 use barexe_tests::rig::platforms;
 use barexe_tests::scenario::{Check, EVERYTHING, Step};
+use barexe_tests::storage::boxed;
 use barexe_tests::world::{World, sim};
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ struct Tally {
 
 fn count(platform: &Platform) -> Counts {
     let (sim, irq) = (sim(platform), Arc::new(IrqFlag::new()));
-    let mut storage = Box::new(DefaultStorage::new());
+    let mut storage = boxed();
     let mut world = World::open(&sim, storage.lend(), &irq).unwrap();
     let open = sim.hal_calls();
     let after = EVERYTHING.iter().map(|step| {
@@ -89,7 +90,7 @@ fn fail(world: &mut World<'_>, step: &Step, tally: &mut Tally) {
 /// The scenario with the HAL call of this number failing.
 fn run(platform: &Platform, counts: &Counts, number: u64, tally: &mut Tally) {
     let (sim, irq) = (sim(platform), Arc::new(IrqFlag::new()));
-    let mut storage = Box::new(DefaultStorage::new());
+    let mut storage = boxed();
     let before = found(&sim);
     sim.set_faults(&[Fault::FailCall(number)]);
     tally.points += 1;
@@ -132,7 +133,7 @@ fn sweep(platform: &Platform) {
 /// missing at the end.
 fn run_with_fault(platform: &Platform, number: u64) -> (bool, u32) {
     let (sim, irq) = (sim(platform), Arc::new(IrqFlag::new()));
-    let mut storage = Box::new(DefaultStorage::new());
+    let mut storage = boxed();
     let mut world = World::open(&sim, storage.lend(), &irq).unwrap();
     world.memory.fails = Some(number);
     let (mut refused, mut missing) = (false, 0);

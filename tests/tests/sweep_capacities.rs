@@ -10,12 +10,12 @@
 )]
 
 use barexe_core::gt::IrqFlag;
-use barexe_core::{Capacities, Capacity, DefaultStorage, Error};
+use barexe_core::{Capacities, Capacity, Error};
 use barexe_hal::Nanos;
 use barexe_sim::{DeviceSnapshot, Platform};
 use barexe_tests::found::{SETTLE, found};
 use barexe_tests::scenario::EVERYTHING;
-use barexe_tests::storage::{FIELDS, Field, cut};
+use barexe_tests::storage::{FIELDS, Field, boxed, cut};
 use barexe_tests::world::{World, sim};
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ type Part<'p> = (&'p Platform, &'p DeviceSnapshot);
 /// `sure` are known to pass.
 fn run((platform, fresh): Part<'_>, capacities: &Capacities, sure: usize, what: &str) -> Option<(usize, Error)> {
     let (sim, irq) = (sim(platform), Arc::new(IrqFlag::new()));
-    let mut storage = Box::new(DefaultStorage::new());
+    let mut storage = boxed();
     let mut refusal = None;
     match World::open(&sim, cut(storage.lend(), capacities), &irq) {
         Err(refused) => refusal = Some((0, refused.error)),

@@ -12,9 +12,10 @@
 
 use barexe_core::device::{DeviceState, TicketState};
 use barexe_core::gt::IrqFlag;
-use barexe_core::{DefaultStorage, Errno, Error, Storage};
+use barexe_core::{Errno, Error, Storage};
 use barexe_sim::{Fault, Platform};
 use barexe_tests::scenario::{EVERYTHING, Step};
+use barexe_tests::storage::boxed;
 use barexe_tests::world::{World, sim};
 use std::sync::Arc;
 
@@ -172,7 +173,7 @@ fn scenario(world: &mut World<'_>, counts: &Counts, gone: u64, what: &str, tally
 
 fn sweep(platform: &Platform, stride: usize) {
     let irq = Arc::new(IrqFlag::new());
-    let mut owner = Box::new(DefaultStorage::new());
+    let mut owner = boxed();
     let (counts, mut storage) = count(platform, owner.lend(), &irq);
     let (points, mut tally) = (counts.points(stride), Tally::default());
     for gone in &points {

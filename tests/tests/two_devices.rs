@@ -10,11 +10,12 @@
 
 use barexe_core::device::{Config, DeviceState, TicketState};
 use barexe_core::gt::{EngineClass, IrqFlag};
-use barexe_core::{DefaultStorage, Error, ObjectKind};
+use barexe_core::{Error, ObjectKind};
 use barexe_sim::{Fault, Platform, Sim};
 use barexe_tests::found::{core_state, found};
 use barexe_tests::rig::{BATCH_END, Rig, platforms};
 use barexe_tests::scenario::EVERYTHING;
+use barexe_tests::storage::boxed;
 use barexe_tests::world::{World, sim};
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ fn step(world: &mut World<'_>, index: usize, what: &str) {
 fn in_turns(first: &Platform, second: &Platform, lag: usize) {
     let (one, other) = (sim(first), sim(second));
     let (irq_one, irq_other) = (Arc::new(IrqFlag::new()), Arc::new(IrqFlag::new()));
-    let mut storage = [Box::new(DefaultStorage::new()), Box::new(DefaultStorage::new())];
+    let mut storage = [boxed(), boxed()];
     let [lent_one, lent_other] = &mut storage;
     let mut world_one = World::open(&one, lent_one.lend(), &irq_one).unwrap();
     let mut world_other = World::open(&other, lent_other.lend(), &irq_other).unwrap();
@@ -67,7 +68,7 @@ fn a_device_that_is_gone_is_no_matter_to_the_other() {
     for (first, second) in [(Platform::tgl(), Platform::lnl()), (Platform::lnl(), Platform::tgl())] {
         let (gone, well) = (sim(&first), sim(&second));
         let (irq_gone, irq_well) = (Arc::new(IrqFlag::new()), Arc::new(IrqFlag::new()));
-        let mut storage = [Box::new(DefaultStorage::new()), Box::new(DefaultStorage::new())];
+        let mut storage = [boxed(), boxed()];
         let [lent_gone, lent_well] = &mut storage;
         let mut world_gone = World::open(&gone, lent_gone.lend(), &irq_gone).unwrap();
         let mut world_well = World::open(&well, lent_well.lend(), &irq_well).unwrap();
@@ -97,7 +98,7 @@ fn handles_of_the_other_device_are_errors() {
     let [tgl, lnl] = platforms();
     let sims = [sim(&tgl), sim(&lnl)];
     let before = sims.each_ref().map(found);
-    let mut storage = [Box::new(DefaultStorage::new()), Box::new(DefaultStorage::new())];
+    let mut storage = [boxed(), boxed()];
     let [lent_one, lent_other] = &mut storage;
     let tagged = |tag| Config { tag, ..Config::default() };
     let mut one = Rig::open_as(&sims[0], lent_one.lend(), tagged(1));

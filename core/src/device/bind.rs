@@ -6,10 +6,11 @@
 use super::client::ClientId;
 use super::request::{BindCall, BindKind, BindOp, Source, SyncEntry, UserFenceWrite, VmFlags};
 use super::syncs::{CallSyncs, SyncRules};
-use super::{Device, Pools, Ticket};
+use super::{Device, Pools, TableWriter, Ticket};
 use crate::exec::job::{BindWork, Job, Work};
 use crate::exec::queue::{Queue, QueueKind, QueueState};
 use crate::mem::pages::{Dropped, Need, Reservation};
+use crate::mem::tlb::Stale;
 use crate::mem::tree::{Segment, VaRange, need as tables_needed};
 use crate::num::usize_of;
 use crate::pool::Handle;
@@ -252,6 +253,12 @@ impl<'a, H: Hal> Device<'a, H> {
                 }
             }
         }
+        let by_engine = match self.config.tables {
+            // R29: what is next in its queue and waits for nothing is stored at once.
+            TableWriter::Auto => self.owns_copy_engine && !(syncs.wait.is_empty() && found.live_jobs == 0),
+            TableWriter::Cpu => false,
+            TableWriter::Engine => true,
+        };
         let work = BindWork {
             steps,
             reservation,
@@ -259,6 +266,9 @@ impl<'a, H: Hal> Device<'a, H> {
             invalidation: None,
             removed: Steps::new(),
             dropped: Dropped::NONE,
+            by_engine,
+            last_job: None,
+            stale: Stale::NONE,
             written: false,
             failure: None,
             user_fence,

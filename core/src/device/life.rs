@@ -96,7 +96,6 @@ impl<'a, H: Hal> Device<'a, H> {
         };
         Self {
             hal,
-            info,
             config,
             state: DeviceState::Live,
             pools,
@@ -104,6 +103,7 @@ impl<'a, H: Hal> Device<'a, H> {
             ggtt,
             tlb,
             ports,
+            owns_copy_engine: info.driver_copy_engine().is_some_and(|engine| engine.reserved),
             migration,
             irq,
             next_asid: 1,
@@ -112,6 +112,7 @@ impl<'a, H: Hal> Device<'a, H> {
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
             next_look: Nanos::ZERO,
+            info,
         }
     }
 

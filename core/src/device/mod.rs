@@ -7,6 +7,7 @@
 mod bind;
 mod bo;
 mod client;
+mod commit;
 mod engines;
 mod exec;
 mod life;
@@ -20,6 +21,7 @@ mod work;
 
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
+pub use commit::TableWriter;
 pub use life::OpenError;
 pub use syncobj::SyncobjLook;
 pub use syncs::PendingUserFence;
@@ -54,11 +56,13 @@ pub struct Config {
     /// Goes into the handles the embedder holds (clients, CPU mappings, tickets): one that strays to a device with
     /// another tag is refused there.
     pub tag: u8,
+    /// Who stores page-table entries; [`TableWriter::Auto`] unless there is a reason.
+    pub tables: TableWriter,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { system_memory_bytes: 1 << 30, tag: 0 }
+        Self { system_memory_bytes: 1 << 30, tag: 0, tables: TableWriter::Auto }
     }
 }
 
@@ -108,6 +112,8 @@ pub struct Device<'a, H: Hal> {
     ports: Ports,
     /// The driver's own context; none on a device without a copy engine.
     migration: Option<Migration>,
+    /// Its engine runs nothing else.
+    owns_copy_engine: bool,
     irq: Option<&'a IrqFlag>,
     /// User fences that [`deliver_user_fences`](Self::deliver_user_fences) has to store.
     user_fences_due: Chain<PendingUserFence>,

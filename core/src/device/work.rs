@@ -4,23 +4,15 @@
 //! are looked at, fences signal, what waited for them starts. No step waits; each moves something that can move, and
 //! the loop ends when nothing does.
 
-use super::request::VmFlags;
 use super::{Device, DeviceState};
 use crate::Error;
-use crate::chain::LinkHandle;
-use crate::exec::job::{BindWork, Job, Work};
+use crate::exec::job::Work;
 use crate::exec::queue::{Queue, QueueKind, QueueState};
 use crate::gt::{self, IrqReport, Registers};
-use crate::mem::Defect;
-use crate::mem::bo::Bo;
-use crate::mem::tlb::{AddressSpace, Invalidate, Remedy, Stale, TlbTicket, VmKind};
-use crate::mem::tree::{CpuSink, Mapping, PageTree, Segment, Sink, Stage};
 use crate::pool::Handle;
 use crate::submit::Submission;
 use crate::sync::fence::Fence;
-use crate::vm::bind::Step;
-use crate::vm::vma::{Vma, VmaBacking};
-use crate::vm::{Vm, VmState};
+use crate::vm::VmState;
 use barexe_hal::{Hal, Nanos};
 
 /// How long a busy device may go without being asked for a sign of life.
@@ -124,7 +116,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Moves TLB invalidation forward; whether a round finished.
-    fn poll_tlb(&mut self) -> Result<bool, Error> {
+    pub(super) fn poll_tlb(&mut self) -> Result<bool, Error> {
         if self.tlb.is_idle() {
             return Ok(false);
         }
@@ -186,90 +178,6 @@ impl<H: Hal> Device<'_, H> {
         if let Work::Bind(work) = job.work {
             self.finish_bind(client, Fence { timeline, point: job.point }, work, error.is_none());
         }
-    }
-
-    /// Frees what a bind that is over leaves behind, and lets its user fence be stored.
-    fn finish_bind(&mut self, client: super::ClientId, fence: Fence, mut work: BindWork, succeeded: bool) {
-        while let Some(Step::Remove(vma)) = work.removed.pop(&mut self.pools.steps) {
-            self.free_vma(vma);
-        }
-        work.steps.clear(&mut self.pools.steps);
-        self.pages.unreserve(work.reservation);
-        self.pages.release(work.dropped);
-        if let (Some(write), true) = (work.user_fence, succeeded) {
-            self.user_fence_is_due(client, fence, write);
-        } else if work.user_fence.is_some() {
-            self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
-        }
-    }
-
-    /// Moves the oldest bind of a queue forward; whether it is over.
-    fn step_bind(&mut self, queue: Handle<Queue>, job: LinkHandle<Job>) -> Result<bool, Error> {
-        let Some(mut work) = self.take_bind(job) else { return Ok(false) };
-        let result = self.carry_out(queue, job, &mut work);
-        if let Some(link) = self.pools.jobs.get_mut(job) {
-            link.value.work = Work::Bind(work);
-        }
-        result
-    }
-
-    /// Takes a bind's work out of its job while it is worked on.
-    fn take_bind(&mut self, job: LinkHandle<Job>) -> Option<BindWork> {
-        let link = self.pools.jobs.get_mut(job)?;
-        match core::mem::replace(&mut link.value.work, Work::Barrier) {
-            Work::Bind(work) => Some(work),
-            other @ (Work::Barrier | Work::Batch { .. }) => {
-                link.value.work = other;
-                None
-            }
-        }
-    }
-
-    fn carry_out(&mut self, queue: Handle<Queue>, job: LinkHandle<Job>, work: &mut BindWork) -> Result<bool, Error> {
-        if !work.written {
-            let pools = &mut self.pools;
-            let Some(link) = pools.jobs.get_mut(job) else { return Ok(false) };
-            if !link.value.wait.are_met(&mut pools.dependencies, &pools.timelines) {
-                return Ok(false);
-            }
-            let vm = pools.queues.get(queue).map(|queue| queue.vm);
-            work.written = true;
-            if let Some(vm) = vm {
-                self.write_steps(vm, work)?;
-            }
-        }
-        Ok(work.invalidation.is_none_or(|ticket| self.tlb.is_done(ticket)))
-    }
-
-    /// Writes the page-table entries of all steps, and begins the invalidation they need.
-    fn write_steps(&mut self, vm: Handle<Vm>, work: &mut BindWork) -> Result<(), Error> {
-        let pools = &mut self.pools;
-        let Some(vm) = pools.vms.get_mut(vm) else { return Ok(()) };
-        let mut sink = CpuSink { dma: &mut self.hal };
-        let format = &self.info.platform.family.pt;
-        let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
-        let mut done = Ok(());
-        while let Some(step) = work.steps.pop(&mut pools.steps) {
-            let (Step::Remove(vma) | Step::Insert(vma, _)) = step;
-            if let (Some(found), Ok(())) = (pools.vmas.get(vma), done) {
-                done = match step {
-                    Step::Remove(_) => vm.tree.unbind(&mut stage, found.range).map(drop),
-                    Step::Insert(..) => insert(&vm.tree, &mut stage, found, &pools.bos, &pools.bo_blocks),
-                };
-            }
-            if let Step::Remove(_) = step {
-                // The slot of the step that was just taken is free, so this finds room.
-                let _ = work.removed.push(&mut pools.steps, step);
-            }
-        }
-        if let Err(defect) = done {
-            // Nothing of this VM can be trusted: no address of it may lead anywhere from here on (R56).
-            work.failure = Some(defect.into());
-            vm.state = VmState::Banned;
-            let _ = vm.tree.cut_off(&mut stage);
-        }
-        let stale = stage.finish();
-        if invalidate(vm, stale, &mut self.tlb, work) { self.poll_tlb().map(drop) } else { Ok(()) }
     }
 
     /// Puts the queue's next job into its ring if it may start; whether something moved.
@@ -349,44 +257,4 @@ impl<H: Hal> Device<'_, H> {
             work.removed.clear(&mut self.pools.steps);
         }
     }
-}
-
-fn insert<S: Sink>(
-    tree: &PageTree,
-    stage: &mut Stage<'_, '_, S>,
-    vma: &Vma,
-    bos: &crate::Pool<'_, Bo>,
-    blocks: &crate::mem::bo::BlockPool<'_>,
-) -> Result<(), Defect> {
-    let (range, attributes, rebind) = (vma.range, vma.attributes(), false);
-    match vma.backing {
-        VmaBacking::Null => {
-            let backing = core::iter::once(Segment::Null);
-            tree.bind(stage, Mapping { range, backing, attributes, rebind }).map(drop)
-        }
-        VmaBacking::Bo { bo, offset_bytes } => {
-            let bo = bos.get(bo).ok_or(Defect::Backing { va: range.start })?;
-            let backing = bo.cursor(blocks, offset_bytes);
-            tree.bind(stage, Mapping { range, backing, attributes, rebind }).map(drop)
-        }
-    }
-}
-
-/// Sees to it that no TLB goes on holding what a bind changed; whether an invalidation was asked for.
-fn invalidate(vm: &mut Vm, stale: Stale, tlb: &mut impl Invalidate<Proof = TlbTicket>, work: &mut BindWork) -> bool {
-    let kind = VmKind { scratch: vm.tree.has_scratch(), long_running: vm.flags.contains(VmFlags::LR_MODE) };
-    let (space, remedy) = (AddressSpace::new(vm.asid), stale.remedy(kind));
-    if remedy == Remedy::Nothing {
-        // Nothing was dropped: the remedy would be another.
-        return stale.is_settled().is_err();
-    }
-    // Jobs of this VM that come later flush in any case: registers that no source confirms are not all they rely on.
-    stale.also(&mut vm.ring_flush, space);
-    if remedy == Remedy::Now {
-        let retired = stale.invalidate(tlb, space);
-        work.invalidation = Some(retired.proof);
-        work.dropped = retired.dropped;
-        return true;
-    }
-    stale.is_settled().is_err()
 }

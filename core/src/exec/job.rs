@@ -5,8 +5,9 @@ use crate::Error;
 use crate::chain::{Chain, LinkPool};
 use crate::device::request::UserFenceWrite;
 use crate::mem::pages::{Dropped, Reservation};
-use crate::mem::tlb::TlbTicket;
+use crate::mem::tlb::{Stale, TlbTicket};
 use crate::sync::fence::Dependencies;
+use crate::sync::seqno::Seqno;
 use crate::vm::bind::Steps;
 use crate::vm::vma::VaRange;
 use barexe_hal::GpuVa;
@@ -44,6 +45,12 @@ pub struct BindWork {
     pub removed: Steps,
     /// Tables that are gone from the page tables and wait for the invalidation.
     pub dropped: Dropped,
+    /// The copy engine stores the entries, not the CPU.
+    pub by_engine: bool,
+    /// The last job that does.
+    pub last_job: Option<Seqno>,
+    /// What TLBs may hold of the steps that are staged.
+    pub stale: Stale,
     /// Whether the entries are written.
     pub written: bool,
     /// Why they could not be, all of them.

@@ -6,8 +6,11 @@
 use super::lrc::{Emitted, Lrc, LrcRequest};
 use crate::Error;
 use crate::gt::DeviceInfo;
+use crate::mem::Defect;
 use crate::mem::ggtt::Ggtt;
-use crate::mem::migrate::{BATCH_BYTES, BatchError, Halves, MigrateLayout, TABLE_BYTES, TableBatch, write_tables};
+use crate::mem::migrate::{BATCH_BYTES, Halves, MigrateLayout, TABLE_BYTES, TableBatch, write_tables};
+use crate::mem::pages::{Entries, PtMemory, TableRun};
+use crate::mem::tree::{Sink, Slot};
 use crate::num::{u64_of, usize_of};
 use crate::sync::seqno::Seqno;
 use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, Hal};
@@ -71,10 +74,16 @@ impl Migration {
     /// [`Error::DeviceBroken`] for a number that no job has.
     pub fn completed(&mut self, dma: &mut impl DmaMemory) -> Result<Seqno, Error> {
         let written = self.lrc.completed(dma)?;
+        let mut newest: Option<Emitted> = None;
         for batch in &mut self.batches {
-            if let Some(job) = batch.running.take_if(|job| job.seqno.reached_by(written)) {
-                self.lrc.retire(job);
-            }
+            let over = batch.running.take_if(|job| job.seqno.reached_by(written));
+            newest = match (newest, over) {
+                (Some(before), Some(job)) if !job.seqno.is_later_than(before.seqno) => Some(before),
+                (before, over) => over.or(before),
+            };
+        }
+        if let Some(job) = newest {
+            self.lrc.retire(job);
         }
         Ok(written)
     }
@@ -109,11 +118,31 @@ impl Migration {
     }
 }
 
-/// A change that a job cannot hold: more than one mapping can need, so a defect.
-impl From<BatchError> for Error {
-    fn from(cause: BatchError) -> Self {
-        let value = if let BatchError::OutsideTable { end } = cause { u64::from(end) } else { 0 };
-        Self::invalid("page-table job", value)
+/// Hands changes of live tables to a job; tables that nobody reaches yet are published as they are.
+#[derive(Debug)]
+pub struct EngineSink<'d, 'b, D> {
+    /// For publishing.
+    pub dma: &'d mut D,
+    /// The job.
+    pub batch: TableBatch<'b>,
+}
+
+impl<D: DmaMemory> Sink for EngineSink<'_, '_, D> {
+    fn built(&mut self, pages: &PtMemory<'_>, tables: TableRun) {
+        pages.publish_run(self.dma, tables);
+    }
+
+    fn update(&mut self, pages: &PtMemory<'_>, slot: Slot, entries: &Entries<'_, '_>) -> Result<(), Defect> {
+        let table = pages.bus(slot.table)?;
+        if let Entries::Steps { first, step, count } = *entries {
+            return Ok(self.batch.write(table, slot.first, first, step, count)?);
+        }
+        let (mut index, mut written) = (slot.first, Ok(()));
+        entries.for_each(|value| {
+            written = written.and_then(|()| self.batch.write(table, index, value, 0, 1));
+            index = index.saturating_add(1);
+        });
+        Ok(written?)
     }
 }
 
@@ -150,8 +179,9 @@ fn context<H: Hal>(
     Ok((layout, lrc))
 }
 
-fn free_memory<H: Hal>(tables: DmaBuffer, batches: heapless::Vec<Batch, JOBS>, hal: &mut H) {
-    for batch in batches {
+fn free_memory<H: Hal>(tables: DmaBuffer, mut batches: heapless::Vec<Batch, JOBS>, hal: &mut H) {
+    // One by one from the end: dropping a half-used iterator over all of them could panic.
+    while let Some(batch) = batches.pop() {
         hal.free(batch.buffer);
     }
     hal.free(tables);

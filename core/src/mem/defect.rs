@@ -1,6 +1,7 @@
 //! What can go wrong in a change of page tables after the call that asked for it was accepted.
 
 use crate::mem::format::Level;
+use crate::mem::migrate::BatchError;
 use core::fmt;
 
 /// A promise that another part of the driver broke. No client and no device can bring one about.
@@ -20,6 +21,8 @@ pub enum Defect {
         /// The edge.
         va: u64,
     },
+    /// The change does not fit a page-table job.
+    Job(BatchError),
     /// A table is not where its notes say.
     Table {
         /// Its position in page-table memory.
@@ -33,9 +36,16 @@ impl fmt::Display for Defect {
             Self::Reservation(level) => write!(f, "no table of {level:?} is left of the reservation"),
             Self::Backing { va } => write!(f, "nothing backs address {va:#x}"),
             Self::Edge { va } => write!(f, "an entry reaches over the edge at {va:#x}"),
+            Self::Job(cause) => write!(f, "{cause}"),
             Self::Table { position } => write!(f, "page table {position} is not there"),
         }
     }
 }
 
 impl core::error::Error for Defect {}
+
+impl From<BatchError> for Defect {
+    fn from(cause: BatchError) -> Self {
+        Self::Job(cause)
+    }
+}

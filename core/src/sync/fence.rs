@@ -94,6 +94,12 @@ impl Dependencies {
         Self(Chain::new())
     }
 
+    /// Whether there is nothing to wait for.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds a fence, unless it has signalled or a later point of its timeline is already waited for.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub fn with_device<R>(
     sim.on_msi(move || mark.handle().record());
     sim.mark("open");
     let hwconfig = sim.hwconfig();
-    let mut storage = Box::new(DefaultStorage::new());
+    let mut storage = storage();
     let result = match Device::open(sim.hal(), storage.lend(), config, Some(&irq)) {
         Ok(mut device) => {
             device.set_hwconfig(&hwconfig);
@@ -92,4 +92,11 @@ impl Patience {
         device.poll();
         true
     }
+}
+
+/// The driver's storage, on the heap. It is large and stacks are not: it comes from a constant, in a frame of its own.
+#[inline(never)]
+fn storage() -> Box<DefaultStorage> {
+    const EMPTY: DefaultStorage = DefaultStorage::new();
+    Box::new(EMPTY)
 }

@@ -2,11 +2,12 @@
 
 use crate::table::{ARRAY, NOWHERE, OTHER, Row, accepts, call, refuses, row};
 use barexe_core::Errno::{EFAULT, EINVAL, ENOENT, ENOMEM, ETIME};
+use barexe_core::device::TableWriter;
 use barexe_core::gt::EngineClass;
 use barexe_core::uapi::Answer;
 use barexe_core::uapi::request::{SYNCOBJ_CREATE, SYNCOBJ_DESTROY, SYNCOBJ_RESET, SYNCOBJ_WAIT, XE_EXEC, XE_VM_BIND};
 use barexe_hal::Nanos;
-use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, binary, on_each_platform};
+use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, binary, on_each_platform, on_each_platform_by};
 use barexe_tests::wire::{Bytes, Ram};
 
 const SYNCOBJ: u32 = 0;
@@ -186,7 +187,7 @@ fn spinner(rig: &mut Rig<'_>) -> (Mapped, u32) {
 
 #[test]
 fn a_wait_is_made_again_until_it_is_over_or_too_late() {
-    on_each_platform(|rig| {
+    on_each_platform_by(TableWriter::Cpu, |rig| {
         let (spin, gate) = spinner(rig);
         let soon = rig.device.now().saturating_add(Nanos::from_millis(5));
         let mut memory = handles(&[gate]);

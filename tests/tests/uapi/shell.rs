@@ -2,12 +2,12 @@
 
 use crate::table::{accepts, refuses, row};
 use barexe_core::Errno::{self, ECANCELED, EINVAL, ENODEV, ENOENT, ENOTTY, EOPNOTSUPP};
-use barexe_core::device::DeviceState;
+use barexe_core::device::{DeviceState, TableWriter};
 use barexe_core::uapi::request::{XE_GEM_CREATE, XE_VM_CREATE};
 use barexe_core::uapi::{self, Call};
 use barexe_hal::Nanos;
 use barexe_sim::Fault;
-use barexe_tests::rig::{Rig, on_each_platform};
+use barexe_tests::rig::{Rig, on_each_platform, on_each_platform_by};
 use barexe_tests::wire::{Bytes, Ram};
 
 /// A request with another size field.
@@ -94,7 +94,7 @@ fn a_device_that_is_gone_is_enodev_for_every_call() {
 
 #[test]
 fn a_wedged_device_is_ecanceled_for_every_call() {
-    on_each_platform(|rig| {
+    on_each_platform_by(TableWriter::Cpu, |rig| {
         let (vm, bo) = (rig.vm(), rig.bo(0x1000));
         rig.bind_now(vm, &[rig.map_op(bo, 0)]);
         // Page-table changes are over when the invalidation is: one that never ends wedges the device.

@@ -1,0 +1,239 @@
+//! Carrying out an accepted bind, once its turn has come.
+//!
+//! ```text
+//!   dependencies met ──► staged ──► live entries stored ──► TLBs invalidated ──► over
+//!                                   by the CPU, at once
+//!                                   or by jobs on the copy engine, one for each step
+//! ```
+//!
+//! Staging fills tables that nobody can reach; what it changes of live tables goes to a sink. When the CPU may store
+//! these entries itself is decided when the call is accepted (R29); the result is the same.
+
+use super::Device;
+use super::client::ClientId;
+use crate::Error;
+use crate::chain::LinkHandle;
+use crate::device::request::VmFlags;
+use crate::exec::job::{BindWork, Job, Work};
+use crate::exec::migration::EngineSink;
+use crate::exec::queue::Queue;
+use crate::mem::Defect;
+use crate::mem::bo::{BlockPool, Bo};
+use crate::mem::tlb::{AddressSpace, Invalidate, Remedy, Stale, TlbTicket, VmKind};
+use crate::mem::tree::{CpuSink, Mapping, PageTree, Segment, Sink, Stage};
+use crate::pool::{Handle, Pool};
+use crate::sync::fence::Fence;
+use crate::vm::bind::{Step, StepPool, Steps};
+use crate::vm::vma::{Vma, VmaBacking, Vmas};
+use crate::vm::{Vm, VmState};
+use barexe_hal::Hal;
+
+/// Who stores the entries of live page tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableWriter {
+    /// The CPU where it may (R29), else the copy engine, if that is the driver's own: on one that clients use, a batch
+    /// that does not end would hold everybody's binds up.
+    Auto,
+    /// Always the CPU.
+    Cpu,
+    /// Always the copy engine, where there is one.
+    Engine,
+}
+
+impl<H: Hal> Device<'_, H> {
+    /// Moves the oldest bind of a queue forward; whether it is over.
+    pub(super) fn step_bind(&mut self, queue: Handle<Queue>, job: LinkHandle<Job>) -> Result<bool, Error> {
+        let Some(mut work) = self.take_bind(job) else { return Ok(false) };
+        let result = self.carry_out(queue, job, &mut work);
+        if let Some(link) = self.pools.jobs.get_mut(job) {
+            link.value.work = Work::Bind(work);
+        }
+        result
+    }
+
+    /// Takes a bind's work out of its job while it is worked on.
+    fn take_bind(&mut self, job: LinkHandle<Job>) -> Option<BindWork> {
+        let link = self.pools.jobs.get_mut(job)?;
+        match core::mem::replace(&mut link.value.work, Work::Barrier) {
+            Work::Bind(work) => Some(work),
+            other @ (Work::Barrier | Work::Batch { .. }) => {
+                link.value.work = other;
+                None
+            }
+        }
+    }
+
+    fn carry_out(&mut self, queue: Handle<Queue>, job: LinkHandle<Job>, work: &mut BindWork) -> Result<bool, Error> {
+        if !work.written {
+            let pools = &mut self.pools;
+            let Some(link) = pools.jobs.get_mut(job) else { return Ok(false) };
+            if !link.value.wait.are_met(&mut pools.dependencies, &pools.timelines) {
+                return Ok(false);
+            }
+            let vm = pools.queues.get(queue).map(|queue| queue.vm);
+            if !self.write_tables(vm, work)? {
+                return Ok(false);
+            }
+            work.written = true;
+        }
+        Ok(work.invalidation.is_none_or(|ticket| self.tlb.is_done(ticket)))
+    }
+
+    /// Brings all steps into the page tables and begins the invalidation they need; whether all are there.
+    fn write_tables(&mut self, vm: Option<Handle<Vm>>, work: &mut BindWork) -> Result<bool, Error> {
+        let Some(vm) = vm.filter(|vm| self.pools.vms.get(*vm).is_some()) else { return Ok(true) };
+        if work.by_engine && self.migration.is_some() {
+            if !self.write_by_engine(vm, work)? {
+                return Ok(false);
+            }
+        } else {
+            self.write_by_cpu(vm, work);
+        }
+        let Some(vm) = self.pools.vms.get_mut(vm) else { return Ok(true) };
+        if work.failure.is_some() {
+            // Nothing of this VM can be trusted: no address of it may lead anywhere from here on (R56).
+            let mut sink = CpuSink { dma: &mut self.hal };
+            let format = &self.info.platform.family.pt;
+            let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
+            vm.state = VmState::Banned;
+            let _ = vm.tree.cut_off(&mut stage);
+            let stale = stage.finish();
+            work.stale.absorb(&mut self.pages, stale);
+        }
+        let stale = core::mem::take(&mut work.stale);
+        if invalidate(vm, stale, &mut self.tlb, work) {
+            self.poll_tlb()?;
+        }
+        Ok(true)
+    }
+
+    fn write_by_cpu(&mut self, vm: Handle<Vm>, work: &mut BindWork) {
+        let pools = &mut self.pools;
+        let Some(vm) = pools.vms.get_mut(vm) else { return };
+        let mut sink = CpuSink { dma: &mut self.hal };
+        let format = &self.info.platform.family.pt;
+        let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
+        let mut done = Ok(());
+        while let Some(step) = work.steps.pop(&mut pools.steps) {
+            done = done.and_then(|()| {
+                let objects = (&pools.vmas, &pools.bos, &pools.bo_blocks);
+                stage_step(step, &vm.tree, &mut stage, objects)
+            });
+            keep_removed(step, &mut work.removed, &mut pools.steps);
+        }
+        work.failure = done.err().map(Error::from);
+        let stale = stage.finish();
+        work.stale.absorb(&mut self.pages, stale);
+    }
+
+    /// Puts a job for each step into the ring, as long as there is batch memory; whether all of them are over.
+    fn write_by_engine(&mut self, vm: Handle<Vm>, work: &mut BindWork) -> Result<bool, Error> {
+        let family = self.info.platform.family;
+        let pools = &mut self.pools;
+        let (Some(vm), Some(own)) = (pools.vms.get_mut(vm), &mut self.migration) else { return Ok(true) };
+        let written = own.completed(&mut self.hal)?;
+        while !work.steps.is_empty() && work.failure.is_none() {
+            let Some(free) = own.free_batch() else { return Ok(false) };
+            let Some(batch) = own.begin(free) else { return Ok(false) };
+            let Some(step) = work.steps.pop(&mut pools.steps) else { break };
+            let mut sink = EngineSink { dma: &mut self.hal, batch };
+            let mut stage = Stage::new(&mut self.pages, &mut work.reservation, &family.pt, &mut sink);
+            let objects = (&pools.vmas, &pools.bos, &pools.bo_blocks);
+            let done = stage_step(step, &vm.tree, &mut stage, objects);
+            let stale = stage.finish();
+            work.stale.absorb(&mut self.pages, stale);
+            keep_removed(step, &mut work.removed, &mut pools.steps);
+            let halves = done.and_then(|()| match sink.batch.is_empty() {
+                true => Ok(None),
+                false => Ok(Some(sink.batch.finish(&family.pt, family.pat.wb)?)),
+            });
+            match halves {
+                Ok(Some(halves)) => work.last_job = Some(own.submit(free, halves, &mut self.hal)?),
+                Ok(None) => {}
+                Err(defect) => work.failure = Some(defect.into()),
+            }
+        }
+        while let Some(step) = work.steps.pop(&mut pools.steps) {
+            keep_removed(step, &mut work.removed, &mut pools.steps);
+        }
+        Ok(work.last_job.is_none_or(|last| last.reached_by(written)))
+    }
+
+    /// Frees what a bind that is over leaves behind, and lets its user fence be stored.
+    pub(super) fn finish_bind(&mut self, client: ClientId, fence: Fence, mut work: BindWork, succeeded: bool) {
+        while let Some(Step::Remove(vma)) = work.removed.pop(&mut self.pools.steps) {
+            self.free_vma(vma);
+        }
+        work.steps.clear(&mut self.pools.steps);
+        self.pages.unreserve(work.reservation);
+        self.pages.release(work.dropped);
+        if let (Some(write), true) = (work.user_fence, succeeded) {
+            self.user_fence_is_due(client, fence, write);
+        } else if work.user_fence.is_some() {
+            self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
+        }
+    }
+}
+
+/// A mapping that has left the page tables waits for the invalidation.
+fn keep_removed(step: Step, removed: &mut Steps, steps: &mut StepPool<'_>) {
+    if let Step::Remove(_) = step {
+        // The slot of the step that was just taken is free, so this finds room.
+        let _ = removed.push(steps, step);
+    }
+}
+
+/// Stages one step.
+fn stage_step<S: Sink>(
+    step: Step,
+    tree: &PageTree,
+    stage: &mut Stage<'_, '_, S>,
+    (vmas, bos, blocks): (&Vmas<'_>, &Pool<'_, Bo>, &BlockPool<'_>),
+) -> Result<(), Defect> {
+    let (Step::Remove(vma) | Step::Insert(vma, _)) = step;
+    let Some(found) = vmas.get(vma) else { return Ok(()) };
+    match step {
+        Step::Remove(_) => tree.unbind(stage, found.range).map(drop),
+        Step::Insert(..) => insert(tree, stage, found, bos, blocks),
+    }
+}
+
+fn insert<S: Sink>(
+    tree: &PageTree,
+    stage: &mut Stage<'_, '_, S>,
+    vma: &Vma,
+    bos: &Pool<'_, Bo>,
+    blocks: &BlockPool<'_>,
+) -> Result<(), Defect> {
+    let (range, attributes, rebind) = (vma.range, vma.attributes(), false);
+    match vma.backing {
+        VmaBacking::Null => {
+            let backing = core::iter::once(Segment::Null);
+            tree.bind(stage, Mapping { range, backing, attributes, rebind }).map(drop)
+        }
+        VmaBacking::Bo { bo, offset_bytes } => {
+            let bo = bos.get(bo).ok_or(Defect::Backing { va: range.start })?;
+            let backing = bo.cursor(blocks, offset_bytes);
+            tree.bind(stage, Mapping { range, backing, attributes, rebind }).map(drop)
+        }
+    }
+}
+
+/// Sees to it that no TLB goes on holding what a bind changed; whether an invalidation was asked for.
+fn invalidate(vm: &mut Vm, stale: Stale, tlb: &mut impl Invalidate<Proof = TlbTicket>, work: &mut BindWork) -> bool {
+    let kind = VmKind { scratch: vm.tree.has_scratch(), long_running: vm.flags.contains(VmFlags::LR_MODE) };
+    let (space, remedy) = (AddressSpace::new(vm.asid), stale.remedy(kind));
+    if remedy == Remedy::Nothing {
+        // Nothing was dropped: the remedy would be another.
+        return stale.is_settled().is_err();
+    }
+    // Jobs of this VM that come later flush in any case: registers that no source confirms are not all they rely on.
+    stale.also(&mut vm.ring_flush, space);
+    if remedy == Remedy::Now {
+        let retired = stale.invalidate(tlb, space);
+        work.invalidation = Some(retired.proof);
+        work.dropped = retired.dropped;
+        return true;
+    }
+    stale.is_settled().is_err()
+}

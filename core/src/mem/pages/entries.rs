@@ -65,6 +65,7 @@ impl<'e, 'a> Entries<'e, 'a> {
     #[inline]
     pub(super) fn store(&self, buffer: &DmaBuffer, offset_bytes: usize) -> Result<(), barexe_hal::OutOfBounds> {
         match self {
+            Self::Steps { first, count: 1, .. } => buffer.write_u64(offset_bytes, *first),
             Self::Steps { first, step, count } => buffer.fill_steps(offset_bytes, *first, *step, usize_of(*count)),
             Self::Pages { pages, bits } => buffer.copy_pages(offset_bytes, pages, *bits),
             Self::Tables(tables) => {

@@ -12,7 +12,12 @@ impl TableId {
     /// No table.
     pub(crate) const NOWHERE: Self = Self(NONE);
 
-    /// Its position in page-table memory, counted in tables.
+    /// The table at a position that [`position`](Self::position) gave.
+    pub(crate) const fn at(position: u32) -> Self {
+        Self(position)
+    }
+
+    /// Its position in page-table memory, counted in tables. Below 2^30: see [`MAX_TABLES`](super::MAX_TABLES).
     #[must_use]
     pub const fn position(self) -> u32 {
         self.0

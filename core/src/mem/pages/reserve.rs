@@ -1,6 +1,6 @@
 //! Promises of tables, and the blocks behind them.
 
-use super::{Directory, List, NONE, PtMemory, TableId, TableNote};
+use super::{Directory, List, MAX_TABLES, NONE, PtMemory, TableId, TableNote};
 use crate::mem::Defect;
 use crate::mem::format::Level;
 use crate::num::usize_of;
@@ -115,11 +115,25 @@ impl PtMemory<'_> {
         Ok(TableId(index))
     }
 
+    /// Takes a table of level 0 of which `live` entries will be used, all there are.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    #[inline]
+    pub fn take_full(&mut self, reservation: &mut Reservation, live: u32, compact: bool) -> Result<TableId, Defect> {
+        let table = self.take(reservation, Level::L0)?;
+        if let Some(note) = self.notes.get_mut(usize_of(table.position())) {
+            note.live = u16::try_from(live).unwrap_or(u16::MAX);
+            note.compact = compact;
+        }
+        Ok(table)
+    }
+
     fn add_block(&mut self, dma: &mut impl DmaMemory) -> Result<(), Error> {
         let block_tables = 1u32.wrapping_shl(self.block_shift);
         let first = self.blocks_used.saturating_mul(block_tables);
         let end = first.saturating_add(block_tables);
-        if usize_of(end) > self.notes.len() {
+        if usize_of(end) > self.notes.len().min(MAX_TABLES) {
             return Err(Error::Exhausted(Capacity::PtNodes));
         }
         let slot = self.blocks.get_mut(usize_of(self.blocks_used));
@@ -154,7 +168,7 @@ impl PtMemory<'_> {
         }
     }
 
-    pub(super) fn free_table(&mut self, index: u32) {
+    fn free_table(&mut self, index: u32) {
         if let Some(note) = self.notes.get_mut(usize_of(index)) {
             *note = TableNote { next: self.free_tables.head, ..TableNote::EMPTY };
             self.free_tables = List { head: index, len: self.free_tables.len.saturating_add(1) };

@@ -24,6 +24,7 @@ mod range;
 mod sink;
 mod sizes;
 mod unbind;
+mod walk;
 mod zap;
 
 pub use backing::{Backing, Segment};

@@ -5,12 +5,13 @@
 //! below. The root is never dropped.
 
 use super::edges::{Chain, Edges, covered};
-use super::range::{VaRange, span_of};
-use super::{PageTree, Sink, Stage};
+use super::range::{VaRange, index_at, span_of};
+use super::{PageTree, Sink, Slot, Stage};
 use crate::mem::Defect;
-use crate::mem::format::{Level, entry_bytes};
+use crate::mem::format::{Level, entry_bytes, shift};
 use crate::mem::pages::{Entries, TableId};
 use crate::mem::tlb::Cause;
+use crate::num::low32;
 
 impl PageTree {
     /// Unbinds a range in which every byte is bound and over whose edges no leaf and no compact table reaches.
@@ -21,12 +22,33 @@ impl PageTree {
     /// # Errors
     /// [`Defect::Edge`] if something does reach over an edge; nothing has changed then.
     pub fn unbind<S: Sink>(&self, stage: &mut Stage<'_, '_, S>, range: VaRange) -> Result<VaRange, Defect> {
+        if let Some(table) = self.table_of_pages(stage.pages, range) {
+            let count = low32(range.len_bytes() >> shift(Level::L0));
+            if count < stage.pages.live(table) {
+                return self.unbind_pages(stage, table, range, count);
+            }
+        }
         let edges = Edges::find(self, stage.pages, range)?;
         let mut unbind = Unbind { tree: self, stage, range, top: Level::L0 };
         let done = unbind.run(&edges);
         let widened = range.widened(entry_bytes(unbind.top));
         stage.stale.note(widened, Cause::Unbound);
         done.map(|()| widened)
+    }
+
+    /// The unbind of a few pages out of a table that others use too.
+    fn unbind_pages<S: Sink>(
+        &self,
+        stage: &mut Stage<'_, '_, S>,
+        table: TableId,
+        range: VaRange,
+        count: u32,
+    ) -> Result<VaRange, Defect> {
+        let slot = Slot { table, level: Level::L0, first: index_at(Level::L0, range.start), va: range.start };
+        stage.update(slot, &Entries::fill(self.empty(Level::L0), count))?;
+        stage.pages.sub_live(table, count);
+        stage.stale.note(range, Cause::Unbound);
+        Ok(range)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tables that no entry points to any more, until the device has forgotten them too.
 
-use super::{ENTRIES, List, NONE, PtMemory, TableId, TableNote};
+use super::{DirectoryId, ENTRIES, List, NONE, PtMemory, TableId, TableNote};
 use crate::num::usize_of;
 
 /// Tables that were unhooked and may still be cached by the device; see [`PtMemory::release`].
@@ -67,16 +67,13 @@ impl PtMemory<'_> {
         let mut at = dropped.head;
         let mut count = 0u32;
         while let Some(note) = self.notes.get_mut(usize_of(at)) {
-            let directory = note.directory;
-            *note = TableNote { next: note.next, directory, ..TableNote::EMPTY };
+            let directory = core::mem::replace(&mut note.directory, NONE);
             if directory != NONE {
-                self.detach(TableId(at), 0, ENTRIES, &mut dropped);
+                self.detach(DirectoryId::at(directory), 0, ENTRIES, &mut dropped);
                 self.free_directory(directory);
             }
             // Children were appended to the list, so its link is read only now.
-            let Some(note) = self.notes.get_mut(usize_of(at)) else { break };
-            note.directory = NONE;
-            at = note.next;
+            at = self.notes.get(usize_of(at)).map_or(NONE, |note| note.next);
             count = count.saturating_add(1);
         }
         self.free_list(&dropped, count);

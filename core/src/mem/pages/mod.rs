@@ -12,7 +12,7 @@ mod run;
 
 pub use dropped::Dropped;
 pub use entries::{Entries, TableEntries};
-pub use notes::{Directory, TableId, TableNote};
+pub use notes::{Child, Directory, DirectoryId, Link, TableId, TableNote};
 pub use reserve::{Need, Reservation};
 pub use run::TableRun;
 
@@ -29,8 +29,8 @@ pub const ENTRIES: u32 = 512;
 /// Tables in one block of page-table memory, unless the HAL's largest block is smaller. A power of two.
 pub const BLOCK_TABLES: u32 = 32;
 
-/// Most tables there can be: positions leave two bits of a word free.
-pub const MAX_TABLES: usize = 1 << 30;
+/// Most tables there can be: their numbers are 21 bits wide, and the last one is no table.
+pub const MAX_TABLES: usize = (1 << 21) - 1;
 
 /// No table, no directory.
 const NONE: u32 = u32::MAX;
@@ -56,8 +56,11 @@ impl fmt::Debug for PtMemory<'_> {
         let mut shown = f.debug_struct("PtMemory");
         shown.field("blocks", &self.blocks_used).field("free", &(self.free_tables.len, self.free_directories.len));
         shown.field("reserved", &self.reserved);
-        for note in self.notes.iter().filter(|note| note.is_used()) {
-            shown.field("table", note);
+        for directory in self.directories.iter().filter(|directory| directory.table != NONE) {
+            shown.field("table", &directory.table).field("level", &directory.level);
+            for child in directory.children() {
+                shown.field("child", &child);
+            }
         }
         shown.finish()
     }
@@ -101,7 +104,7 @@ impl<'a> PtMemory<'a> {
             reserved: Need::default(),
         };
         // Whoever lent the notes may have used them before.
-        for index in (0..crate::num::u32_capped(memory.directories.len())).rev() {
+        for index in (0..crate::num::u32_capped(memory.directories.len().min(MAX_TABLES))).rev() {
             if let Some(directory) = memory.directories.get_mut(usize_of(index)) {
                 *directory = Directory::EMPTY;
             }

@@ -6,8 +6,8 @@ use super::sizes::Sizes;
 use super::walk::Walk;
 use super::{Attributes, PageTree, Sink, Slot, Stage};
 use crate::mem::Defect;
-use crate::mem::format::{AtomicPolicy, LeafBits, Level, entry_bytes};
-use crate::mem::pages::{PtMemory, TableId};
+use crate::mem::format::{AtomicPolicy, LeafBits, Level, PtFormat, entry_bytes};
+use crate::mem::pages::{Child, Link, PtMemory, TableId};
 use crate::mem::tlb::Cause;
 
 /// What is to be bound.
@@ -47,11 +47,9 @@ impl PageTree {
         stage: &mut Stage<'_, '_, S>,
         mapping: Mapping<B>,
     ) -> Result<Bound, Defect> {
-        let bits =
-            stage.format.leaf_bits(mapping.attributes.pat, mapping.attributes.read_only, AtomicPolicy::Undefined);
         match self.table_of_pages(stage.pages, mapping.range) {
-            Some(table) => bind_pages(stage, table, mapping, bits),
-            None => self.bind_anywhere(stage, mapping, bits),
+            Some((link, child)) => bind_pages(stage, (link, child.table()), mapping),
+            None => self.bind_anywhere(stage, mapping),
         }
     }
 
@@ -60,9 +58,9 @@ impl PageTree {
         &self,
         stage: &mut Stage<'_, '_, S>,
         mapping: Mapping<B>,
-        bits: LeafBits,
     ) -> Result<Bound, Defect> {
-        let Mapping { range, backing, rebind, .. } = mapping;
+        let Mapping { range, backing, attributes, rebind } = mapping;
+        let bits = bits(stage.format, attributes);
         let mut walk = Walk::new(self, stage, range.end, Cursor::new(backing), bits, rebind);
         let walked = walk.run(range.start);
         let bound = Bound { range: range.widened(entry_bytes(walk.top)), sizes: walk.sizes };
@@ -72,18 +70,26 @@ impl PageTree {
 
     /// The table of level 0 that a small range lies in, if it is there and has entries of 4 KiB.
     #[inline]
-    pub(super) fn table_of_pages(&self, pages: &PtMemory<'_>, range: VaRange) -> Option<TableId> {
+    pub(super) fn table_of_pages(&self, pages: &PtMemory<'_>, range: VaRange) -> Option<(Link, Child)> {
         let in_one = (range.start ^ range.end.wrapping_sub(1)) < SLOT_BYTES && range.len_bytes() < SLOT_BYTES;
-        if !in_one || self.root_level == Level::L0 {
+        if !in_one {
             return None;
         }
-        let (mut table, mut level) = (self.root, self.root_level);
-        while let Some(below) = level.below() {
-            table = pages.child(table, index_at(level, range.start))?;
-            level = below;
+        let (mut directory, mut level) = (self.root, self.root_level);
+        loop {
+            let index = index_at(level, range.start);
+            let child = pages.child(directory, index)?;
+            level = level.below()?;
+            if level == Level::L0 {
+                return if child.is_compact() { None } else { Some((Link::new(directory, index), child)) };
+            }
+            directory = child.directory();
         }
-        if pages.is_compact(table) { None } else { Some(table) }
     }
+}
+
+fn bits(format: &PtFormat, attributes: Attributes) -> LeafBits {
+    format.leaf_bits(attributes.pat, attributes.read_only, AtomicPolicy::Undefined)
 }
 
 const fn cause(rebind: bool) -> Cause {
@@ -94,11 +100,11 @@ const fn cause(rebind: bool) -> Cause {
 #[inline]
 fn bind_pages<'p, S: Sink, B: Backing<'p>>(
     stage: &mut Stage<'_, '_, S>,
-    table: TableId,
+    (link, table): (Link, TableId),
     mapping: Mapping<B>,
-    bits: LeafBits,
 ) -> Result<Bound, Defect> {
-    let Mapping { range, backing, rebind, .. } = mapping;
+    let Mapping { range, backing, attributes, rebind } = mapping;
+    let bits = bits(stage.format, attributes);
     let (mut va, mut sizes) = (range.start, Sizes::PAGE_4K);
     let mut cursor = Cursor::new(backing);
     stage.stale.note(range, cause(rebind));
@@ -110,7 +116,7 @@ fn bind_pages<'p, S: Sink, B: Backing<'p>>(
         }
         stage.update(Slot { table, level: Level::L0, first: index_at(Level::L0, va), va }, &entries)?;
         if !rebind {
-            stage.pages.add_live(table, count);
+            stage.pages.add_live(link, count);
         }
         sizes |= if hinted { Sizes::GROUP_64K } else { Sizes::empty() };
         let bytes = u64::from(count).wrapping_mul(PAGE_BYTES);

@@ -4,45 +4,15 @@
 //! table, whose entries go to the sink, or in a *fresh* one, which it made and which nobody can reach yet.
 
 use super::backing::{Backing, Cursor, GROUP_BYTES, SLOT_BYTES};
+use super::frame::Frame;
 use super::hooks::Hooks;
 use super::range::{index_at, is_aligned, is_whole, span_of};
 use super::sizes::Sizes;
 use super::{LEVELS, PageTree, Sink, Slot, Stage};
 use crate::mem::Defect;
 use crate::mem::format::{LeafBits, LeafLayout, Level, entry_bytes, shift, table_span_bytes};
-use crate::mem::pages::{ENTRIES, Entries, TableId};
+use crate::mem::pages::{Child, ENTRIES, Entries, Link, TableId};
 use crate::num::low32;
-
-/// A table the walk stands in or came through, and what it is, in one word.
-#[derive(Clone, Copy, Debug)]
-struct Frame(u32);
-
-impl Frame {
-    /// Made by this walk: nobody can reach it yet.
-    const FRESH: u32 = 1 << 31;
-    /// A level-0 table of 64 KiB entries; fresh.
-    const COMPACT: u32 = 1 << 30;
-
-    const fn live(table: TableId) -> Self {
-        Self(table.position())
-    }
-
-    const fn fresh(table: TableId, compact: bool) -> Self {
-        Self(table.position() | Self::FRESH | if compact { Self::COMPACT } else { 0 })
-    }
-
-    const fn table(self) -> TableId {
-        TableId::at(self.0 & !(Self::FRESH | Self::COMPACT))
-    }
-
-    const fn is_fresh(self) -> bool {
-        self.0 & Self::FRESH != 0
-    }
-
-    const fn is_compact(self) -> bool {
-        self.0 & Self::COMPACT != 0
-    }
-}
 
 /// A bind under way.
 #[derive(Debug)]
@@ -74,7 +44,7 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         bits: LeafBits,
         rebind: bool,
     ) -> Self {
-        let here = Frame::live(tree.root);
+        let here = Frame::root(tree.root);
         let (above, level) = ([here; LEVELS], tree.root_level);
         let (hooks, top, sizes) = (Hooks::NONE, Level::L0, Sizes::empty());
         Self { tree, stage, end, cursor, bits, rebind, above, here, level, hooks, top, sizes }
@@ -142,7 +112,7 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         if !self.here.is_fresh() {
             // A rebind with larger leaves than before: the tables they replace are done with.
             let stage = &mut *self.stage;
-            stage.pages.detach(self.here.table(), index, entries.count(), stage.stale.dropped_mut());
+            stage.pages.detach(self.here.directory(), index, entries.count(), stage.stale.dropped_mut());
         }
         self.put(va, index, entry_bytes(level), entries)
     }
@@ -159,8 +129,9 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         for n in 0..tables {
             let (index, offset) = (index.wrapping_add(n), u64::from(n).wrapping_mul(SLOT_BYTES));
             let Stage { pages, reservation, stale, .. } = &mut *self.stage;
-            let table = pages.take_full(reservation, column.count, column.compact)?;
-            pages.adopt(self.here.table(), index, table, stale.dropped_mut());
+            let table = pages.take_table(reservation)?;
+            let child = Child::of_table(table, column.count, column.compact);
+            pages.adopt(Link::new(self.here.directory(), index), child, stale.dropped_mut());
             pages.store(table, 0, &column.entries(offset))?;
             self.hooks.complete(self.stage, table);
             self.point_to(table, va.wrapping_add(offset), index, column.compact)?;
@@ -177,14 +148,14 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         if count == 0 {
             return Err(Defect::Backing { va });
         }
-        let table = self.here.table();
+        let table = self.here.table(self.level, self.stage.pages);
         if self.here.is_fresh() {
             self.stage.pages.store(table, first, entries)?;
-            self.stage.pages.add_live(table, count);
+            self.stage.pages.add_live(self.here.link(), count);
         } else {
             self.store_hooks()?;
             self.stage.update(Slot { table, level: self.level, first, va }, entries)?;
-            self.changed(table, self.level, count);
+            self.changed(self.here, self.level, count);
         }
         let mapped = bytes.wrapping_mul(u64::from(count));
         self.cursor.advance(mapped);
@@ -192,10 +163,10 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
     }
 
     /// Notes that entries of a live table changed.
-    fn changed(&mut self, table: TableId, level: Level, count: u32) {
+    fn changed(&mut self, table: Frame, level: Level, count: u32) {
         self.top = self.top.max(level);
         if !self.rebind {
-            self.stage.pages.add_live(table, count);
+            self.stage.pages.add_live(table.link(), count);
         }
     }
 
@@ -205,28 +176,32 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         let below = self.level.below().ok_or(Defect::Edge { va })?;
         let index = index_at(self.level, va);
         let whole = is_whole(self.level, va, self.end);
-        let child = if self.here.is_fresh() || whole { None } else { self.stage.pages.child(self.here.table(), index) };
-        let Some(child) = child else {
-            let child = self.create(below, va, index, whole)?;
-            self.enter(below, child);
-            return Ok(());
+        let link = Link::new(self.here.directory(), index);
+        let old =
+            if self.here.is_fresh() || whole { None } else { self.stage.pages.child(self.here.directory(), index) };
+        let frame = match old {
+            None => self.create(below, va, index, whole)?,
+            Some(child) if child.is_compact() => return Err(Defect::Edge { va }),
+            Some(child) => {
+                self.store_hooks()?;
+                Frame::live(child, link)
+            }
         };
-        if self.stage.pages.is_compact(child) {
-            return Err(Defect::Edge { va });
-        }
-        self.store_hooks()?;
-        self.enter(below, Frame::live(child));
+        self.enter(below, frame);
         Ok(())
     }
 
     /// Makes the table below `va`, empty where the range will not fill it, and points to it.
     fn create(&mut self, below: Level, va: u64, index: u32, whole: bool) -> Result<Frame, Defect> {
         let stage = &mut *self.stage;
-        let table = stage.pages.take(stage.reservation, below)?;
         let compact = below == Level::L0 && whole && stage.format.compact_tables && self.cursor.fits_compact();
-        if compact {
-            stage.pages.set_compact(table);
-        }
+        let (table, child) = if below == Level::L0 {
+            let table = stage.pages.take_table(stage.reservation)?;
+            (table, Child::of_table(table, 0, compact))
+        } else {
+            let directory = stage.pages.take_directory(stage.reservation, below)?;
+            (stage.pages.table_of(directory), Child::of_directory(directory))
+        };
         if !whole {
             let last = span_of(below, va).end.min(self.end).wrapping_sub(1);
             let (first, end) = (index_at(below, va), index_at(below, last).wrapping_add(1));
@@ -234,23 +209,24 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
             stage.pages.store(table, 0, &Entries::fill(empty, first))?;
             stage.pages.store(table, end, &Entries::fill(empty, ENTRIES.wrapping_sub(end)))?;
         }
-        stage.pages.adopt(self.here.table(), index, table, stage.stale.dropped_mut());
+        let link = Link::new(self.here.directory(), index);
+        stage.pages.adopt(link, child, stage.stale.dropped_mut());
         self.point_to(table, va, index, compact)?;
-        Ok(Frame::fresh(table, compact))
+        Ok(Frame::fresh(child, link))
     }
 
     /// Makes entry `index` of the table the walk stands in point to a new table: at once where nobody can reach it,
     /// else as soon as what lies below is complete.
     #[inline]
     fn point_to(&mut self, table: TableId, va: u64, index: u32, compact: bool) -> Result<(), Defect> {
-        let parent = self.here.table();
+        let parent = self.stage.pages.table_of(self.here.directory());
         if !self.here.is_fresh() {
             return self.hook(Slot { table: parent, level: self.level, first: index, va });
         }
         let pages = &mut *self.stage.pages;
         let pointer = self.stage.format.directory(pages.bus(table)?, compact);
         pages.store_one(parent, index, pointer)?;
-        pages.add_live(parent, 1);
+        pages.add_live(self.here.link(), 1);
         Ok(())
     }
 
@@ -267,7 +243,8 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         let over = va >= self.end;
         while self.level < self.tree.root_level && (over || is_aligned(va, table_span_bytes(self.level))) {
             if self.here.is_fresh() {
-                self.hooks.complete(self.stage, self.here.table());
+                let table = self.here.table(self.level, self.stage.pages);
+                self.hooks.complete(self.stage, table);
             } else if over {
                 return;
             }
@@ -283,7 +260,7 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
     fn hook(&mut self, slot: Slot) -> Result<(), Defect> {
         if !self.hooks.extend(slot) {
             self.store_hooks()?;
-            self.hooks.begin(slot);
+            self.hooks.begin(self.here, slot);
         }
         Ok(())
     }
@@ -291,9 +268,9 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
     /// Stores the pointers that wait, before anything else of a live table changes.
     #[inline]
     fn store_hooks(&mut self) -> Result<(), Defect> {
-        let Some((slot, count)) = self.hooks.take() else { return Ok(()) };
-        self.hooks.store(self.stage, slot, count)?;
-        self.changed(slot.table, slot.level, count);
+        let Some((parent, slot, count)) = self.hooks.take() else { return Ok(()) };
+        self.hooks.store(self.stage, parent.directory(), slot, count)?;
+        self.changed(parent, slot.level, count);
         Ok(())
     }
 }

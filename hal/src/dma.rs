@@ -83,6 +83,7 @@ impl DmaBuffer {
         self.cpu.cast()
     }
 
+    #[inline]
     const fn check(&self, offset_bytes: usize, access_bytes: usize, align: usize) -> Result<(), OutOfBounds> {
         let end = offset_bytes.checked_add(access_bytes);
         let inside = matches!(end, Some(end) if end <= self.len_bytes);
@@ -94,16 +95,19 @@ impl DmaBuffer {
     }
 
     /// Pointer to `T` number `index` counted from a checked, aligned byte offset.
+    #[inline]
     const fn at<T>(&self, offset_bytes: usize, index: usize) -> *mut T {
         // Wrapping pointer arithmetic never leaves the mapping: every caller checked the whole run before.
         self.cpu.as_ptr().cast::<u8>().wrapping_add(offset_bytes).cast::<T>().wrapping_add(index)
     }
 
+    #[inline]
     fn load<T: Copy>(&self, offset_bytes: usize, index: usize) -> T {
         // SAFETY: callers pass a run that `check` accepted; the mapping is live by `from_raw_parts`.
         unsafe { self.at::<T>(offset_bytes, index).read_volatile() }
     }
 
+    #[inline]
     fn store<T: Copy>(&self, offset_bytes: usize, index: usize, value: T) {
         // SAFETY: callers pass a run that `check` accepted; the mapping is live by `from_raw_parts`.
         unsafe { self.at::<T>(offset_bytes, index).write_volatile(value) }
@@ -141,6 +145,7 @@ impl DmaBuffer {
     ///
     /// # Errors
     /// [`OutOfBounds`].
+    #[inline]
     pub fn write_u64(&self, offset_bytes: usize, value: u64) -> Result<(), OutOfBounds> {
         self.check(offset_bytes, 8, 8)?;
         self.store(offset_bytes, 0, value);
@@ -153,12 +158,23 @@ impl DmaBuffer {
     ///
     /// # Errors
     /// [`OutOfBounds`]; nothing is written then.
+    #[inline]
     pub fn fill_steps(&self, offset_bytes: usize, first: u64, step: u64, count: usize) -> Result<(), OutOfBounds> {
         self.check(offset_bytes, count.saturating_mul(8), 8)?;
-        let mut value = first;
-        for index in 0..count {
+        let lane = |n: u64| first.wrapping_add(step.wrapping_mul(n));
+        // Four values at once: one alone would be a chain of additions, each waiting for the one before.
+        let mut values = [lane(0), lane(1), lane(2), lane(3)];
+        let (whole, stride) = (count & !3, step.wrapping_mul(4));
+        let mut index = 0usize;
+        while index < whole {
+            for (offset, value) in values.iter_mut().enumerate() {
+                self.store(offset_bytes, index.wrapping_add(offset), *value);
+                *value = value.wrapping_add(stride);
+            }
+            index = index.wrapping_add(4);
+        }
+        for (index, value) in (whole..count).zip(values) {
             self.store(offset_bytes, index, value);
-            value = value.wrapping_add(step);
         }
         Ok(())
     }
@@ -179,6 +195,7 @@ impl DmaBuffer {
     ///
     /// # Errors
     /// [`OutOfBounds`]; nothing is written then.
+    #[inline]
     pub fn copy_pages(&self, offset_bytes: usize, pages: &[BusAddr], or_mask: u64) -> Result<(), OutOfBounds> {
         self.check(offset_bytes, pages.len().saturating_mul(8), 8)?;
         for (index, page) in pages.iter().enumerate() {
@@ -263,6 +280,19 @@ mod tests {
             assert!(b.read_bytes(usize::MAX, &mut [0]).is_err());
             assert_eq!(b.read_u64(0), Ok(0));
         });
+    }
+
+    #[test]
+    fn fill_steps_is_exact_at_every_length() {
+        for count in 0..=15usize {
+            with_buffer(|b| {
+                b.fill_steps(8, 5, 0x1000, count).unwrap();
+                for i in 0..16usize {
+                    let want = i.checked_sub(1).filter(|k| *k < count).map_or(0, |k| 5 + 0x1000 * k as u64);
+                    assert_eq!(b.read_u64(i * 8), Ok(want), "count {count} word {i}");
+                }
+            });
+        }
     }
 
     #[test]

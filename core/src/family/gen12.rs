@@ -3,7 +3,7 @@
 use super::{Family, gen12_gt};
 use crate::context::descriptor::DescriptorFormat;
 use crate::context::{LrcFormat, tables};
-use crate::mem::format::{AtomicsRule, GgttFormat, Level, PatScatter, PtFormat};
+use crate::mem::format::{AtomicsRule, GgttFormat, Level, PatBits, PtFormat};
 use crate::mem::pat::{PatEntry, PatIndex, PatTable};
 use crate::ring::RingFormat;
 use crate::ring::command::AuxRegisters;
@@ -40,7 +40,7 @@ pub static GEN12: Family = Family {
         compact_tables: false,
         atomics: AtomicsRule::NoBit,
         // Four rows need two bits; the third has a place that no index of this family reaches.
-        pat_bits: PatScatter { page: &[3, 4, 7], large: &[3, 4, 12] },
+        pat_bits: PatBits::scattered(&[3, 4, 7], &[3, 4, 12]),
         ggtt: GgttFormat { cached: WB, uncached: UC, pat_bits: &[], stolen_bits: 0 },
     },
     pat: &PAT,

@@ -3,7 +3,7 @@
 use super::{Family, xe2_gt};
 use crate::context::descriptor::DescriptorFormat;
 use crate::context::{LrcFormat, tables};
-use crate::mem::format::{AtomicsRule, GgttFormat, Level, PatScatter, PtFormat};
+use crate::mem::format::{AtomicsRule, GgttFormat, Level, PatBits, PtFormat};
 use crate::mem::pat::{PatEntry, PatIndex, PatTable};
 use crate::ring::RingFormat;
 
@@ -72,7 +72,7 @@ pub static XE2: Family = Family {
         cached_tables: false,
         compact_tables: true,
         atomics: AtomicsRule::UnlessCpuOnly,
-        pat_bits: PatScatter { page: &[3, 4, 7, 62, 61], large: &[3, 4, 12, 62, 61] },
+        pat_bits: PatBits::scattered(&[3, 4, 7, 62, 61], &[3, 4, 12, 62, 61]),
         ggtt: GgttFormat { cached: WB, uncached: UC, pat_bits: &[52, 53], stolen_bits: 1 << 1 },
     },
     pat: &PAT,

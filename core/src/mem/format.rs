@@ -113,13 +113,8 @@ impl Level {
 /// Lowest address bit an entry of `level` decodes: 12, 21, 30, 39, 48.
 #[must_use]
 pub const fn shift(level: Level) -> u32 {
-    match level {
-        Level::L0 => 12,
-        Level::L1 => 21,
-        Level::L2 => 30,
-        Level::L3 => 39,
-        Level::L4 => 48,
-    }
+    // Nine bits a level; a table of constants would be a look-up on every step of every walk.
+    12u32.wrapping_add((level.number() as u32).wrapping_mul(9))
 }
 
 /// Bytes one entry of `level` covers.
@@ -232,13 +227,41 @@ pub enum AtomicsRule {
     UnlessCpuOnly,
 }
 
-/// Where the bits of a PAT index go: entry bit numbers, index bit 0 first. Index bits past the end are not wired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PatScatter {
+/// The bits of an entry that say a PAT index, for every index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatBits {
     /// In level 0.
-    pub page: &'static [u8],
+    page: [u64; 32],
     /// In leaves of levels 1 and 2.
-    pub large: &'static [u8],
+    large: [u64; 32],
+}
+
+impl PatBits {
+    /// Index bits go to the entry bits with these numbers, index bit 0 first. Index bits past the end are not wired.
+    #[must_use]
+    pub const fn scattered(page: &[u8], large: &[u8]) -> Self {
+        Self { page: scatter_all(page), large: scatter_all(large) }
+    }
+
+    fn page(&self, index: PatIndex) -> u64 {
+        self.page.get(usize_of(u32::from(index.get()))).copied().unwrap_or(0)
+    }
+
+    fn large(&self, index: PatIndex) -> u64 {
+        self.large.get(usize_of(u32::from(index.get()))).copied().unwrap_or(0)
+    }
+}
+
+/// The entry bits of each index.
+const fn scatter_all(places: &[u8]) -> [u64; 32] {
+    let mut table = [0; 32];
+    let (mut rest, mut index): (&mut [u64], u8) = (&mut table, 0);
+    while let [first, after @ ..] = rest {
+        *first = scatter(index, places);
+        rest = after;
+        index = index.wrapping_add(1);
+    }
+    table
 }
 
 /// How objects behind the GGTT are cached.
@@ -283,15 +306,20 @@ pub struct PtFormat {
     /// When leaves allow atomics.
     pub atomics: AtomicsRule,
     /// Where PAT index bits go.
-    pub pat_bits: PatScatter,
+    pub pat_bits: PatBits,
     /// GGTT entries.
     pub ggtt: GgttFormat,
 }
 
 /// Spreads the bits of `value` to the bit numbers in `places`, lowest first.
-fn scatter(value: u8, places: &[u8]) -> u64 {
-    let bit = |(from, to): (u8, &u8)| u64::from(value >> (from & 7) & 1) << (to & 63);
-    (0u8..8).zip(places).map(bit).fold(0, |bits, b| bits | b)
+const fn scatter(value: u8, places: &[u8]) -> u64 {
+    let (mut bits, mut value, mut rest) = (0, value, places);
+    while let [place, after @ ..] = rest {
+        bits |= ((value & 1) as u64).wrapping_shl(*place as u32);
+        value >>= 1;
+        rest = after;
+    }
+    bits
 }
 
 /// The address bits `51:low` of an entry.
@@ -322,6 +350,7 @@ impl PtFormat {
     }
 
     /// Everything but the address in the leaves of one mapping.
+    #[inline]
     #[must_use]
     pub fn leaf_bits(&self, pat: PatIndex, read_only: bool, atomics: AtomicPolicy) -> LeafBits {
         let common = if read_only { PRESENT } else { PRESENT | WRITABLE };
@@ -343,8 +372,8 @@ impl PtFormat {
     #[must_use]
     pub fn directory(&self, table: BusAddr, compact: bool) -> u64 {
         let child = if compact { COMPACT_CHILD } else { 0 };
-        let pat = scatter(self.directory_pat.get() & 3, &[3, 4]);
-        address_field(table, 12) | PRESENT | WRITABLE | pat | child
+        // The two bits a directory has are those of a page.
+        address_field(table, 12) | PRESENT | WRITABLE | self.pat_bits.page(self.directory_pat) | child
     }
 
     /// Entry for unmapped space in a VM with scratch: a null leaf where leaves may stand, else a directory entry for
@@ -362,14 +391,14 @@ impl PtFormat {
 
     /// GGTT entry for a page of system memory.
     #[must_use]
-    pub fn ggtt_entry(&self, bus: BusAddr, caching: GgttCaching) -> u64 {
+    pub const fn ggtt_entry(&self, bus: BusAddr, caching: GgttCaching) -> u64 {
         let pat = scatter(self.ggtt_pat(caching).get(), self.ggtt.pat_bits);
         address_field(bus, 12) | PRESENT | pat
     }
 
     /// GGTT entry for a page of stolen memory, by its complete address.
     #[must_use]
-    pub fn ggtt_stolen_entry(&self, bus: BusAddr, caching: GgttCaching) -> u64 {
+    pub const fn ggtt_stolen_entry(&self, bus: BusAddr, caching: GgttCaching) -> u64 {
         self.ggtt_entry(bus, caching) | self.ggtt.stolen_bits
     }
 
@@ -391,9 +420,9 @@ impl PtFormat {
     /// The bits that say how a leaf is read: PAT index, size marker, 64 KiB group.
     fn leaf_shape(&self, level: Level, layout: LeafLayout, pat: PatIndex) -> u64 {
         match (level, layout) {
-            (Level::L0, LeafLayout::Group64K) => GROUP_64K | scatter(pat.get(), self.pat_bits.page),
-            (Level::L0, _) => scatter(pat.get(), self.pat_bits.page),
-            _ => LARGE_LEAF | scatter(pat.get(), self.pat_bits.large),
+            (Level::L0, LeafLayout::Group64K) => GROUP_64K | self.pat_bits.page(pat),
+            (Level::L0, _) => self.pat_bits.page(pat),
+            _ => LARGE_LEAF | self.pat_bits.large(pat),
         }
     }
 

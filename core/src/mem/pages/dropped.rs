@@ -1,6 +1,6 @@
 //! Tables that no entry points to any more, until the device has forgotten them too.
 
-use super::{ENTRIES, NONE, PtMemory, TableId, TableNote};
+use super::{DirectoryId, ENTRIES, List, NONE, PtMemory, TableId, TableNote};
 use crate::num::usize_of;
 
 /// Tables that were unhooked and may still be cached by the device; see [`PtMemory::release`].
@@ -61,16 +61,29 @@ impl PtMemory<'_> {
     }
 
     /// Frees dropped tables and everything below them. Only after the TLB invalidation that covers them.
+    ///
+    /// They are taken again in the order in which they were taken before, parents first: neighbours stay neighbours.
     pub fn release(&mut self, mut dropped: Dropped) {
-        while let Some(note) = self.notes.get(usize_of(dropped.head)).copied() {
-            let table = TableId(dropped.head);
-            if note.directory != NONE {
-                self.detach(table, 0, ENTRIES, &mut dropped);
-                self.free_directory(note.directory);
+        let mut at = dropped.head;
+        let mut count = 0u32;
+        while let Some(note) = self.notes.get_mut(usize_of(at)) {
+            let directory = core::mem::replace(&mut note.directory, NONE);
+            if directory != NONE {
+                self.detach(DirectoryId::at(directory), 0, ENTRIES, &mut dropped);
+                self.free_directory(directory);
             }
-            // Children were appended behind this table, so its link is read only now.
-            dropped.head = self.notes.get(usize_of(table.0)).map_or(NONE, |note| note.next);
-            self.free_table(table.0);
+            // Children were appended to the list, so its link is read only now.
+            at = self.notes.get(usize_of(at)).map_or(NONE, |note| note.next);
+            count = count.saturating_add(1);
+        }
+        self.free_list(&dropped, count);
+    }
+
+    /// Puts a whole list of `count` tables before the free ones.
+    fn free_list(&mut self, list: &Dropped, count: u32) {
+        if let Some(last) = self.notes.get_mut(usize_of(list.tail)) {
+            last.next = self.free_tables.head;
+            self.free_tables = List { head: list.head, len: self.free_tables.len.saturating_add(count) };
         }
     }
 }

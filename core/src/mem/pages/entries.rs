@@ -1,6 +1,6 @@
 //! What is stored into a run of page-table entries.
 
-use super::{PtMemory, TableId};
+use super::{DirectoryId, PtMemory, TableId};
 use crate::mem::format::PtFormat;
 use crate::num::{u32_capped, usize_of};
 use barexe_hal::{BusAddr, DmaBuffer};
@@ -65,6 +65,7 @@ impl<'e, 'a> Entries<'e, 'a> {
     #[inline]
     pub(super) fn store(&self, buffer: &DmaBuffer, offset_bytes: usize) -> Result<(), barexe_hal::OutOfBounds> {
         match self {
+            Self::Steps { first, count: 1, .. } => buffer.write_u64(offset_bytes, *first),
             Self::Steps { first, step, count } => buffer.fill_steps(offset_bytes, *first, *step, usize_of(*count)),
             Self::Pages { pages, bits } => buffer.copy_pages(offset_bytes, pages, *bits),
             Self::Tables(tables) => {
@@ -83,7 +84,7 @@ pub struct TableEntries<'e, 'a> {
     /// Entry encoding.
     pub format: &'static PtFormat,
     /// The directory.
-    pub parent: TableId,
+    pub parent: DirectoryId,
     /// First entry.
     pub first: u32,
     /// Entries; each has a child.
@@ -94,10 +95,11 @@ impl TableEntries<'_, '_> {
     fn values(&self) -> impl Iterator<Item = u64> {
         let indices = self.first..self.first.saturating_add(self.count);
         // An entry without a child would be an entry that is not present; there is none, see `count`.
-        indices.map(|index| self.pages.child(self.parent, index).map_or(0, |child| self.pointer(child)))
+        let child = |index| self.pages.child_table(self.parent, index);
+        indices.map(move |index| child(index).map_or(0, |(table, compact)| self.pointer(table, compact)))
     }
 
-    fn pointer(&self, child: TableId) -> u64 {
-        self.pages.bus(child).map_or(0, |bus| self.format.directory(bus, self.pages.is_compact(child)))
+    fn pointer(&self, table: TableId, compact: bool) -> u64 {
+        self.pages.bus(table).map_or(0, |bus| self.format.directory(bus, compact))
     }
 }

@@ -12,7 +12,7 @@ mod run;
 
 pub use dropped::Dropped;
 pub use entries::{Entries, TableEntries};
-pub use notes::{Directory, TableId, TableNote};
+pub use notes::{Child, Directory, DirectoryId, Link, TableId, TableNote};
 pub use reserve::{Need, Reservation};
 pub use run::TableRun;
 
@@ -20,6 +20,7 @@ use crate::mem::Defect;
 use crate::num::{u64_of, usize_of};
 use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory};
 use core::fmt;
+use core::ops::Range;
 
 /// Bytes of a page table, at every level.
 pub const TABLE_BYTES: usize = 4096;
@@ -27,6 +28,9 @@ pub const TABLE_BYTES: usize = 4096;
 pub const ENTRIES: u32 = 512;
 /// Tables in one block of page-table memory, unless the HAL's largest block is smaller. A power of two.
 pub const BLOCK_TABLES: u32 = 32;
+
+/// Most tables there can be: their numbers are 21 bits wide, and the last one is no table.
+pub const MAX_TABLES: usize = (1 << 21) - 1;
 
 /// No table, no directory.
 const NONE: u32 = u32::MAX;
@@ -52,8 +56,11 @@ impl fmt::Debug for PtMemory<'_> {
         let mut shown = f.debug_struct("PtMemory");
         shown.field("blocks", &self.blocks_used).field("free", &(self.free_tables.len, self.free_directories.len));
         shown.field("reserved", &self.reserved);
-        for note in self.notes.iter().filter(|note| note.is_used()) {
-            shown.field("table", note);
+        for directory in self.directories.iter().filter(|directory| directory.table != NONE) {
+            shown.field("table", &directory.table).field("level", &directory.level);
+            for child in directory.children() {
+                shown.field("child", &child);
+            }
         }
         shown.finish()
     }
@@ -97,7 +104,7 @@ impl<'a> PtMemory<'a> {
             reserved: Need::default(),
         };
         // Whoever lent the notes may have used them before.
-        for index in (0..crate::num::u32_capped(memory.directories.len())).rev() {
+        for index in (0..crate::num::u32_capped(memory.directories.len().min(MAX_TABLES))).rev() {
             if let Some(directory) = memory.directories.get_mut(usize_of(index)) {
                 *directory = Directory::EMPTY;
             }
@@ -152,16 +159,35 @@ impl<'a> PtMemory<'a> {
         buffer.bus().checked_add(u64_of(offset)).ok_or(Defect::Table { position: table.position() })
     }
 
-    /// Stores entries of a table from `first` on, each as one 64-bit store.
+    /// Stores entries of a table from `first` on, each as one 64-bit store; where they are now, for publishing.
     ///
     /// # Errors
     /// [`Defect::Table`] if there is no such table or the run leaves it; nothing is written then.
     #[inline]
-    pub fn store(&self, table: TableId, first: u32, entries: &Entries<'_, '_>) -> Result<(), Defect> {
+    pub fn store(
+        &self,
+        table: TableId,
+        first: u32,
+        entries: &Entries<'_, '_>,
+    ) -> Result<(&DmaBuffer, Range<usize>), Defect> {
         let (buffer, base) = self.place(table)?;
-        let end = u64::from(first).wrapping_add(u64::from(entries.count()));
         let at = base.wrapping_add(usize_of(first).wrapping_mul(8));
-        if end <= u64::from(ENTRIES) && entries.store(buffer, at).is_ok() {
+        let inside = u64::from(first).wrapping_add(u64::from(entries.count())) <= u64::from(ENTRIES);
+        if inside && entries.store(buffer, at).is_ok() {
+            return Ok((buffer, at..at.wrapping_add(usize_of(entries.count()).wrapping_mul(8))));
+        }
+        Err(Defect::Table { position: table.position() })
+    }
+
+    /// Stores one entry of a table.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store).
+    #[inline]
+    pub fn store_one(&self, table: TableId, index: u32, value: u64) -> Result<(), Defect> {
+        let (buffer, base) = self.place(table)?;
+        let at = base.wrapping_add(usize_of(index).wrapping_mul(8));
+        if index < ENTRIES && buffer.write_u64(at, value).is_ok() {
             return Ok(());
         }
         Err(Defect::Table { position: table.position() })
@@ -177,14 +203,5 @@ impl<'a> PtMemory<'a> {
             return None;
         }
         buffer.read_u64(base.saturating_add(usize_of(index).saturating_mul(8))).ok()
-    }
-
-    /// Makes entries `first..first + count` of a table visible to the device.
-    #[inline]
-    pub fn publish(&self, dma: &mut impl DmaMemory, table: TableId, first: u32, count: u32) {
-        if let Ok((buffer, base)) = self.place(table) {
-            let start = base.saturating_add(usize_of(first).saturating_mul(8));
-            dma.publish(buffer, start..start.saturating_add(usize_of(count).saturating_mul(8)));
-        }
     }
 }

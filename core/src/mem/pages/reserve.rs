@@ -1,6 +1,6 @@
 //! Promises of tables, and the blocks behind them.
 
-use super::{Directory, List, NONE, PtMemory, TableId, TableNote};
+use super::{DirectoryId, List, MAX_TABLES, NONE, PtMemory, TableId, TableNote};
 use crate::mem::Defect;
 use crate::mem::format::Level;
 use crate::num::usize_of;
@@ -36,13 +36,6 @@ impl Need {
 
     const fn tables(self) -> u32 {
         self.leaf_tables.saturating_add(self.directories)
-    }
-
-    const fn of(&mut self, level: Level) -> &mut u32 {
-        match level {
-            Level::L0 => &mut self.leaf_tables,
-            Level::L1 | Level::L2 | Level::L3 | Level::L4 => &mut self.directories,
-        }
     }
 }
 
@@ -96,30 +89,44 @@ impl PtMemory<'_> {
         self.reserved = self.reserved.minus(reservation.left);
     }
 
-    /// Takes a table of `level` out of a reservation.
+    /// Takes a table of level 0 out of a reservation.
     ///
     /// # Errors
     /// [`Defect::Reservation`] when more is taken than was reserved.
     #[inline]
-    pub fn take(&mut self, reservation: &mut Reservation, level: Level) -> Result<TableId, Defect> {
-        let missing = Defect::Reservation(level);
-        let left = reservation.left.of(level);
+    pub fn take_table(&mut self, reservation: &mut Reservation) -> Result<TableId, Defect> {
+        let missing = Defect::Reservation(Level::L0);
+        let left = &mut reservation.left.leaf_tables;
         *left = left.checked_sub(1).ok_or(missing)?;
-        let reserved = self.reserved.of(level);
-        *reserved = reserved.saturating_sub(1);
-        let directory = if level == Level::L0 { NONE } else { self.pop_directory().ok_or(missing)? };
-        let index = self.pop_table().ok_or(missing)?;
-        if let Some(note) = self.notes.get_mut(usize_of(index)) {
-            *note = TableNote { directory, level, ..TableNote::EMPTY };
+        self.reserved.leaf_tables = self.reserved.leaf_tables.saturating_sub(1);
+        self.pop_table(NONE).ok_or(missing)
+    }
+
+    /// Takes a table of a higher level out of a reservation.
+    ///
+    /// # Errors
+    /// As [`take_table`](Self::take_table).
+    pub fn take_directory(&mut self, reservation: &mut Reservation, level: Level) -> Result<DirectoryId, Defect> {
+        let missing = Defect::Reservation(level);
+        let left = &mut reservation.left.directories;
+        *left = left.checked_sub(1).ok_or(missing)?;
+        self.reserved.directories = self.reserved.directories.saturating_sub(1);
+        let number = self.free_directories.head;
+        let directory = self.directories.get(usize_of(number)).ok_or(missing)?;
+        let rest = List { head: directory.next_free, len: self.free_directories.len.saturating_sub(1) };
+        let table = self.pop_table(number).ok_or(missing)?;
+        self.free_directories = rest;
+        if let Some(directory) = self.directories.get_mut(usize_of(number)) {
+            (directory.table, directory.level) = (table.position(), level);
         }
-        Ok(TableId(index))
+        Ok(DirectoryId::at(number))
     }
 
     fn add_block(&mut self, dma: &mut impl DmaMemory) -> Result<(), Error> {
         let block_tables = 1u32.wrapping_shl(self.block_shift);
         let first = self.blocks_used.saturating_mul(block_tables);
         let end = first.saturating_add(block_tables);
-        if usize_of(end) > self.notes.len() {
+        if usize_of(end) > self.notes.len().min(MAX_TABLES) {
             return Err(Error::Exhausted(Capacity::PtNodes));
         }
         let slot = self.blocks.get_mut(usize_of(self.blocks_used));
@@ -144,7 +151,7 @@ impl PtMemory<'_> {
     fn shrink_to(&mut self, dma: &mut impl DmaMemory, count: u32) {
         while self.blocks_used > count {
             for _ in 0..1u32.wrapping_shl(self.block_shift) {
-                let _ = self.pop_table();
+                let _ = self.pop_table(NONE);
             }
             self.blocks_used = self.blocks_used.saturating_sub(1);
             let block = self.blocks.get_mut(usize_of(self.blocks_used)).and_then(Option::take);
@@ -154,32 +161,28 @@ impl PtMemory<'_> {
         }
     }
 
-    pub(super) fn free_table(&mut self, index: u32) {
+    fn free_table(&mut self, index: u32) {
         if let Some(note) = self.notes.get_mut(usize_of(index)) {
             *note = TableNote { next: self.free_tables.head, ..TableNote::EMPTY };
             self.free_tables = List { head: index, len: self.free_tables.len.saturating_add(1) };
         }
     }
 
+    /// Takes the first free table, with the number of its directory notes.
     #[inline]
-    fn pop_table(&mut self) -> Option<u32> {
+    fn pop_table(&mut self, directory: u32) -> Option<TableId> {
         let index = self.free_tables.head;
-        let note = self.notes.get(usize_of(index))?;
+        let note = self.notes.get_mut(usize_of(index))?;
         self.free_tables = List { head: note.next, len: self.free_tables.len.saturating_sub(1) };
-        Some(index)
+        *note = TableNote { next: NONE, directory };
+        Some(TableId(index))
     }
 
     pub(super) fn free_directory(&mut self, index: u32) {
         if let Some(directory) = self.directories.get_mut(usize_of(index)) {
+            directory.table = NONE;
             directory.next_free = self.free_directories.head;
             self.free_directories = List { head: index, len: self.free_directories.len.saturating_add(1) };
         }
-    }
-
-    fn pop_directory(&mut self) -> Option<u32> {
-        let index = self.free_directories.head;
-        let directory: &Directory = self.directories.get(usize_of(index))?;
-        self.free_directories = List { head: directory.next_free, len: self.free_directories.len.saturating_sub(1) };
-        Some(index)
     }
 }

@@ -65,21 +65,32 @@ pub enum Remedy {
 }
 
 /// What TLBs may still hold after changes of page tables, and the tables that were dropped.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 #[must_use = "TLBs may still hold what was changed, and dropped tables are freed only after they do not"]
 pub struct Stale {
-    what: Option<(Cause, VaRange)>,
+    cause: Option<Cause>,
+    /// From the first address that changed to the last; empty without a cause.
+    start: u64,
+    end: u64,
     dropped: Dropped,
+}
+
+impl Default for Stale {
+    fn default() -> Self {
+        Self::NONE
+    }
 }
 
 impl Stale {
     /// Nothing.
-    pub const NONE: Self = Self { what: None, dropped: Dropped::NONE };
+    pub const NONE: Self = Self { cause: None, start: u64::MAX, end: 0, dropped: Dropped::NONE };
 
     /// Adds a change of `range`.
+    #[inline]
     pub(crate) fn note(&mut self, range: VaRange, cause: Cause) {
-        let (before, so_far) = self.what.unwrap_or((cause, range));
-        self.what = Some((before.max(cause), so_far.union(range)));
+        self.cause = self.cause.max(Some(cause));
+        self.start = self.start.min(range.start);
+        self.end = self.end.max(range.end);
     }
 
     /// Where dropped tables go.
@@ -90,12 +101,12 @@ impl Stale {
     /// The addresses that changed, from the first to the last.
     #[must_use]
     pub fn range(&self) -> Option<VaRange> {
-        self.what.map(|(_, range)| range)
+        self.cause.map(|_| VaRange { start: self.start, end: self.end })
     }
 
     /// Adds what another change left.
     pub fn absorb(&mut self, pages: &mut PtMemory<'_>, other: Self) {
-        if let Some((cause, range)) = other.what {
+        if let (Some(cause), Some(range)) = (other.cause, other.range()) {
             self.note(range, cause);
         }
         pages.join(&mut self.dropped, other.dropped);
@@ -106,13 +117,13 @@ impl Stale {
     /// invalidates at once.
     #[must_use]
     pub const fn remedy(&self, vm: VmKind) -> Remedy {
-        match self.what {
+        match self.cause {
             _ if !self.dropped.is_empty() => Remedy::Now,
             None => Remedy::Nothing,
-            Some((Cause::Bound, _)) if vm.scratch && vm.long_running => Remedy::Now,
-            Some((Cause::Bound, _)) => Remedy::Nothing,
-            Some((Cause::Rebound, _)) if !vm.long_running => Remedy::InRing,
-            Some((Cause::Rebound | Cause::Unbound, _)) => Remedy::Now,
+            Some(Cause::Bound) if vm.scratch && vm.long_running => Remedy::Now,
+            Some(Cause::Bound) => Remedy::Nothing,
+            Some(Cause::Rebound) if !vm.long_running => Remedy::InRing,
+            Some(Cause::Rebound | Cause::Unbound) => Remedy::Now,
         }
     }
 

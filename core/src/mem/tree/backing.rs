@@ -1,9 +1,10 @@
 //! What lies behind a mapping, piece by piece.
 
 use super::range::{is_aligned, round_down};
+use super::sizes::Sizes;
 use crate::mem::format::{LeafBits, LeafLayout, Level};
 use crate::mem::pages::Entries;
-use crate::num::{low32, u32_capped, u64_of, usize_capped};
+use crate::num::{low32, u64_of, usize_capped};
 use barexe_hal::BusAddr;
 
 pub(super) const PAGE_BYTES: u64 = 4096;
@@ -47,19 +48,6 @@ impl Segment<'_> {
             Self::Pages(pages) => u64_of(pages.len()).saturating_mul(PAGE_BYTES),
         }
     }
-
-    /// How many leaves of `bytes` each fit from its start, at most `limit`: aligned, contiguous, whole (page-tables
-    /// sheet §1.2). Not more than one of a list of pages.
-    fn leaves(&self, bytes: u64, limit: u32) -> u32 {
-        match self {
-            Self::Null => limit,
-            Self::Run { addr, bytes: left } if addr.is_aligned(bytes) => {
-                low32(left.checked_div(bytes).unwrap_or(0).min(u64::from(limit)))
-            }
-            Self::Run { .. } => 0,
-            Self::Pages(pages) => u32::from(is_block(pages, usize_capped(bytes / PAGE_BYTES))).min(limit),
-        }
-    }
 }
 
 /// Whether the first `count` pages are one block of memory, aligned to its size.
@@ -72,34 +60,118 @@ fn continues(first: BusAddr, rest: &[BusAddr]) -> bool {
     (1u64..).zip(rest).all(|(n, page)| page.get() == first.get().wrapping_add(n.wrapping_mul(PAGE_BYTES)))
 }
 
+/// Tables of level 0 that look alike: one run of entries each, which goes on from one to the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    first: u64,
+    step: u64,
+    /// Entries of a table.
+    pub(super) count: u32,
+    /// The entries are those of a compact table.
+    pub(super) compact: bool,
+    /// Sizes of the leaves.
+    pub(super) sizes: Sizes,
+}
+
+impl Column {
+    /// The entries of the table that maps memory `offset` bytes on.
+    #[inline]
+    pub(super) const fn entries(&self, offset: u64) -> Entries<'static, 'static> {
+        Entries::Steps { first: self.first.wrapping_add(offset), step: self.step, count: self.count }
+    }
+}
+
+/// What a cursor stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Run,
+    Pages,
+}
+
 /// A position in the memory behind a mapping.
+///
+/// The segment it stands in is taken apart, so that moving on changes single words.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor<'p, B> {
-    here: Segment<'p>,
+    kind: Kind,
+    /// Of a run.
+    addr: u64,
+    /// Bytes left of the segment.
+    left: u64,
+    /// Pages left of a list.
+    pages: &'p [BusAddr],
     rest: B,
 }
 
 impl<'p, B: Backing<'p>> Cursor<'p, B> {
-    pub(super) fn new(mut rest: B) -> Self {
-        Self { here: rest.next().unwrap_or(Segment::END), rest }
+    #[inline]
+    pub(super) fn new(rest: B) -> Self {
+        let mut cursor = Self { kind: Kind::Pages, addr: 0, left: 0, pages: &[], rest };
+        cursor.fetch();
+        if cursor.left == 0 {
+            cursor.advance_past(0);
+        }
+        cursor
+    }
+
+    /// Steps into the next segment, and says whether there was one; past the last there are no pages.
+    #[inline]
+    fn fetch(&mut self) -> bool {
+        let next = self.rest.next();
+        match next.unwrap_or(Segment::END) {
+            Segment::Null => (self.kind, self.left) = (Kind::Null, u64::MAX),
+            Segment::Run { addr, bytes } => (self.kind, self.addr, self.left) = (Kind::Run, addr.get(), bytes),
+            Segment::Pages(pages) => {
+                let bytes = u64_of(pages.len()).saturating_mul(PAGE_BYTES);
+                (self.kind, self.pages, self.left) = (Kind::Pages, pages, bytes);
+            }
+        }
+        next.is_some()
     }
 
     /// Moves on.
     #[inline]
     pub(super) fn advance(&mut self, bytes: u64) {
+        if bytes < self.left {
+            self.advance_inside(bytes);
+        } else {
+            self.advance_past(bytes);
+        }
+    }
+
+    #[inline]
+    fn advance_inside(&mut self, bytes: u64) {
+        self.left = self.left.wrapping_sub(bytes);
+        match self.kind {
+            Kind::Null => self.left = u64::MAX,
+            Kind::Run => self.addr = self.addr.wrapping_add(bytes),
+            Kind::Pages => self.pages = self.pages.get(usize_capped(bytes / PAGE_BYTES)..).unwrap_or(&[]),
+        }
+    }
+
+    fn advance_past(&mut self, bytes: u64) {
         let mut bytes = bytes;
-        loop {
-            let len = self.here.len_bytes();
-            if bytes < len {
-                self.here = after(self.here, bytes);
+        while bytes >= self.left {
+            bytes = bytes.wrapping_sub(self.left);
+            if !self.fetch() {
                 return;
             }
-            let Some(next) = self.rest.next() else {
-                self.here = Segment::END;
-                return;
-            };
-            self.here = next;
-            bytes = bytes.wrapping_sub(len);
+        }
+        self.advance_inside(bytes);
+    }
+
+    /// How many leaves of `bytes` each fit from here, at most `limit`: aligned, contiguous, whole (page-tables sheet
+    /// §1.2). Not more than one of a list of pages.
+    #[inline]
+    fn fitting(&self, bytes: u64, limit: u32) -> u32 {
+        match self.kind {
+            Kind::Null => limit,
+            Kind::Run if is_aligned(self.addr, bytes) => {
+                low32((self.left >> bytes.trailing_zeros()).min(u64::from(limit)))
+            }
+            Kind::Run => 0,
+            Kind::Pages => u32::from(is_block(self.pages, usize_capped(bytes / PAGE_BYTES))).min(limit),
         }
     }
 
@@ -113,75 +185,77 @@ impl<'p, B: Backing<'p>> Cursor<'p, B> {
         limit: u32,
         bits: LeafBits,
     ) -> Entries<'p, 'static> {
-        let count = self.here.leaves(bytes, limit);
+        let count = self.fitting(bytes, limit);
         match self.address() {
             None => Entries::fill(bits.of(level, layout, true), count),
-            Some(addr) => Entries::Steps { first: addr.get() | bits.of(level, layout, false), step: bytes, count },
+            Some(addr) => Entries::Steps { first: addr | bits.of(level, layout, false), step: bytes, count },
         }
+    }
+
+    /// The tables of level 0 for whole slots from here, if they are one run of entries each: what one looks like, and
+    /// how many there are, at most `limit`.
+    pub(super) fn column(&self, limit: u32, compact_tables: bool, bits: LeafBits) -> Option<(Column, u32)> {
+        let tables = low32((self.left >> SLOT_BYTES.trailing_zeros()).min(u64::from(limit)));
+        if self.kind != Kind::Run || tables == 0 {
+            return None;
+        }
+        let (layout, sizes) = match (is_aligned(self.addr, GROUP_BYTES), compact_tables) {
+            (false, _) => (LeafLayout::Plain, Sizes::PAGE_4K),
+            (true, false) => (LeafLayout::Group64K, Sizes::PAGE_4K.union(Sizes::GROUP_64K)),
+            (true, true) => (LeafLayout::Compact, Sizes::PAGE_4K.union(Sizes::COMPACT_64K)),
+        };
+        let compact = layout == LeafLayout::Compact;
+        let step = if compact { GROUP_BYTES } else { PAGE_BYTES };
+        let first = self.addr | bits.of(Level::L0, layout, false);
+        let count = low32(SLOT_BYTES >> step.trailing_zeros());
+        Some((Column { first, step, count, compact, sizes }, tables))
     }
 
     /// A run of 4 KiB entries for `va` and what follows, within the next `left` bytes of one slot; and whether they
     /// carry the 64 KiB hint (page-tables sheet §1.4). No entry where the backing has ended.
     #[inline]
-    pub(super) fn pages(&self, va: u64, left: u64, bits: LeafBits) -> (Entries<'p, 'static>, bool) {
+    pub(super) fn small(&self, va: u64, left: u64, bits: LeafBits) -> (Entries<'p, 'static>, bool) {
         let steps = |first: u64, step, (bytes, group): (u64, bool), null| {
             let layout = if group { LeafLayout::Group64K } else { LeafLayout::Plain };
             let count = low32(bytes / PAGE_BYTES);
             (Entries::Steps { first: first | bits.of(Level::L0, layout, null), step, count }, group)
         };
-        match self.here {
-            Segment::Null => steps(0, 0, hinted(va, va, left), true),
-            Segment::Run { addr, bytes } => {
-                steps(addr.get(), PAGE_BYTES, hinted(va, addr.get(), left.min(bytes)), false)
-            }
-            Segment::Pages(pages) => {
-                let pages = pages.get(..usize_capped(left / PAGE_BYTES)).unwrap_or(pages);
-                match listed(va, pages) {
-                    (count, true) => {
-                        let first = self.address().map_or(0, BusAddr::get);
-                        steps(first, PAGE_BYTES, (u64::from(u32_capped(count)).wrapping_mul(PAGE_BYTES), true), false)
-                    }
-                    (count, false) => {
-                        let pages = pages.get(..count).unwrap_or(pages);
-                        (Entries::Pages { pages, bits: bits.of(Level::L0, LeafLayout::Plain, false) }, false)
-                    }
+        match self.kind {
+            Kind::Null => steps(0, 0, hinted(va, va, left), true),
+            Kind::Run => steps(self.addr, PAGE_BYTES, hinted(va, self.addr, left.min(self.left)), false),
+            Kind::Pages => {
+                let pages = self.pages.get(..usize_capped(left / PAGE_BYTES)).unwrap_or(self.pages);
+                let (count, group) = listed(va, pages);
+                if group {
+                    let bytes = u64_of(count).wrapping_mul(PAGE_BYTES);
+                    return steps(self.address().unwrap_or(0), PAGE_BYTES, (bytes, true), false);
                 }
+                let pages = pages.get(..count).unwrap_or(pages);
+                (Entries::Pages { pages, bits: bits.of(Level::L0, LeafLayout::Plain, false) }, false)
             }
         }
     }
 
     /// Whether the next 2 MiB can be a compact table: 32 blocks of 64 KiB (page-tables sheet §1.4).
     pub(super) fn fits_compact(&self) -> bool {
-        if let Segment::Run { addr, bytes: SLOT_BYTES.. } = self.here {
-            return addr.is_aligned(GROUP_BYTES);
+        if self.kind == Kind::Run && self.left >= SLOT_BYTES {
+            return is_aligned(self.addr, GROUP_BYTES);
         }
         let mut cursor = self.clone();
         (0..SLOT_BYTES / GROUP_BYTES).all(|_| {
-            let fits = cursor.here.leaves(GROUP_BYTES, 1) == 1;
+            let fits = cursor.fitting(GROUP_BYTES, 1) == 1;
             cursor.advance(GROUP_BYTES);
             fits
         })
     }
 
-    const fn address(&self) -> Option<BusAddr> {
-        match self.here {
-            Segment::Null => None,
-            Segment::Run { addr, .. } => Some(addr),
-            Segment::Pages(pages) => pages.first().copied(),
+    const fn address(&self) -> Option<u64> {
+        match (self.kind, self.pages) {
+            (Kind::Null, _) => None,
+            (Kind::Run, _) => Some(self.addr),
+            (Kind::Pages, [first, ..]) => Some(first.get()),
+            (Kind::Pages, []) => Some(0),
         }
-    }
-}
-
-/// What is left of a segment after `bytes`, fewer than it has.
-#[inline]
-fn after(segment: Segment<'_>, bytes: u64) -> Segment<'_> {
-    match segment {
-        Segment::Null => Segment::Null,
-        Segment::Run { addr, bytes: left } => match addr.checked_add(bytes) {
-            Some(addr) => Segment::Run { addr, bytes: left.wrapping_sub(bytes) },
-            None => Segment::END,
-        },
-        Segment::Pages(pages) => Segment::Pages(pages.get(usize_capped(bytes / PAGE_BYTES)..).unwrap_or(&[])),
     }
 }
 
@@ -204,17 +278,21 @@ const fn hinted(va: u64, addr: u64, bytes: u64) -> (u64, bool) {
 /// The same for a list of pages, in pages: only heads of groups are looked at until one begins a block.
 fn listed(va: u64, pages: &[BusAddr]) -> (usize, bool) {
     let in_group = usize_capped((va / PAGE_BYTES) & 15);
-    let mut at = GROUP_PAGES.wrapping_sub(in_group) & 15;
-    if at == 0 && is_block(pages, GROUP_PAGES) {
-        return (blocks(pages), true);
+    let before = (GROUP_PAGES.wrapping_sub(in_group) & 15).min(pages.len());
+    let groups = pages.get(before..).unwrap_or(&[]).chunks_exact(GROUP_PAGES);
+    let plain = groups.take_while(|group| !is_group(group)).count().saturating_mul(GROUP_PAGES);
+    match before.saturating_add(plain) {
+        0 if pages.len() >= GROUP_PAGES => (blocks(pages), true),
+        // What is left after the last whole group cannot be one.
+        upto if pages.len().saturating_sub(upto) < GROUP_PAGES => (pages.len(), false),
+        upto => (upto, false),
     }
-    while let Some(group) = pages.get(at..) {
-        if is_block(group, GROUP_PAGES) {
-            return (at, false);
-        }
-        at = at.saturating_add(GROUP_PAGES);
-    }
-    (pages.len(), false)
+}
+
+/// Whether sixteen pages are a block of 64 KiB: mostly the first already tells.
+#[inline]
+fn is_group(group: &[BusAddr]) -> bool {
+    matches!(group, [first, rest @ ..] if first.is_aligned(GROUP_BYTES) && continues(*first, rest))
 }
 
 /// Pages of the groups at the start that continue each other. The first is known to be a group.
@@ -224,7 +302,7 @@ fn blocks(pages: &[BusAddr]) -> usize {
     let heads = (0u64..).step_by(usize_capped(GROUP_BYTES));
     let continuing = groups.zip(heads).take_while(|(group, offset)| {
         let head = group.first().map_or(0, |page| page.get());
-        head == first.get().wrapping_add(*offset) && is_block(group, GROUP_PAGES)
+        head == first.get().wrapping_add(*offset) && is_group(group)
     });
     continuing.count().saturating_mul(GROUP_PAGES)
 }

@@ -20,7 +20,7 @@ fn cut<'p>(va: u64, end: u64, segments: &[Segment<'p>]) -> Vec<(u32, bool)> {
     let mut cursor = Cursor::new(segments.iter().copied());
     let (mut va, mut runs) = (va, Vec::new());
     while va < end {
-        let (entries, hinted) = cursor.pages(va, end - va, bits());
+        let (entries, hinted) = cursor.small(va, end - va, bits());
         let bytes = u64::from(entries.count()) * PAGE_BYTES;
         if bytes == 0 {
             break;
@@ -84,7 +84,7 @@ fn where_the_backing_ends_there_is_no_entry() {
 
 #[test]
 fn large_leaves_are_as_many_as_fit_one_after_another() {
-    let leaves = |segment: Segment<'_>, bytes, limit| segment.leaves(bytes, limit);
+    let leaves = |segment: Segment<'_>, bytes, limit| Cursor::new(core::iter::once(segment)).fitting(bytes, limit);
     let run = |addr, bytes| Segment::Run { addr: bus(addr), bytes };
     assert_eq!(leaves(run(0x20_0000, 0x70_0000), SLOT_BYTES, 9), 3);
     assert_eq!(leaves(run(0x20_0000, 0x70_0000), SLOT_BYTES, 2), 2);
@@ -112,5 +112,5 @@ fn a_cursor_moves_over_several_pieces_at_once() {
     let pieces = [0x1000u64, 0x2000, 0x5000].map(|bytes| Segment::Run { addr: bus(bytes << 20), bytes });
     let mut cursor = Cursor::new(pieces.into_iter());
     cursor.advance(0x4000);
-    assert_eq!(cursor.address(), Some(bus((0x5000 << 20) + 0x1000)));
+    assert_eq!(cursor.address(), Some((0x5000 << 20) + 0x1000));
 }

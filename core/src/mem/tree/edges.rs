@@ -11,33 +11,34 @@
 //!    left     right          chains, down to where the edge is aligned
 //! ```
 
+use super::frame::Frame;
 use super::range::{VaRange, index_at, is_aligned, round_down, round_up};
 use super::{LEVELS, PageTree, Slot};
 use crate::mem::Defect;
 use crate::mem::format::{Level, entry_bytes, shift};
-use crate::mem::pages::{PtMemory, TableId};
+use crate::mem::pages::{Link, PtMemory, TableId};
 use crate::num::low32;
 
 /// A path of tables, by level.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chain {
-    tables: [TableId; LEVELS],
+    tables: [Frame; LEVELS],
     lowest: Level,
     top: Level,
 }
 
 impl Chain {
-    const fn at(level: Level, table: TableId) -> Self {
+    const fn at(level: Level, table: Frame) -> Self {
         Self { tables: [table; LEVELS], lowest: level, top: level }
     }
 
     /// The tables with their levels, the lowest first.
-    pub(super) fn upwards(&self) -> impl Iterator<Item = (Level, TableId)> + use<> {
+    pub(super) fn upwards(&self) -> impl Iterator<Item = (Level, Frame)> + use<> {
         let (lowest, top) = (self.lowest, self.top);
         Level::ALL.into_iter().zip(self.tables).filter(move |(level, _)| (lowest..=top).contains(level))
     }
 
-    fn last(&self) -> TableId {
+    fn last(&self) -> Frame {
         let [first, ..] = self.tables;
         self.tables.get(usize::from(self.lowest.number())).copied().unwrap_or(first)
     }
@@ -46,12 +47,13 @@ impl Chain {
     fn descend(&mut self, pages: &PtMemory<'_>, va: u64) -> Result<(), Defect> {
         let edge = Defect::Edge { va };
         let below = self.lowest.below().ok_or(edge)?;
-        let child = pages.child(self.last(), index_at(self.lowest, va)).ok_or(edge)?;
-        if pages.is_compact(child) {
+        let (parent, index) = (self.last().directory(), index_at(self.lowest, va));
+        let child = pages.child(parent, index).ok_or(edge)?;
+        if child.is_compact() {
             return Err(edge);
         }
         if let Some(entry) = self.tables.get_mut(usize::from(below.number())) {
-            *entry = child;
+            *entry = Frame::live(child, Link::new(parent, index));
         }
         self.lowest = below;
         Ok(())
@@ -86,7 +88,7 @@ impl Edges {
     pub(super) fn find(tree: &PageTree, pages: &PtMemory<'_>, range: VaRange) -> Result<Self, Defect> {
         let last = range.end.saturating_sub(1);
         let aligned = |va, level| is_aligned(va, entry_bytes(level));
-        let mut common = Chain::at(tree.root_level, tree.root);
+        let mut common = Chain::at(tree.root_level, Frame::root(tree.root));
         while range.start >> shift(common.lowest) == last >> shift(common.lowest)
             && !(aligned(range.start, common.lowest) && aligned(range.end, common.lowest))
         {

@@ -3,14 +3,16 @@
 //! A new subtree hangs from a live table by one entry, and neighbouring subtrees by neighbouring entries. They are
 //! stored together when the walk turns to something else: the subtrees are complete by then and are published first.
 
+use super::frame::Frame;
 use super::{Sink, Slot, Stage};
 use crate::mem::Defect;
-use crate::mem::pages::{Entries, TableEntries, TableId, TableRun};
+use crate::mem::pages::{DirectoryId, Entries, TableEntries, TableId, TableRun};
 
 /// A run of entries of one live table that wait, and the tables to publish before.
 #[derive(Debug)]
 pub(super) struct Hooks {
-    waiting: Option<(Slot, u32)>,
+    /// The directory, the first entry, how many there are.
+    waiting: Option<(Frame, Slot, u32)>,
     built: TableRun,
 }
 
@@ -20,7 +22,7 @@ impl Hooks {
     /// Adds an entry if it is the next one of the run.
     pub(super) fn extend(&mut self, slot: Slot) -> bool {
         match &mut self.waiting {
-            Some((first, count)) if first.table == slot.table && first.first.wrapping_add(*count) == slot.first => {
+            Some((_, first, count)) if first.table == slot.table && first.first.wrapping_add(*count) == slot.first => {
                 *count = count.wrapping_add(1);
                 true
             }
@@ -29,12 +31,12 @@ impl Hooks {
     }
 
     /// Begins a run; the one before must have been taken.
-    pub(super) const fn begin(&mut self, slot: Slot) {
-        self.waiting = Some((slot, 1));
+    pub(super) const fn begin(&mut self, parent: Frame, slot: Slot) {
+        self.waiting = Some((parent, slot, 1));
     }
 
     /// Takes the run.
-    pub(super) const fn take(&mut self) -> Option<(Slot, u32)> {
+    pub(super) const fn take(&mut self) -> Option<(Frame, Slot, u32)> {
         self.waiting.take()
     }
 
@@ -50,6 +52,7 @@ impl Hooks {
     pub(super) fn store<S: Sink>(
         &mut self,
         stage: &mut Stage<'_, '_, S>,
+        parent: DirectoryId,
         slot: Slot,
         count: u32,
     ) -> Result<(), Defect> {
@@ -58,7 +61,7 @@ impl Hooks {
             stage.sink.built(stage.pages, built);
         }
         let (pages, format) = (&*stage.pages, stage.format);
-        let tables = TableEntries { pages, format, parent: slot.table, first: slot.first, count };
+        let tables = TableEntries { pages, format, parent, first: slot.first, count };
         stage.sink.update(pages, slot, &Entries::Tables(tables))
     }
 }

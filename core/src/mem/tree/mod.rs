@@ -18,12 +18,14 @@
 mod backing;
 mod bind;
 mod edges;
+mod frame;
 mod hooks;
 mod need;
 mod range;
 mod sink;
 mod sizes;
 mod unbind;
+mod walk;
 mod zap;
 
 pub use backing::{Backing, Segment};
@@ -35,7 +37,7 @@ pub use sizes::Sizes;
 
 use crate::mem::Defect;
 use crate::mem::format::{Level, PtFormat};
-use crate::mem::pages::{Dropped, ENTRIES, Entries, PtMemory, Reservation, TableId, TableRun};
+use crate::mem::pages::{DirectoryId, Dropped, ENTRIES, Entries, PtMemory, Reservation, TableRun};
 use crate::mem::pat::PatIndex;
 use crate::mem::tlb::{Cause, Stale};
 use barexe_hal::BusAddr;
@@ -92,10 +94,10 @@ impl<'s, 'a, S: Sink> Stage<'s, 'a, S> {
 /// A tree of page tables.
 #[derive(Debug)]
 pub struct PageTree {
-    root: TableId,
+    root: DirectoryId,
     root_level: Level,
     /// Scratch tables by level; a VM without scratch has none.
-    scratch: [Option<TableId>; LEVELS],
+    scratch: [Option<DirectoryId>; LEVELS],
     /// What stands in unused entries, by level.
     empty: [u64; LEVELS],
     has_scratch: bool,
@@ -107,39 +109,34 @@ impl PageTree {
     /// # Errors
     /// [`Defect::Reservation`] if less was reserved.
     pub fn new<S: Sink>(stage: &mut Stage<'_, '_, S>, has_scratch: bool) -> Result<Self, Defect> {
-        let root_level = stage.format.root_level;
-        let mut tree =
-            Self { root: TableId::NOWHERE, root_level, scratch: [None; LEVELS], empty: [0; LEVELS], has_scratch };
+        let (format, root_level) = (stage.format, stage.format.root_level);
+        let (mut empty, mut scratch) = ([0; LEVELS], [None; LEVELS]);
         let mut below = None;
-        for (level, empty) in Level::ALL.into_iter().zip(&mut tree.empty) {
+        for ((level, empty), scratch) in Level::ALL.into_iter().zip(&mut empty).zip(&mut scratch) {
             if has_scratch {
-                *empty = stage.format.empty(level, below);
+                *empty = format.empty(level, below);
             }
-            if level == root_level {
-                tree.root = filled(stage, level, *empty)?;
-                break;
-            }
-            if has_scratch && level >= Level::L2 {
+            if has_scratch && level >= Level::L2 && level < root_level {
                 let table = filled(stage, level, *empty)?;
-                below = Some(stage.pages.bus(table)?);
-                if let Some(entry) = tree.scratch.get_mut(usize::from(level.number())) {
-                    *entry = Some(table);
-                }
+                below = Some(stage.pages.bus(stage.pages.table_of(table))?);
+                *scratch = Some(table);
             }
         }
+        let mut tree = Self { root: DirectoryId::at(0), root_level, scratch, empty, has_scratch };
+        tree.root = filled(stage, root_level, tree.empty(root_level))?;
         Ok(tree)
     }
 
-    /// The root table.
+    /// The root table's notes.
     #[must_use]
-    pub const fn root_table(&self) -> TableId {
+    pub const fn root_directory(&self) -> DirectoryId {
         self.root
     }
 
     /// Bus address of the root table.
     #[must_use]
     pub fn root(&self, pages: &PtMemory<'_>) -> Option<BusAddr> {
-        pages.bus(self.root).ok()
+        pages.bus(pages.table_of(self.root)).ok()
     }
 
     /// Whether unmapped addresses read as zero.
@@ -156,7 +153,8 @@ impl PageTree {
     pub fn cut_off<S: Sink>(&self, stage: &mut Stage<'_, '_, S>) -> Result<(), Defect> {
         let all = VaRange { start: 0, end: stage.format.va_span_bytes() };
         stage.stale.note(all, Cause::Unbound);
-        let slot = Slot { table: self.root, level: self.root_level, first: 0, va: 0 };
+        let table = stage.pages.table_of(self.root);
+        let slot = Slot { table, level: self.root_level, first: 0, va: 0 };
         stage.update(slot, &Entries::fill(0, ENTRIES))
     }
 
@@ -164,7 +162,8 @@ impl PageTree {
     pub fn into_dropped(self, pages: &mut PtMemory<'_>) -> Dropped {
         let mut dropped = Dropped::NONE;
         // A scratch table is a child of nobody's notes: its parents hold it as an empty entry.
-        for table in self.scratch.iter().flatten().copied().chain([self.root]) {
+        for directory in self.scratch.iter().flatten().copied().chain([self.root]) {
+            let table = pages.table_of(directory);
             pages.drop_into(&mut dropped, table);
         }
         dropped
@@ -182,10 +181,11 @@ impl PageTree {
     }
 }
 
-/// A new table that is complete but for what points to it.
-fn filled<S: Sink>(stage: &mut Stage<'_, '_, S>, level: Level, value: u64) -> Result<TableId, Defect> {
-    let table = stage.pages.take(stage.reservation, level)?;
+/// A new directory that is complete but for what points to it.
+fn filled<S: Sink>(stage: &mut Stage<'_, '_, S>, level: Level, value: u64) -> Result<DirectoryId, Defect> {
+    let directory = stage.pages.take_directory(stage.reservation, level)?;
+    let table = stage.pages.table_of(directory);
     stage.pages.store(table, 0, &Entries::fill(value, ENTRIES))?;
     stage.sink.built(stage.pages, TableRun::of(table));
-    Ok(table)
+    Ok(directory)
 }

@@ -52,8 +52,8 @@ impl<D: DmaMemory> Sink for CpuSink<'_, D> {
 
     #[inline]
     fn update(&mut self, pages: &PtMemory<'_>, slot: Slot, entries: &Entries<'_, '_>) -> Result<(), Defect> {
-        pages.store(slot.table, slot.first, entries)?;
-        pages.publish(self.dma, slot.table, slot.first, entries.count());
+        let (buffer, stored) = pages.store(slot.table, slot.first, entries)?;
+        self.dma.publish(buffer, stored);
         Ok(())
     }
 }

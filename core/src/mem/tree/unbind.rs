@@ -5,12 +5,14 @@
 //! below. The root is never dropped.
 
 use super::edges::{Chain, Edges, covered};
-use super::range::{VaRange, span_of};
-use super::{PageTree, Sink, Stage};
+use super::frame::Frame;
+use super::range::{VaRange, index_at, span_of};
+use super::{PageTree, Sink, Slot, Stage};
 use crate::mem::Defect;
-use crate::mem::format::{Level, entry_bytes};
-use crate::mem::pages::{Entries, TableId};
+use crate::mem::format::{Level, entry_bytes, shift};
+use crate::mem::pages::{Entries, Link, TableId};
 use crate::mem::tlb::Cause;
+use crate::num::low32;
 
 impl PageTree {
     /// Unbinds a range in which every byte is bound and over whose edges no leaf and no compact table reaches.
@@ -21,12 +23,33 @@ impl PageTree {
     /// # Errors
     /// [`Defect::Edge`] if something does reach over an edge; nothing has changed then.
     pub fn unbind<S: Sink>(&self, stage: &mut Stage<'_, '_, S>, range: VaRange) -> Result<VaRange, Defect> {
+        if let Some((link, child)) = self.table_of_pages(stage.pages, range) {
+            let count = low32(range.len_bytes() >> shift(Level::L0));
+            if count < child.live() {
+                return self.unbind_pages(stage, (link, child.table()), range, count);
+            }
+        }
         let edges = Edges::find(self, stage.pages, range)?;
         let mut unbind = Unbind { tree: self, stage, range, top: Level::L0 };
         let done = unbind.run(&edges);
         let widened = range.widened(entry_bytes(unbind.top));
         stage.stale.note(widened, Cause::Unbound);
         done.map(|()| widened)
+    }
+
+    /// The unbind of a few pages out of a table that others use too.
+    fn unbind_pages<S: Sink>(
+        &self,
+        stage: &mut Stage<'_, '_, S>,
+        (link, table): (Link, TableId),
+        range: VaRange,
+        count: u32,
+    ) -> Result<VaRange, Defect> {
+        let slot = Slot { table, level: Level::L0, first: index_at(Level::L0, range.start), va: range.start };
+        stage.update(slot, &Entries::fill(self.empty(Level::L0), count))?;
+        stage.pages.sub_live(link, count);
+        stage.stale.note(range, Cause::Unbound);
+        Ok(range)
     }
 }
 
@@ -74,16 +97,17 @@ impl<S: Sink> Unbind<'_, '_, '_, S> {
     }
 
     /// Empties the entries that lie wholly in `part`, unless that is all there is in the table.
-    fn clear(&mut self, level: Level, table: TableId, part: VaRange) -> Result<Fate, Defect> {
+    fn clear(&mut self, level: Level, frame: Frame, part: VaRange) -> Result<Fate, Defect> {
+        let table = frame.table(level, self.stage.pages);
         let Some((slot, count, all)) = covered(level, table, part) else { return Ok(Fate::Stays) };
-        if all && level != self.tree.root_level && count == self.stage.pages.live(table) {
+        if all && level != self.tree.root_level && count == self.stage.pages.live(frame.link()) {
             return Ok(Fate::Killed);
         }
         self.stage.update(slot, &Entries::fill(self.tree.empty(level), count))?;
         if level > Level::L0 {
-            self.stage.pages.detach(table, slot.first, count, self.stage.stale.dropped_mut());
+            self.stage.pages.detach(frame.directory(), slot.first, count, self.stage.stale.dropped_mut());
         }
-        self.stage.pages.sub_live(table, count);
+        self.stage.pages.sub_live(frame.link(), count);
         self.top = self.top.max(level);
         Ok(Fate::Stays)
     }

@@ -1,11 +1,12 @@
 //! Taking a mapping from the device for a while (page-tables sheet §5.6).
 
 use super::edges::{Chain, Edges, covered};
+use super::frame::Frame;
 use super::range::{VaRange, span_of};
 use super::{PageTree, Sink, Stage};
 use crate::mem::Defect;
 use crate::mem::format::{Level, entry_bytes};
-use crate::mem::pages::{Entries, TableId};
+use crate::mem::pages::Entries;
 use crate::mem::tlb::Cause;
 
 impl PageTree {
@@ -35,7 +36,8 @@ impl PageTree {
 }
 
 /// Makes the entries that lie wholly in `part` not present; the level, or the lowest if there are none.
-fn clear<S: Sink>(stage: &mut Stage<'_, '_, S>, level: Level, table: TableId, part: VaRange) -> Result<Level, Defect> {
+fn clear<S: Sink>(stage: &mut Stage<'_, '_, S>, level: Level, frame: Frame, part: VaRange) -> Result<Level, Defect> {
+    let table = frame.table(level, stage.pages);
     let Some((slot, count, _)) = covered(level, table, part) else { return Ok(Level::L0) };
     stage.update(slot, &Entries::fill(0, count))?;
     Ok(level)

@@ -186,8 +186,9 @@ impl<'w, 'a> World<'w, 'a> {
         };
         pages.unreserve(reservation);
         let after = reachable(self.rig);
-        let gone: Vec<TableId> =
-            before.values().filter(|table| !after.values().any(|t| t == *table)).copied().collect();
+        let kept: BTreeSet<u32> = after.values().map(|noted| noted.table.position()).collect();
+        let before = before.into_values().map(|noted| noted.table);
+        let gone: Vec<TableId> = before.filter(|table| !kept.contains(&table.position())).collect();
         let dropped = Dropped::new(&self.rig.pages, &gone);
         self.dropped.push((stale, dropped));
     }

@@ -3,8 +3,8 @@
 //! Built with the feature `defmt` only: a listener is linked once for a whole program.
 #![expect(unsafe_code, reason = "a listener for defmt is unsafe to write")]
 
+use barexe_core::Error;
 use barexe_core::device::{Config, Device};
-use barexe_core::{DefaultStorage, Error};
 use barexe_sim::{Fault, Platform, Sim, SimConfig};
 use barexe_tests::storage::boxed;
 use core::sync::atomic::{AtomicUsize, Ordering};

@@ -8,6 +8,7 @@ use core::fmt;
 ///
 /// The tree is whole afterwards, but part of the change may have been carried out: the VM is of no more use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Defect {
     /// Fewer tables were reserved than the change took; the level of the one that was missing.
     Reservation(Level),

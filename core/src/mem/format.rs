@@ -37,6 +37,7 @@ const LAST_ADDRESS_BIT: u32 = 51;
 
 /// A level of the tree: 0 next to memory, the root on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Level {
     /// Pages.
     L0,

@@ -29,6 +29,7 @@ const STORE_QWORDS: u32 = 0x1020_0000;
 
 /// A change that does not fit one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BatchError {
     /// It changes more tables than a job can reach.
     TooManyTables,

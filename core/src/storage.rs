@@ -46,7 +46,7 @@ macro_rules! storage_fields {
             }
         }
 
-        /// Storage with the default capacities, ready to be a `static` or a local.
+        /// Storage with the default capacities, about 1 MiB: for a `static`, a box, or a large stack.
         #[derive(Debug)]
         pub struct DefaultStorage {
             $($field: [$ty; $count],)+

@@ -1,6 +1,6 @@
 //! Queues and jobs: what was accepted, in which order, and how far it is.
 //!
-//! Knows nothing of page tables.
+//! Knows nothing of page tables, but for [`migration`], whose jobs carry their entries.
 
 pub mod job;
 pub mod lrc;

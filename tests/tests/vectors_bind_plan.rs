@@ -1,6 +1,7 @@
 //! Staged page-table changes against the reference driver: records, ranges, tables, sizes, and a walk afterwards.
 //!
 //! `adl` is graphics 12.00 as `tgl` is: its cases run with the same format.
+#![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
 
 use barexe_core::family::Family;
 use barexe_core::mem::Defect;

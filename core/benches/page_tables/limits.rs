@@ -3,14 +3,15 @@
 
 use barexe_hal::BusAddr;
 
-/// Stores `first`, `first + step`, ... into `count` words.
+/// Stores `first`, `first + STEP`, ... into `count` words. The step is a constant, so that the compiler makes the best
+/// of the loop.
 #[inline(never)]
-pub(crate) fn store_steps(words: *mut u64, count: usize, first: u64, step: u64) {
+pub(crate) fn store_steps<const STEP: u64>(words: *mut u64, count: usize, first: u64) {
     let mut value = first;
     for index in 0..count {
         // SAFETY: callers pass a region with that many words.
-        unsafe { words.add(index).write_volatile(value) };
-        value = value.wrapping_add(step);
+        unsafe { words.wrapping_add(index).write_volatile(value) };
+        value = value.wrapping_add(STEP);
     }
 }
 
@@ -19,7 +20,7 @@ pub(crate) fn store_steps(words: *mut u64, count: usize, first: u64, step: u64) 
 pub(crate) fn copy(words: *mut u64, addresses: &[BusAddr], bits: u64) {
     for (index, address) in addresses.iter().enumerate() {
         // SAFETY: callers pass a region with that many words.
-        unsafe { words.add(index).write_volatile(address.get() | bits) };
+        unsafe { words.wrapping_add(index).write_volatile(address.get() | bits) };
     }
 }
 
@@ -28,6 +29,6 @@ pub(crate) fn copy(words: *mut u64, addresses: &[BusAddr], bits: u64) {
 pub(crate) fn store_at(words: *mut u64, positions: &[u32], value: u64) {
     for position in positions {
         // SAFETY: callers pass positions inside the region.
-        unsafe { words.add(*position as usize).write_volatile(value) };
+        unsafe { words.wrapping_add(*position as usize).write_volatile(value) };
     }
 }

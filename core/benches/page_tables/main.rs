@@ -10,6 +10,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "benchmarks: numbers are small")]
 #![expect(clippy::float_arithmetic, reason = "ratios of times")]
 #![expect(clippy::print_stdout, reason = "the report")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "benchmarks: what cannot be set up ends them")]
 
 mod bind;
 mod flush;
@@ -19,8 +20,8 @@ mod rig;
 mod scattered;
 mod unbind;
 
+use core::time::Duration;
 use criterion::{Criterion, Throughput};
-use std::time::Duration;
 
 /// What the ratio of times may be.
 #[derive(Clone, Copy, Debug)]

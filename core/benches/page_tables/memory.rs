@@ -2,9 +2,10 @@
 #![expect(unsafe_code, reason = "DMA buffers and store loops over memory of this program")]
 
 use barexe_hal::{BusAddr, DmaBuffer, DmaMemory, DmaRequest, HalError, HalErrorKind};
+use core::alloc::Layout;
 use core::ops::Range;
 use core::ptr::NonNull;
-use std::alloc::{Layout, alloc_zeroed};
+use std::alloc::alloc_zeroed;
 
 /// The memory; never given back, benchmarks end with the program.
 #[derive(Debug)]

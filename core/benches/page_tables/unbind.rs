@@ -6,7 +6,8 @@ use barexe_core::mem::Defect;
 use barexe_core::mem::pages::{Entries, Need, PtMemory, TableRun};
 use barexe_core::mem::tree::{Segment, Sink, Slot, Stage, VaRange};
 use barexe_hal::BusAddr;
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 const SLOTS: u64 = 512;
 const SLOT: u64 = 2 << 20;
@@ -38,7 +39,7 @@ impl Case for Singly {
         // Entries 1 to 511 of each table hold nothing between two rounds.
         let begin = Instant::now();
         for table in 3..3 + SLOTS as usize {
-            limits::store_steps(self.rig.memory.base().wrapping_add(table * 512 + 1), 511, 0, 0);
+            limits::store_steps::<0>(self.rig.memory.base().wrapping_add(table * 512 + 1), 511, 0);
         }
         begin.elapsed()
     }

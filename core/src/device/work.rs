@@ -216,7 +216,7 @@ impl<H: Hal> Device<'_, H> {
     fn write_steps(&mut self, vm: Handle<Vm>, work: &mut BindWork) -> Result<(), Error> {
         let pools = &mut self.pools;
         let Some(vm) = pools.vms.get_mut(vm) else { return Ok(()) };
-        let mut sink = CpuSink { dma: &mut self.hal };
+        let mut sink = CpuSink::new(&mut self.hal);
         let format = &self.info.platform.family.pt;
         let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
         let mut done = Ok(());

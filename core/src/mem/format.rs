@@ -391,14 +391,14 @@ impl PtFormat {
 
     /// GGTT entry for a page of system memory.
     #[must_use]
-    pub fn ggtt_entry(&self, bus: BusAddr, caching: GgttCaching) -> u64 {
+    pub const fn ggtt_entry(&self, bus: BusAddr, caching: GgttCaching) -> u64 {
         let pat = scatter(self.ggtt_pat(caching).get(), self.ggtt.pat_bits);
         address_field(bus, 12) | PRESENT | pat
     }
 
     /// GGTT entry for a page of stolen memory, by its complete address.
     #[must_use]
-    pub fn ggtt_stolen_entry(&self, bus: BusAddr, caching: GgttCaching) -> u64 {
+    pub const fn ggtt_stolen_entry(&self, bus: BusAddr, caching: GgttCaching) -> u64 {
         self.ggtt_entry(bus, caching) | self.ggtt.stolen_bits
     }
 

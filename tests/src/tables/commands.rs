@@ -41,8 +41,8 @@ impl<'d> CommandSink<'d> {
             let payload = usize::try_from(header & 0x3FF).unwrap_or(0).saturating_sub(1);
             let (values, next) = after.split_at_checked(payload).unwrap_or_else(|| panic!("{header:#x} is cut off"));
             let bus = u64::from(*high) << 32 | u64::from(*low);
-            for (n, pair) in (0u64..).zip(values.chunks_exact(2)) {
-                let value = u64::from(pair[1]) << 32 | u64::from(pair[0]);
+            for (n, [low, high]) in (0u64..).zip(values.as_chunks::<2>().0) {
+                let value = u64::from(*high) << 32 | u64::from(*low);
                 let at = bus.saturating_add(n.saturating_mul(8));
                 let table = tables.get(&(at & !0xFFF)).unwrap_or_else(|| panic!("no table at {at:#x}"));
                 // Seen by the CPU too: the driver may read tables for reports.

@@ -1,6 +1,12 @@
 //! Page tables: the numbered checks of the page-tables sheet, defects, capacities, and a model.
-#![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
-#![expect(clippy::cast_possible_truncation, reason = "tests: numbers are small")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests: what goes wrong in them is a failed test"
+)]
 
 mod binds;
 mod capacity;
@@ -21,20 +27,20 @@ use barexe_tests::tables::Update;
 /// Formats of four and five levels.
 const FORMATS: [&PtFormat; 2] = [&GEN12.pt, &XE2.pt];
 
-fn range(start: u64, end: u64) -> VaRange {
+const fn range(start: u64, end: u64) -> VaRange {
     VaRange { start, end }
 }
 
 /// Write-back, writable.
-fn plain(format: &PtFormat) -> Attributes {
+const fn plain(format: &PtFormat) -> Attributes {
     Attributes { pat: format.scratch_pat, read_only: false }
 }
 
-fn indexed(pat: u8) -> Attributes {
+const fn indexed(pat: u8) -> Attributes {
     Attributes { pat: PatIndex::new(pat).unwrap(), read_only: false }
 }
 
-fn run(addr: u64, bytes: u64) -> Segment<'static> {
+const fn run(addr: u64, bytes: u64) -> Segment<'static> {
     Segment::Run { addr: BusAddr::new(addr).unwrap(), bytes }
 }
 

@@ -3,7 +3,7 @@
 //! A change of page tables leaves a [`Stale`] behind: what TLBs may still hold of it, and the tables it dropped. Who
 //! empties TLBs implements [`Invalidate`]: the engines' registers in rounds ([`TlbInvalidator`] over [`EngineTlb`]),
 //! a flush in the ring at the head of the next job ([`RingFlush`]), or a firmware that is sent messages
-//! ([`guc`](self::guc)).
+//! ([`guc`]).
 
 pub mod guc;
 mod receipt;

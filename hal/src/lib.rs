@@ -11,6 +11,7 @@
 //! | [`traits`] | [`Mmio`], [`DmaMemory`], [`ConfigSpace`], [`Clock`], [`InterruptLine`]; together [`Hal`] |
 //! | [`client`] | [`ClientMemory`]: the memory of whoever calls the driver |
 //! | [`bar`] | [`bar::BarWindow`]: a mapped register BAR, for implementations on real PCI |
+//! | [`cache`] | hints to the processor's caches |
 //! | [`dma`] | [`DmaBuffer`]: memory shared with the device, and its bulk operations |
 //! | [`reg`], [`addr`], [`time`], [`error`] | the words the rest is written in |
 //!
@@ -38,6 +39,7 @@
 
 pub mod addr;
 pub mod bar;
+pub mod cache;
 pub mod client;
 pub mod conformance;
 pub mod dma;

@@ -1,0 +1,196 @@
+//! The index of a VM's mappings: what is where, in ascending order, never overlapping.
+//!
+//! A B+ tree ([`tree`]) of wide nodes ([`node`]) in storage that the embedder lends; one pool of nodes serves all address
+//! spaces ([`nodes`]). Mappings stand in the leaves by value. Nothing here recurses, and no walk is longer than the tree
+//! is high.
+//!
+//! A change is planned first ([`VmaIndex::plan`], which changes nothing), then room for it is made sure of
+//! ([`VmaIndex::check_room`]), then it is carried out, which cannot fail. Several changes that stand or fall together go
+//! through [`Tentative`](super::tentative::Tentative).
+
+mod balance;
+mod check;
+mod node;
+mod nodes;
+mod path;
+mod splice;
+mod tree;
+
+pub use check::Census;
+pub use node::VmaNode;
+pub(super) use nodes::Nodes;
+
+use super::plan::{Plan, Request};
+use super::store::VmaStore;
+use super::vm_bo::VmBoId;
+use super::vma::{VaRange, Vma};
+use crate::mem::tree::Sizes;
+use node::LEAF;
+use tree::{Place, Tree, Walk};
+
+/// Levels that a tree has at most.
+pub(super) const LEVELS: u32 = crate::num::u32_capped(path::LEVELS);
+/// Addresses from here on do not exist: no platform has more than 57 bits of them.
+pub(super) const ADDRESS_END: u64 = 1 << 57;
+
+/// The mappings of one address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VmaIndex {
+    tree: Tree,
+    len: u32,
+}
+
+/// Where in an index a range belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot(Place);
+
+impl VmaIndex {
+    /// No mappings.
+    pub const EMPTY: Self = Self { tree: Tree::EMPTY, len: 0 };
+
+    /// Mappings in it.
+    #[must_use]
+    pub const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The mapping that has `addr`.
+    #[must_use]
+    #[inline]
+    pub fn find(&self, store: &VmaStore<'_>, addr: u64) -> Option<Vma> {
+        if addr < ADDRESS_END { self.tree.find(&store.nodes, addr) } else { None }
+    }
+
+    /// The mappings that overlap `range`, ascending.
+    pub fn range<'s>(&self, store: &'s VmaStore<'_>, range: VaRange) -> impl Iterator<Item = Vma> + use<'s> {
+        let range = Request::unmap(range).range();
+        let place = self.tree.place(&store.nodes, range);
+        let walk = Walk::new(&store.nodes, place.path, place.first);
+        walk.take_while(move |vma| vma.start() < range.end)
+    }
+
+    /// The lowest mapping that overlaps `range`.
+    #[must_use]
+    pub fn first_overlap(&self, store: &VmaStore<'_>, range: VaRange) -> Option<Vma> {
+        self.range(store, range).next()
+    }
+
+    /// All mappings, ascending.
+    pub fn iter<'s>(&self, store: &'s VmaStore<'_>) -> impl Iterator<Item = Vma> + use<'s> {
+        self.range(store, VaRange { start: 0, end: ADDRESS_END })
+    }
+
+    /// The mappings of an object, in no particular order. Takes time in proportion to their number, and to what was put
+    /// in the place of parts that they lost at their fronts.
+    pub fn of_object<'s>(&self, store: &'s VmaStore<'_>, object: VmBoId) -> impl Iterator<Item = Vma> + use<'s> {
+        let index = *self;
+        let places = store.vm_bos.places(object);
+        places.filter_map(move |(place, began)| {
+            let mut onwards = index.range(store, VaRange { start: began, end: ADDRESS_END });
+            onwards.find(|vma| vma.place() == place && vma.object() == Some(object))
+        })
+    }
+
+    /// Notes which sizes of entries the mapping at `addr` has been written with; whether there is one.
+    pub fn set_sizes(&mut self, store: &mut VmaStore<'_>, addr: u64, sizes: Sizes) -> bool {
+        let Some(vma) = self.find(store, addr) else { return false };
+        self.tree.update(&mut store.nodes, vma.with_sizes(sizes))
+    }
+
+    /// Where a request belongs: all of the work of a [`Plan`].
+    #[inline]
+    pub(super) fn spot(&self, nodes: &Nodes<'_>, range: VaRange) -> Spot {
+        Spot(self.tree.place(nodes, range))
+    }
+
+    /// Puts `new` in the place of the `gone` mappings that overlap `range`.
+    #[inline]
+    pub(super) fn splice(
+        &mut self,
+        nodes: &mut Nodes<'_>,
+        spot: &Spot,
+        range: VaRange,
+        new: &[[u64; LEAF]],
+        gone: u32,
+    ) -> Option<()> {
+        debug_assert_eq!(self.spot(nodes, range), *spot, "the index has changed since the plan");
+        self.len = self.len.wrapping_sub(gone).wrapping_add(crate::num::u32_capped(new.len()));
+        self.tree.splice(nodes, &spot.0, range, new)
+    }
+
+    /// Nodes that putting `new` mappings there can take.
+    pub(super) fn nodes_needed(&self, nodes: &Nodes<'_>, spot: &Spot, new: usize) -> u32 {
+        self.tree.nodes_needed(nodes, &spot.0, new)
+    }
+
+    /// Looks at the whole index: order, extent, links, the number of mappings.
+    ///
+    /// # Errors
+    /// What is wrong first.
+    pub fn check(&self, store: &VmaStore<'_>) -> Result<Census, &'static str> {
+        let census = self.tree.check(&store.nodes)?;
+        let listed = |vma: Vma| {
+            let has_place = |object| store.vm_bos.places(object).any(|(place, began)| place == vma.place() && began <= vma.start());
+            vma.object().is_none_or(has_place)
+        };
+        if census.mappings != self.len {
+            return Err("number of mappings");
+        }
+        if !self.iter(store).all(listed) {
+            return Err("place of a mapping in its object");
+        }
+        Ok(census)
+    }
+}
+
+impl Spot {
+    /// The mappings that overlap the range and stand in one leaf.
+    #[inline]
+    pub(super) fn in_leaf<'n>(&self, nodes: &'n Nodes<'_>) -> &'n [[u64; LEAF]] {
+        nodes.mappings(self.0.path.leaf(), self.0.first, self.0.last)
+    }
+
+    /// Those that stand in leaves after that, if the range goes on there.
+    #[inline]
+    pub(super) fn beyond<'n>(&self, nodes: &'n Nodes<'_>, range: VaRange) -> impl Iterator<Item = Vma> + use<'n> {
+        let goes_on = self.goes_on(range).then(|| Walk::new(nodes, self.0.path, self.0.last));
+        goes_on.into_iter().flatten().take_while(move |vma| vma.start() < range.end)
+    }
+
+    /// Every mapping that overlaps the range, ascending.
+    #[inline]
+    pub(super) fn each(&self, nodes: &Nodes<'_>, range: VaRange, mut f: impl FnMut(Vma)) {
+        for words in self.in_leaf(nodes) {
+            f(Vma(*words));
+        }
+        if self.goes_on(range) {
+            self.beyond(nodes, range).for_each(f);
+        }
+    }
+
+    /// The first and the last of them.
+    #[inline]
+    pub(super) fn edges(&self, nodes: &Nodes<'_>, range: VaRange) -> (Option<Vma>, Option<Vma>) {
+        let in_leaf = self.in_leaf(nodes);
+        let (mut first, mut last) = (in_leaf.first().copied().map(Vma), in_leaf.last().copied().map(Vma));
+        if self.goes_on(range) {
+            first = first.or_else(|| self.beyond(nodes, range).next());
+            last = self.beyond(nodes, range).last().or(last);
+        }
+        (first, last)
+    }
+
+    /// Whether the range goes on past the leaf's part of the address space.
+    #[inline]
+    pub(super) const fn goes_on(&self, range: VaRange) -> bool {
+        self.0.path.upper < range.end
+    }
+}
+
+impl Plan {
+    /// The plan for a request.
+    #[inline]
+    pub(super) fn new(index: &VmaIndex, store: &VmaStore<'_>, request: Request) -> Self {
+        Self { request, spot: index.spot(&store.nodes, request.range()) }
+    }
+}

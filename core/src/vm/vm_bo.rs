@@ -1,0 +1,337 @@
+//! Which mappings of a VM show which buffer object.
+//!
+//! The part that a VM has in an object is a cell, one cache line; once it has more mappings than fit, a ring of such
+//! cells. Each holds where a few mappings began when they were put there. A mapping knows its place, so taking it out is
+//! one store to one line, and cutting its front none at all: it begins where its place says or later.
+//!
+//! ```text
+//! first cell   previous next | vm, bo | uses, next of bo | current | start start start start
+//! others       previous next | start start start start start start start
+//! ```
+//!
+//! `current` goes round the ring like the hand of a clock: places are taken in its cell, then in the next one if that
+//! has lost a few mappings since, else in a new one.
+
+use super::slab::{Cell, NONE, Slab};
+use crate::num::{high32, low32, usize_of};
+use barexe_hal::cache::prefetch;
+
+/// A place that no mapping has.
+const EMPTY: u64 = u64::MAX;
+/// Places of a cell; the first cell's first three words are something else and never [`EMPTY`].
+const WORDS: usize = 7;
+/// Empty places that make the next cell worth going to, so that the hand does not stop at every cell.
+const WORTH: u32 = 3;
+/// Place of a mapping that has none: 30 bits.
+pub(super) const NO_PLACE: u32 = u32::MAX >> 2;
+/// Cells that places can name.
+const MAX_CELLS: u32 = NO_PLACE >> 3;
+/// Mappings that are still to be taken out, see [`VmBos::leave`].
+const LEAVING: usize = 4;
+
+/// A cell: 64 bytes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct VmBoCell {
+    previous: u32,
+    next: u32,
+    words: [u64; WORDS],
+}
+
+const _: () = assert!(size_of::<VmBoCell>() == 64);
+
+/// Two numbers in one word.
+const fn two(high: u32, low: u32) -> u64 {
+    (high as u64) << 32 | low as u64
+}
+
+impl VmBoCell {
+    /// Filler for lent storage.
+    pub const EMPTY: Self = Self { previous: NONE, next: NONE, words: [EMPTY; WORDS] };
+
+    /// Bit i set: word i is an empty place.
+    #[inline]
+    fn empty(&self) -> u32 {
+        self.words.iter().rev().fold(0, |mask, word| mask << 1 | u32::from(*word == EMPTY))
+    }
+
+    /// Whether all words are empty places.
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.words.iter().fold(EMPTY, |all, word| all & word) == EMPTY
+    }
+
+    /// In a first cell: positions of VM and object, uses and next part of the object, current cell.
+    #[inline]
+    const fn head(&mut self) -> [&mut u64; 3] {
+        let [names, uses, current, ..] = &mut self.words;
+        [names, uses, current]
+    }
+
+    #[inline]
+    const fn current(&self) -> u32 {
+        let [_, _, current, ..] = self.words;
+        low32(current)
+    }
+
+    const fn next_of_bo(&self) -> u32 {
+        let [_, uses, ..] = self.words;
+        high32(uses)
+    }
+}
+
+impl Cell for VmBoCell {
+    fn link(&self) -> u32 {
+        self.next
+    }
+
+    fn set_link(&mut self, link: u32) {
+        self.next = link;
+    }
+}
+
+/// Names the part that a VM has in a buffer object. It exists while there are mappings of the object, in the VM or in
+/// binds that are not over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct VmBoId(pub(super) u32);
+
+impl core::fmt::Debug for VmBoId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "object {}", self.0)
+    }
+}
+
+/// The parts in one buffer object, one for each VM that maps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VmBoList(u32);
+
+impl VmBoList {
+    /// No part.
+    pub const EMPTY: Self = Self(NONE);
+}
+
+/// The parts of all VMs in all objects.
+pub(super) struct VmBos<'a> {
+    cells: Slab<'a, VmBoCell>,
+    leaving: [(u32, VmBoId); LEAVING],
+    turn: usize,
+}
+
+impl<'a> VmBos<'a> {
+    pub(super) const fn new(cells: &'a mut [VmBoCell]) -> Self {
+        Self { cells: Slab::new(cells, MAX_CELLS), leaving: [(NO_PLACE, VmBoId(NONE)); LEAVING], turn: 0 }
+    }
+
+    pub(super) const fn into_cells(self) -> &'a mut [VmBoCell] {
+        self.cells.into_cells()
+    }
+
+    /// Cells in use.
+    pub(super) const fn live(&self) -> u32 {
+        self.cells.live()
+    }
+
+    /// Cells that are left.
+    #[inline]
+    pub(super) const fn room(&self) -> u32 {
+        self.cells.room()
+    }
+
+    /// The part of the VM at position `vm` in the object whose parts are `list`.
+    pub(super) fn find(&self, list: VmBoList, vm: u32) -> Option<VmBoId> {
+        let mut at = list.0;
+        while let Some(cell) = self.cells.get(at) {
+            let [names, ..] = cell.words;
+            if high32(names) == vm {
+                return Some(VmBoId(at));
+            }
+            at = cell.next_of_bo();
+        }
+        None
+    }
+
+    /// A new part, without mappings; `None` when cells are used up.
+    pub(super) fn add(&mut self, list: &mut VmBoList, vm: u32, bo: u32) -> Option<VmBoId> {
+        let id = self.cells.take()?;
+        let cell = self.cells.get_mut(id)?;
+        *cell = VmBoCell { previous: id, next: id, words: [EMPTY; WORDS] };
+        let [names, uses, current] = cell.head();
+        (*names, *uses, *current) = (two(vm, bo), two(list.0, 0), u64::from(id));
+        list.0 = id;
+        Some(VmBoId(id))
+    }
+
+    /// Ends a part that has no uses.
+    pub(super) fn end(&mut self, list: &mut VmBoList, id: VmBoId) {
+        self.settle();
+        let Some((next_of_bo, mut cell)) = self.cells.get(id.0).map(|cell| (cell.next_of_bo(), cell.next)) else {
+            return;
+        };
+        while cell != id.0 {
+            let Some(next) = self.cells.get(cell).map(|cell| cell.next) else { break };
+            self.cells.give(cell);
+            cell = next;
+        }
+        self.cells.give(id.0);
+        if list.0 == id.0 {
+            list.0 = next_of_bo;
+            return;
+        }
+        let mut at = list.0;
+        while let Some(cell) = self.cells.get_mut(at) {
+            at = cell.next_of_bo();
+            let [_, uses, _] = cell.head();
+            if at == id.0 {
+                *uses = two(next_of_bo, low32(*uses));
+                return;
+            }
+        }
+    }
+
+    /// Positions of VM and object in their pools.
+    pub(super) fn names(&self, id: VmBoId) -> (u32, u32) {
+        self.cells.get(id.0).map_or((NONE, NONE), |cell| {
+            let [names, ..] = cell.words;
+            (high32(names), low32(names))
+        })
+    }
+
+    /// Counts the uses of a part up or down; how many there are then.
+    #[inline]
+    pub(super) fn count(&mut self, id: VmBoId, change: i32) -> u32 {
+        let Some(cell) = self.cells.get_mut(id.0) else { return 0 };
+        let [_, uses, _] = cell.head();
+        let now = low32(*uses).wrapping_add_signed(change);
+        *uses = two(high32(*uses), now);
+        now
+    }
+
+    /// Cells that up to three more places can take.
+    pub(super) fn cells_needed(&self, id: VmBoId, places: u32) -> u32 {
+        let current = self.cells.get(id.0).and_then(|first| self.cells.get(first.current()));
+        let Some(current) = current else { return 0 };
+        let next = self.cells.get(current.next).map_or(0, |next| next.empty().count_ones());
+        u32::from(current.empty().count_ones() < places && next < WORTH)
+    }
+
+    /// Gives a new mapping that begins at `start` a place.
+    #[inline]
+    pub(super) fn insert(&mut self, id: VmBoId, start: u64) -> Option<u32> {
+        let mut cell = self.cells.get(id.0)?.current();
+        let mut empty = self.cells.get(cell)?.empty();
+        if empty == 0 {
+            cell = self.go_on(id, cell)?;
+            empty = self.cells.get(cell)?.empty();
+        }
+        let word = empty.trailing_zeros();
+        let found = self.cells.get_mut(cell)?;
+        *found.words.get_mut(usize_of(word))? = start;
+        let next = found.next;
+        if empty & empty.wrapping_sub(1) == 0 {
+            // That was the last place here: the next cell is asked for now.
+            let _ = self.cells.get(next).map(prefetch);
+        }
+        self.count(id, 1);
+        Some(cell << 3 | word)
+    }
+
+    /// Moves the hand to a cell with empty places.
+    fn go_on(&mut self, id: VmBoId, current: u32) -> Option<u32> {
+        let next = self.cells.get(current)?.next;
+        let cell = if self.cells.get(next)?.empty().count_ones() >= WORTH { next } else { self.link(current, next)? };
+        let [_, _, hand] = self.cells.get_mut(id.0)?.head();
+        *hand = u64::from(cell);
+        Some(cell)
+    }
+
+    /// Puts a new cell between two that follow each other.
+    fn link(&mut self, previous: u32, next: u32) -> Option<u32> {
+        let index = self.cells.take()?;
+        *self.cells.get_mut(index)? = VmBoCell { previous, next, words: [EMPTY; WORDS] };
+        self.cells.get_mut(previous)?.next = index;
+        self.cells.get_mut(next)?.previous = index;
+        Some(index)
+    }
+
+    /// Takes a mapping out, but not at once: its cell is asked for now, and looked at when a few more have left.
+    #[inline]
+    pub(super) fn leave(&mut self, place: u32, id: VmBoId) {
+        let _ = self.cells.get(place >> 3).map(prefetch);
+        self.turn = self.turn.wrapping_add(1) % LEAVING;
+        if let Some(slot) = self.leaving.get_mut(self.turn) {
+            let (place, id) = core::mem::replace(slot, (place, id));
+            self.remove(place, id);
+        }
+    }
+
+    /// Takes every mapping out that is still to be.
+    pub(super) fn settle(&mut self) {
+        for (place, id) in core::mem::replace(&mut self.leaving, [(NO_PLACE, VmBoId(NONE)); LEAVING]) {
+            self.remove(place, id);
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, place: u32, id: VmBoId) {
+        self.set(place, EMPTY);
+        self.tidy(place, id);
+    }
+
+    /// Empties a place. It may be set again; until [`tidy`](Self::tidy) its cell stays.
+    #[inline]
+    pub(super) fn clear(&mut self, place: u32) {
+        self.set(place, EMPTY);
+    }
+
+    /// Writes a place.
+    #[inline]
+    pub(super) fn set(&mut self, place: u32, start: u64) {
+        let word = self.cells.get_mut(place >> 3).and_then(|cell| cell.words.get_mut(usize_of(place & 7)));
+        if let Some(word) = word {
+            *word = start;
+        }
+    }
+
+    /// Gives the cell of a place back if all its places are empty. A first cell's never are.
+    #[inline]
+    pub(super) fn tidy(&mut self, place: u32, id: VmBoId) {
+        let index = place >> 3;
+        if self.cells.get(index).is_some_and(VmBoCell::is_empty) {
+            self.unlink(index, id);
+        }
+    }
+
+    #[cold]
+    fn unlink(&mut self, index: u32, id: VmBoId) {
+        let Some(cell) = self.cells.get_mut(index) else { return };
+        // So that it is not given back twice.
+        cell.words = [0; WORDS];
+        let (previous, next) = (cell.previous, cell.next);
+        self.cells.give(index);
+        if let Some(cell) = self.cells.get_mut(previous) {
+            cell.next = next;
+        }
+        if let Some(cell) = self.cells.get_mut(next) {
+            cell.previous = previous;
+        }
+        if let Some(first) = self.cells.get_mut(id.0).filter(|first| first.current() == index) {
+            let [_, _, hand] = first.head();
+            *hand = u64::from(previous);
+        }
+    }
+
+    /// Every place that a mapping of the part has, and where that mapping began.
+    pub(super) fn places(&self, id: VmBoId) -> impl Iterator<Item = (u32, u64)> {
+        let mut at = Some(id.0);
+        let cells = core::iter::from_fn(move || {
+            let index = at?;
+            let cell = self.cells.get(index)?;
+            at = Some(cell.next).filter(|next| *next != id.0);
+            Some((index, cell))
+        });
+        cells.flat_map(move |(index, cell)| {
+            let words = (index << 3..).zip(cell.words).skip(if index == id.0 { 3 } else { 0 });
+            words.filter(|(place, start)| *start != EMPTY && self.leaving.iter().all(|(leaving, _)| leaving != place))
+        })
+    }
+}

@@ -16,8 +16,10 @@ pub enum Capacity {
     Clients,
     /// Address spaces.
     Vms,
-    /// Mappings of all address spaces.
-    Vmas,
+    /// Nodes of the indexes of all address spaces, which hold the mappings.
+    VmaNodes,
+    /// Cells that list mappings by buffer object.
+    VmBos,
     /// Buffer objects.
     Bos,
     /// Contiguous pieces that back buffer objects.
@@ -320,7 +322,7 @@ mod tests {
         let not_found = Error::NotFound { kind: ObjectKind::Vm, id: 7 };
         assert_eq!(not_found.errno().code(), 2);
         assert_eq!(Error::Exhausted(Capacity::Vms).errno(), Errno::ENOMEM);
-        assert_eq!(Error::ArrayExhausted(Capacity::Vmas).errno(), Errno::ENOBUFS);
+        assert_eq!(Error::ArrayExhausted(Capacity::VmaNodes).errno(), Errno::ENOBUFS);
         assert_eq!(Error::Hal(HalErrorKind::Interrupted.into()).errno(), Errno::EINTR);
         assert_eq!(Error::Canceled.errno().code(), 125);
     }

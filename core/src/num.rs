@@ -23,6 +23,12 @@ pub const fn low32(value: u64) -> u32 {
     (value & 0xFFFF_FFFF) as u32
 }
 
+/// The low 8 bits.
+#[must_use]
+pub const fn low8(value: u64) -> u8 {
+    (value & 0xFF) as u8
+}
+
 /// The high 32 bits.
 #[must_use]
 pub const fn high32(value: u64) -> u32 {

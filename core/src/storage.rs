@@ -14,8 +14,9 @@ use crate::pool::Slot;
 use crate::sync::fence::{Fence, Timeline};
 use crate::sync::syncobj::{OutSync, SyncPoint, Syncobj};
 use crate::vm::Vm;
-use crate::vm::bind::Step;
-use crate::vm::vma::Vma;
+use crate::vm::apply::Step;
+use crate::vm::index::VmaNode;
+use crate::vm::vm_bo::VmBoCell;
 use barexe_hal::DmaBuffer;
 
 macro_rules! storage_fields {
@@ -78,8 +79,12 @@ storage_fields! {
     clients: Slot<Client> = Slot::EMPTY, default 8;
     /// Address spaces.
     vms: Slot<Vm> = Slot::EMPTY, default 16;
-    /// Mappings of all address spaces, those that wait for their unmap included.
-    vmas: Slot<Vma> = Slot::EMPTY, default 1024;
+    /// Nodes of the indexes of all address spaces: each has a few at least, and one takes up to 60 mappings, no fewer than
+    /// 26 on average when there are many. A call with several operations takes a few more for as long as it lasts.
+    vma_nodes: VmaNode = VmaNode::EMPTY, default 64;
+    /// Cells that list mappings by buffer object: one for each object in each VM that maps it, and more for objects with
+    /// more than four mappings, at most one for each of these.
+    vm_bos: VmBoCell = VmBoCell::EMPTY, default 512;
     /// Mapping changes of binds that are not over.
     steps: LinkSlot<Step> = Slot::EMPTY, default 1024;
     /// Operations of one bind call.

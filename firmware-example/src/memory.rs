@@ -10,8 +10,9 @@ use barexe_core::mem::pages::{Directory, TableNote};
 use barexe_core::sync::fence::{Fence, Timeline};
 use barexe_core::sync::syncobj::{OutSync, SyncPoint, Syncobj};
 use barexe_core::vm::Vm;
-use barexe_core::vm::bind::Step;
-use barexe_core::vm::vma::Vma;
+use barexe_core::vm::apply::Step;
+use barexe_core::vm::index::VmaNode;
+use barexe_core::vm::vm_bo::VmBoCell;
 use barexe_core::{Capacities, Slot, Storage};
 use barexe_hal::DmaBuffer;
 
@@ -19,7 +20,9 @@ use barexe_hal::DmaBuffer;
 pub const CAPACITIES: Capacities = Capacities {
     clients: 1,
     vms: 1,
-    vmas: 4,
+    // Takes 60 mappings.
+    vma_nodes: 1,
+    vm_bos: 2,
     steps: 4,
     bind_ops: 1,
     bos: 1,
@@ -70,7 +73,8 @@ macro_rules! memory {
 memory! {
     clients: Slot<Client> = Slot::EMPTY;
     vms: Slot<Vm> = Slot::EMPTY;
-    vmas: Slot<Vma> = Slot::EMPTY;
+    vma_nodes: VmaNode = VmaNode::EMPTY;
+    vm_bos: VmBoCell = VmBoCell::EMPTY;
     steps: LinkSlot<Step> = Slot::EMPTY;
     bind_ops: BindOp = BindOp::EMPTY;
     bos: Slot<Bo> = Slot::EMPTY;

@@ -51,7 +51,8 @@ macro_rules! fields {
 fields! {
     clients: Clients,
     vms: Vms,
-    vmas: Vmas,
+    vma_nodes: VmaNodes,
+    vm_bos: VmBos,
     steps: BindSteps,
     bind_ops: BindOps,
     bos: Bos,

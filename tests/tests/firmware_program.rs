@@ -68,9 +68,9 @@ fn a_hal_call_that_fails_never_leaves_a_buffer_behind() {
 #[test]
 fn the_capacities_named_are_those_that_are_lent() {
     let mut memory = Box::new(Memory::new());
-    let Storage { vmas, pt_notes, ggtt_nodes, .. } = memory.lend();
+    let Storage { vma_nodes, pt_notes, ggtt_nodes, .. } = memory.lend();
     assert_eq!(
-        (vmas.len(), pt_notes.len(), ggtt_nodes.len()),
-        (CAPACITIES.vmas, CAPACITIES.pt_notes, CAPACITIES.ggtt_nodes)
+        (vma_nodes.len(), pt_notes.len(), ggtt_nodes.len()),
+        (CAPACITIES.vma_nodes, CAPACITIES.pt_notes, CAPACITIES.ggtt_nodes)
     );
 }

@@ -119,6 +119,11 @@ impl Ids {
         self.made.pop().unwrap()
     }
 
+    /// An address of its own for each call, next to those of others.
+    const fn near(&self) -> u64 {
+        VA + 0x1000 * (self.calls + 1)
+    }
+
     /// An address of its own for each call, far from all others.
     const fn far(&self) -> u64 {
         (self.calls + 1) << 39
@@ -151,6 +156,19 @@ fn bind_far(rig: &mut Rig<'_>, ids: &mut Ids) -> Result<(), Error> {
 fn unbind_far(rig: &mut Rig<'_>, ids: &mut Ids) {
     ids.calls -= 1;
     rig.bind_now(ids.vm, &[rig.unmap_op(ids.far(), 0x1000)]);
+}
+
+/// The one object, again and again, at one page after another.
+fn bind_near(rig: &mut Rig<'_>, ids: &mut Ids) -> Result<(), Error> {
+    let op = rig.map_op(ids.bo.unwrap(), ids.near());
+    bind(rig, ids, op, &[])?;
+    ids.calls += 1;
+    Ok(())
+}
+
+fn unbind_near(rig: &mut Rig<'_>, ids: &mut Ids) {
+    ids.calls -= 1;
+    rig.bind_now(ids.vm, &[rig.unmap_op(ids.near(), 0x1000)]);
 }
 
 /// A bind that waits for a batch which the engine has not run yet.
@@ -226,7 +244,7 @@ fn destroy_queue(rig: &mut Rig<'_>, ids: &mut Ids) {
     rig.settle();
 }
 
-const POOLS: [Full; 18] = [
+const POOLS: [Full; 19] = [
     Full {
         field: "clients",
         len: 3,
@@ -248,7 +266,8 @@ const POOLS: [Full; 18] = [
             rig.settle();
         },
     },
-    Full { field: "vmas", len: 5, fill: bind_far, drain: unbind_far },
+    Full { field: "vma_nodes", len: 1, fill: bind_near, drain: unbind_near },
+    Full { field: "vm_bos", len: 2, fill: bind_near, drain: unbind_near },
     Full { field: "steps", len: 5, fill: bind_behind_a_batch, drain: run_all },
     Full {
         field: "bos",

@@ -4,19 +4,21 @@
 //! the call has happened, whatever the device does.
 
 use super::client::ClientId;
-use super::request::{BindCall, BindKind, BindOp, Source, SyncEntry, UserFenceWrite, VmFlags};
+use super::request::{BindCall, BindOp, Source, SyncEntry, UserFenceWrite, VmFlags};
 use super::syncs::{CallSyncs, SyncRules};
 use super::{Device, Pools, TableWriter, Ticket};
-use crate::exec::job::{BindWork, Job, Work};
+use crate::exec::job::{BindWork, Job, NumberedUserFence, Work};
 use crate::exec::queue::{Queue, QueueKind, QueueState};
-use crate::mem::pages::{Dropped, Need, Reservation};
+use crate::mem::pages::{Dropped, Reservation};
 use crate::mem::tlb::Stale;
-use crate::mem::tree::{Segment, VaRange, need as tables_needed};
+use crate::mem::tree::VaRange;
 use crate::num::usize_of;
 use crate::pool::Handle;
 use crate::sync::fence::Fence;
-use crate::vm::bind::{Plan, Planner, Step, Steps, check_bo, check_op, check_range};
-use crate::vm::vma::{Vma, VmaBacking};
+use crate::vm::bind::{check_bo, check_op, check_range};
+use crate::vm::change::{Change, Totals};
+use crate::vm::steps::StepQueue;
+use crate::vm::vma::NO_USER_FENCE;
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::{ClientAddr, ClientMemory, Hal};
@@ -51,7 +53,7 @@ impl<'a, H: Hal> Device<'a, H> {
         let lr_mode = self.pools.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::LR_MODE));
         let rules = SyncRules { exec: false, lr_mode, no_user_fence: count == 0 };
         let captured = self.capture_syncs(client, rules, syncs, Some(memory))?;
-        let fence = self.plan_and_accept(client, vm, queue, count, captured)?;
+        let fence = self.plan_and_accept(vm, queue, count, captured)?;
         self.poll();
         Ok(Ticket::new(client, fence))
     }
@@ -99,7 +101,7 @@ impl<'a, H: Hal> Device<'a, H> {
             check_range(op, va_bytes)?;
         }
         for op in self.pools.ops(count) {
-            if let BindKind::Map { bo, .. } = op.kind {
+            if let Some(bo) = op.kind.bo() {
                 let handle = self.bo_of(client, bo)?;
                 let missing = Error::NotFound { kind: ObjectKind::Bo, id: bo };
                 check_bo(op, self.pools.bos.get(handle).ok_or(missing)?, vm, &self.info)?;
@@ -111,32 +113,30 @@ impl<'a, H: Hal> Device<'a, H> {
     /// From captured syncs to an accepted job, or back to where the call began.
     fn plan_and_accept(
         &mut self,
-        client: ClientId,
         vm: Handle<Vm>,
         queue: Handle<Queue>,
         count: u32,
         mut syncs: CallSyncs,
     ) -> Result<Fence, Error> {
-        let planned = self.room_for_bind(queue, &syncs).and_then(|()| self.plan(client, vm, count));
-        let (plan, steps) = match planned {
-            Ok(planned) => planned,
+        let number = if syncs.user_fence.is_some() { self.next_user_fence() } else { NO_USER_FENCE };
+        let planned = self.room_for_bind(queue, &syncs).and_then(|()| self.plan(vm, count, number));
+        let change = match planned {
+            Ok(change) => change,
             Err(error) => {
                 self.pools.release_syncs(syncs);
                 return Err(as_array_error(error, count));
             }
         };
-        let ready = self.add_bind_dependencies(vm, queue, &plan, &mut syncs);
-        let ready = ready.and_then(|()| self.check_user_fences(&steps));
-        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, plan.need));
-        let reservation = match ready {
-            Ok(reservation) => reservation,
+        let ready = self.add_bind_dependencies(vm, queue, &change.totals, &mut syncs);
+        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need));
+        match ready {
+            Ok(reservation) => self.accept(vm, queue, (change, reservation), number, syncs),
             Err(error) => {
-                self.pools.undo(vm, steps);
+                self.pools.refuse(vm, change, count);
                 self.pools.release_syncs(syncs);
-                return Err(as_array_error(error, count));
+                Err(as_array_error(error, count))
             }
-        };
-        self.accept(client, vm, queue, (plan, reservation), steps, syncs)
+        }
     }
 
     fn room_for_bind(&self, queue: Handle<Queue>, syncs: &CallSyncs) -> Result<(), Error> {
@@ -148,51 +148,13 @@ impl<'a, H: Hal> Device<'a, H> {
         Ok(())
     }
 
-    fn plan(&mut self, client: ClientId, vm: Handle<Vm>, count: u32) -> Result<(Plan, Steps), Error> {
-        let format = &self.info.platform.family.pt;
-        for index in 0..count {
-            let Some(op) = self.pools.bind_ops.get(usize_of(index)).copied() else { break };
-            if let BindKind::Map { bo, .. } = op.kind {
-                self.bo_of(client, bo)?;
-            }
-        }
-        let pools = &mut self.pools;
-        let blocks = &pools.bo_blocks;
-        let need = |bos: &crate::Pool<'a, crate::mem::bo::Bo>, vma: &Vma| -> Need {
-            match vma.backing {
-                VmaBacking::Null => tables_needed(format, vma.range, core::iter::once(Segment::Null)),
-                VmaBacking::Bo { bo, offset_bytes } => bos
-                    .get(bo)
-                    .map_or(Need::default(), |bo| tables_needed(format, vma.range, bo.cursor(blocks, offset_bytes))),
-            }
-        };
-        let list = pools.vms.get_mut(vm).map(|vm| &mut vm.vmas);
-        let list = list.ok_or(Error::invalid("VM", 0))?;
-        let mut planner = Planner {
-            vmas: &mut pools.vmas,
-            list,
-            steps: &mut pools.steps,
-            bos: &mut pools.bos,
-            plan: Plan::default(),
-            done: Steps::new(),
-        };
-        for op in pools.bind_ops.iter().take(usize_of(count)) {
-            let bo = if let BindKind::Map { bo, .. } = op.kind { planner.bos.by_id(bo) } else { None };
-            if let Err(error) = planner.expand(op, bo, &need) {
-                planner.undo();
-                return Err(error);
-            }
-        }
-        Ok((planner.plan, planner.done))
-    }
-
     /// What the bind waits for beside its in-syncs (bind-and-exec sheet §4.7): earlier binds of other queues nearby,
     /// and everything in the VM if mappings are rewritten that work may be using.
     fn add_bind_dependencies(
         &mut self,
         vm: Handle<Vm>,
         queue: Handle<Queue>,
-        plan: &Plan,
+        plan: &Totals,
         syncs: &mut CallSyncs,
     ) -> Result<(), Error> {
         let Pools { queues, jobs, timelines, dependencies, .. } = &mut self.pools;
@@ -212,29 +174,17 @@ impl<'a, H: Hal> Device<'a, H> {
         Ok(())
     }
 
-    /// Row 29: a mapping whose user fence the client cannot have seen yet is not taken away.
-    fn check_user_fences(&self, steps: &Steps) -> Result<(), Error> {
-        for step in steps.iter(&self.pools.steps) {
-            if let Step::Remove(vma) = *step
-                && let Some(fence) = self.pools.vmas.get(vma).and_then(|vma| vma.user_fence)
-                && self.is_user_fence_pending(fence)
-            {
-                return Err(Error::Busy { kind: ObjectKind::Vma, id: vma.id() });
-            }
-        }
-        Ok(())
-    }
-
     /// The call has happened from here on.
     fn accept(
         &mut self,
-        client: ClientId,
         vm: Handle<Vm>,
         queue: Handle<Queue>,
-        (plan, reservation): (Plan, Reservation),
-        steps: Steps,
+        (change, reservation): (Change, Reservation),
+        number: u32,
         mut syncs: CallSyncs,
     ) -> Result<Fence, Error> {
+        let totals = change.totals;
+        let steps = self.pools.accept(vm, change);
         let pools = &mut self.pools;
         let found = pools.queues.get_mut(queue).ok_or(Error::Exhausted(Capacity::Queues))?;
         debug_assert!(found.state == QueueState::Live);
@@ -242,16 +192,11 @@ impl<'a, H: Hal> Device<'a, H> {
         let point = pools.timelines.get_mut(timeline).map_or(0, crate::sync::fence::Timeline::accept);
         let fence = Fence { timeline, point };
         let user_fence = syncs.user_fence.and_then(|(addr, value)| Some((ClientAddr::new(addr)?, value)));
-        let user_fence = user_fence.map(|(addr, value)| UserFenceWrite { addr, value });
+        let user_fence =
+            user_fence.map(|(addr, value)| NumberedUserFence { number, write: UserFenceWrite { addr, value } });
         if user_fence.is_some() {
             self.user_fences_reserved = self.user_fences_reserved.saturating_add(1);
-            for step in steps.iter(&pools.steps) {
-                if let Step::Insert(vma, _) = *step
-                    && let Some(vma) = pools.vmas.get_mut(vma)
-                {
-                    vma.user_fence = Some(fence);
-                }
-            }
+            self.last_user_fence = number;
         }
         let by_engine = match self.config.tables {
             // R29: what is next in its queue and waits for nothing is stored at once.
@@ -260,11 +205,10 @@ impl<'a, H: Hal> Device<'a, H> {
             TableWriter::Engine => true,
         };
         let work = BindWork {
-            steps,
+            steps: StepQueue::new(steps),
             reservation,
-            span: plan.span,
+            span: totals.span,
             invalidation: None,
-            removed: Steps::new(),
             dropped: Dropped::NONE,
             by_engine,
             last_job: None,
@@ -275,11 +219,10 @@ impl<'a, H: Hal> Device<'a, H> {
         };
         let wait = core::mem::take(&mut syncs.wait);
         found.push(&mut pools.jobs, Job { point, wait, work: Work::Bind(work) });
-        if let (true, Some(vm)) = (plan.rebinds, pools.vms.get_mut(vm)) {
+        if let (true, Some(vm)) = (totals.rebinds, pools.vms.get_mut(vm)) {
             vm.kernel_fence = Some(fence);
         }
         pools.signal_outs(syncs, fence);
-        let _ = client;
         Ok(fence)
     }
 }
@@ -300,12 +243,5 @@ impl Pools<'_> {
     /// The operations of the call that is being checked.
     fn ops(&self, count: u32) -> impl Iterator<Item = &BindOp> {
         self.bind_ops.iter().take(usize_of(count))
-    }
-
-    /// Undoes planned steps.
-    fn undo(&mut self, vm: Handle<Vm>, steps: Steps) {
-        let Some(vm) = self.vms.get_mut(vm) else { return };
-        let (vmas, list, bos) = (&mut self.vmas, &mut vm.vmas, &mut self.bos);
-        Planner { vmas, list, steps: &mut self.steps, bos, plan: Plan::default(), done: steps }.undo();
     }
 }

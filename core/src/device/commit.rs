@@ -3,7 +3,7 @@
 //! ```text
 //!   dependencies met ──► staged ──► live entries stored ──► TLBs invalidated ──► over
 //!                                   by the CPU, at once
-//!                                   or by jobs on the copy engine, one for each step
+//!                                   or by jobs on the copy engine, one for each change
 //! ```
 //!
 //! Staging fills tables that nobody can reach; what it changes of live tables goes to a sink. When the CPU may store
@@ -20,11 +20,11 @@ use crate::exec::queue::Queue;
 use crate::mem::Defect;
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::tlb::{AddressSpace, Invalidate, Remedy, Stale, TlbTicket, VmKind};
-use crate::mem::tree::{CpuSink, Mapping, PageTree, Segment, Sink, Stage};
+use crate::mem::tree::{CpuSink, Mapping, Segment, Sink, Stage};
 use crate::pool::{Handle, Pool};
-use crate::sync::fence::Fence;
-use crate::vm::bind::{Step, StepPool, Steps};
-use crate::vm::vma::{Vma, VmaBacking, Vmas};
+use crate::vm::apply::TableChange;
+use crate::vm::store::VmaStore;
+use crate::vm::vma::VmaBacking;
 use crate::vm::{Vm, VmState};
 use barexe_hal::Hal;
 
@@ -114,35 +114,33 @@ impl<H: Hal> Device<'_, H> {
         let format = &self.info.platform.family.pt;
         let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
         let mut done = Ok(());
-        while let Some(step) = work.steps.pop(&mut pools.steps) {
-            done = done.and_then(|()| {
-                let objects = (&pools.vmas, &pools.bos, &pools.bo_blocks);
-                stage_step(step, &vm.tree, &mut stage, objects)
-            });
-            keep_removed(step, &mut work.removed, &mut pools.steps);
+        while let Some(next) = work.steps.next(&mut pools.steps) {
+            done =
+                done.and_then(|()| stage_change(next, vm, &mut stage, &mut pools.vmas, (&pools.bos, &pools.bo_blocks)));
+            work.steps.done();
         }
         work.failure = done.err().map(Error::from);
         let stale = stage.finish();
         work.stale.absorb(&mut self.pages, stale);
     }
 
-    /// Puts a job for each step into the ring, as long as there is batch memory; whether all of them are over.
+    /// Puts a job for each change into the ring, as long as there is batch memory; whether all of them are over.
     fn write_by_engine(&mut self, vm: Handle<Vm>, work: &mut BindWork) -> Result<bool, Error> {
         let family = self.info.platform.family;
         let pools = &mut self.pools;
         let (Some(vm), Some(own)) = (pools.vms.get_mut(vm), &mut self.migration) else { return Ok(true) };
         let written = own.completed(&mut self.hal)?;
-        while !work.steps.is_empty() && work.failure.is_none() {
+        while let Some(next) = work.steps.next(&mut pools.steps)
+            && work.failure.is_none()
+        {
             let Some(free) = own.free_batch() else { return Ok(false) };
             let Some(batch) = own.begin(free) else { return Ok(false) };
-            let Some(step) = work.steps.pop(&mut pools.steps) else { break };
             let mut sink = EngineSink { dma: &mut self.hal, batch };
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, &family.pt, &mut sink);
-            let objects = (&pools.vmas, &pools.bos, &pools.bo_blocks);
-            let done = stage_step(step, &vm.tree, &mut stage, objects);
+            let done = stage_change(next, vm, &mut stage, &mut pools.vmas, (&pools.bos, &pools.bo_blocks));
             let stale = stage.finish();
             work.stale.absorb(&mut self.pages, stale);
-            keep_removed(step, &mut work.removed, &mut pools.steps);
+            work.steps.done();
             let halves = done.and_then(|()| match sink.batch.is_empty() {
                 true => Ok(None),
                 false => Ok(Some(sink.batch.finish(&family.pt, family.pat.wb)?)),
@@ -153,70 +151,55 @@ impl<H: Hal> Device<'_, H> {
                 Err(defect) => work.failure = Some(defect.into()),
             }
         }
-        while let Some(step) = work.steps.pop(&mut pools.steps) {
-            keep_removed(step, &mut work.removed, &mut pools.steps);
+        while work.steps.next(&mut pools.steps).is_some() {
+            work.steps.done();
         }
         Ok(work.last_job.is_none_or(|last| last.reached_by(written)))
     }
 
     /// Frees what a bind that is over leaves behind, and lets its user fence be stored.
-    pub(super) fn finish_bind(&mut self, client: ClientId, fence: Fence, mut work: BindWork, succeeded: bool) {
-        while let Some(Step::Remove(vma)) = work.removed.pop(&mut self.pools.steps) {
-            self.free_vma(vma);
+    pub(super) fn finish_bind(&mut self, client: ClientId, mut work: BindWork, succeeded: bool) {
+        while let Some(vma) = work.steps.pop_removed(&mut self.pools.steps) {
+            self.release_vma(&vma);
         }
         work.steps.clear(&mut self.pools.steps);
         self.pages.unreserve(work.reservation);
         self.pages.release(work.dropped);
-        if let (Some(write), true) = (work.user_fence, succeeded) {
-            self.user_fence_is_due(client, fence, write);
+        if let (Some(fence), true) = (work.user_fence, succeeded) {
+            self.user_fence_is_due(client, fence);
         } else if work.user_fence.is_some() {
             self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
         }
     }
 }
 
-/// A mapping that has left the page tables waits for the invalidation.
-fn keep_removed(step: Step, removed: &mut Steps, steps: &mut StepPool<'_>) {
-    if let Step::Remove(_) = step {
-        // The slot of the step that was just taken is free, so this finds room.
-        let _ = removed.push(steps, step);
-    }
-}
-
-/// Stages one step.
-fn stage_step<S: Sink>(
-    step: Step,
-    tree: &PageTree,
+/// Stages one change.
+fn stage_change<S: Sink>(
+    change: TableChange,
+    vm: &mut Vm,
     stage: &mut Stage<'_, '_, S>,
-    (vmas, bos, blocks): (&Vmas<'_>, &Pool<'_, Bo>, &BlockPool<'_>),
+    vmas: &mut VmaStore<'_>,
+    (bos, blocks): (&Pool<'_, Bo>, &BlockPool<'_>),
 ) -> Result<(), Defect> {
-    let (Step::Remove(vma) | Step::Insert(vma, _)) = step;
-    let Some(found) = vmas.get(vma) else { return Ok(()) };
-    match step {
-        Step::Remove(_) => tree.unbind(stage, found.range).map(drop),
-        Step::Insert(..) => insert(tree, stage, found, bos, blocks),
-    }
-}
-
-fn insert<S: Sink>(
-    tree: &PageTree,
-    stage: &mut Stage<'_, '_, S>,
-    vma: &Vma,
-    bos: &Pool<'_, Bo>,
-    blocks: &BlockPool<'_>,
-) -> Result<(), Defect> {
-    let (range, attributes, rebind) = (vma.range, vma.attributes(), false);
-    match vma.backing {
+    let vma = match change {
+        TableChange::Unbind(range) => return vm.tree.unbind(stage, range).map(drop),
+        TableChange::Bind(vma) => vma,
+    };
+    let (range, attributes, rebind) = (vma.range(), vma.attributes(), false);
+    let bound = match vma.backing() {
         VmaBacking::Null => {
             let backing = core::iter::once(Segment::Null);
-            tree.bind(stage, Mapping { range, backing, attributes, rebind }).map(drop)
+            vm.tree.bind(stage, Mapping { range, backing, attributes, rebind })?
         }
-        VmaBacking::Bo { bo, offset_bytes } => {
-            let bo = bos.get(bo).ok_or(Defect::Backing { va: range.start })?;
+        VmaBacking::Bo { object, offset_bytes } => {
+            let bo = bos.handle_at(vmas.bo_of(object)).and_then(|bo| bos.get(bo));
+            let bo = bo.ok_or(Defect::Backing { va: range.start })?;
             let backing = bo.cursor(blocks, offset_bytes);
-            tree.bind(stage, Mapping { range, backing, attributes, rebind }).map(drop)
+            vm.tree.bind(stage, Mapping { range, backing, attributes, rebind })?
         }
-    }
+    };
+    vm.vmas.note_sizes(vmas, &vma, bound.sizes);
+    Ok(())
 }
 
 /// Sees to it that no TLB goes on holding what a bind changed; whether an invalidation was asked for.

@@ -14,6 +14,7 @@ use crate::storage::Storage;
 use crate::submit::{Execlist, Holder, Port, Ports, Submission};
 use crate::sync::seqno::Seqno;
 use crate::trace::note;
+use crate::vm::store::VmaStore;
 use barexe_hal::{DmaCaching, Hal, Nanos};
 
 /// A device that could not be opened: why, and everything that was lent.
@@ -79,7 +80,7 @@ impl<'a, H: Hal> Device<'a, H> {
         let pools = Pools {
             clients: Pool::tagged(storage.clients, config.tag),
             vms: Pool::new(storage.vms),
-            vmas: Pool::new(storage.vmas),
+            vmas: VmaStore::new(storage.vma_nodes, storage.vm_bos),
             steps: Pool::new(storage.steps),
             bos: Pool::new(storage.bos),
             bo_blocks: Pool::new(storage.bo_blocks),
@@ -111,6 +112,7 @@ impl<'a, H: Hal> Device<'a, H> {
             hwconfig: &[],
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
+            last_user_fence: 0,
             next_look: Nanos::ZERO,
             info,
         }
@@ -188,10 +190,12 @@ impl<'a, H: Hal> Device<'a, H> {
         gt::quiesce(&mut self.hal, &self.info);
         let (pt_blocks, pt_notes, pt_directories) = self.pages.close(&mut self.hal);
         let pools = self.pools;
+        let (vma_nodes, vm_bos) = pools.vmas.into_parts();
         let storage = Storage {
             clients: pools.clients.into_slots(),
             vms: pools.vms.into_slots(),
-            vmas: pools.vmas.into_slots(),
+            vma_nodes,
+            vm_bos,
             steps: pools.steps.into_slots(),
             bind_ops: pools.bind_ops,
             bos: pools.bos.into_slots(),

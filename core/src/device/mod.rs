@@ -11,6 +11,7 @@ mod commit;
 mod engines;
 mod exec;
 mod life;
+mod plan;
 mod queues;
 pub mod request;
 mod syncobj;
@@ -43,9 +44,11 @@ use crate::submit::Ports;
 use crate::sync::fence::{DependencyPool, Timelines};
 use crate::sync::syncobj::{OutSync, SyncPoints, Syncobj};
 use crate::vm::Vms;
-use crate::vm::bind::StepPool;
-use crate::vm::vma::Vmas;
+use crate::vm::index::VmaIndex;
+use crate::vm::steps::StepPool;
+use crate::vm::store::VmaStore;
 use barexe_hal::{Hal, Nanos};
+use core::fmt;
 use request::BindOp;
 
 /// What the embedder decides about a device before it is opened.
@@ -78,11 +81,10 @@ pub enum DeviceState {
 }
 
 /// The pools of a device, apart from the HAL so that both can be borrowed at once.
-#[derive(Debug)]
 pub(crate) struct Pools<'a> {
     pub(crate) clients: Pool<'a, Client>,
     pub(crate) vms: Vms<'a>,
-    pub(crate) vmas: Vmas<'a>,
+    pub(crate) vmas: VmaStore<'a>,
     pub(crate) steps: StepPool<'a>,
     pub(crate) bos: Pool<'a, Bo>,
     pub(crate) bo_blocks: BlockPool<'a>,
@@ -96,6 +98,53 @@ pub(crate) struct Pools<'a> {
     pub(crate) sync_points: SyncPoints<'a>,
     pub(crate) user_fences: LinkPool<'a, PendingUserFence>,
     pub(crate) bind_ops: &'a mut [BindOp],
+}
+
+impl fmt::Debug for Pools<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pools")
+            .field("clients", &self.clients)
+            .field("vms", &self.vms)
+            .field("vmas", &ShownMappings(self))
+            .field("steps", &self.steps)
+            .field("bos", &self.bos)
+            .field("bo_blocks", &self.bo_blocks)
+            .field("bo_mappings", &self.bo_mappings)
+            .field("queues", &self.queues)
+            .field("timelines", &self.timelines)
+            .field("jobs", &self.jobs)
+            .field("dependencies", &self.dependencies)
+            .field("out_syncs", &self.out_syncs)
+            .field("syncobjs", &self.syncobjs)
+            .field("sync_points", &self.sync_points)
+            .field("user_fences", &self.user_fences)
+            .field("bind_ops", &self.bind_ops)
+            .finish()
+    }
+}
+
+/// The mappings of each VM, which only VM and store together know, and what they take.
+struct ShownMappings<'p, 'a>(&'p Pools<'a>);
+
+impl fmt::Debug for ShownMappings<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pools { vms, vmas, .. } = self.0;
+        let counts = [("nodes", vmas.nodes_live()), ("cells", vmas.cells_live())];
+        let mut map = f.debug_map();
+        map.entries(counts.into_iter().filter(|(_, live)| *live > 0));
+        for (handle, vm) in vms.iter().filter(|(_, vm)| vm.vmas.len() > 0) {
+            map.entry(&handle, &ShownIndex(&vm.vmas, vmas));
+        }
+        map.finish()
+    }
+}
+
+struct ShownIndex<'p, 'a>(&'p VmaIndex, &'p VmaStore<'a>);
+
+impl fmt::Debug for ShownIndex<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter(self.1)).finish()
+    }
 }
 
 /// An Intel Xe GPU, driven.
@@ -119,6 +168,8 @@ pub struct Device<'a, H: Hal> {
     user_fences_due: Chain<PendingUserFence>,
     /// Places that accepted binds keep in the pool for theirs.
     user_fences_reserved: u32,
+    /// Number of the newest bind user fence.
+    last_user_fence: u32,
     next_asid: u32,
     next_mmap_offset: u64,
     hwconfig: &'a [u8],

@@ -96,6 +96,22 @@ pub enum BindKind {
     MapNull,
     /// Removes whatever is mapped in the range.
     Unmap,
+    /// Removes every mapping of a buffer object; address and range are 0.
+    UnmapAll {
+        /// GEM handle.
+        bo: u32,
+    },
+}
+
+impl BindKind {
+    /// The GEM handle it names, if it names one.
+    #[must_use]
+    pub const fn bo(self) -> Option<u32> {
+        match self {
+            Self::Map { bo, .. } | Self::UnmapAll { bo } => Some(bo),
+            Self::MapNull | Self::Unmap => None,
+        }
+    }
 }
 
 /// One bind operation.

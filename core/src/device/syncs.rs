@@ -5,11 +5,14 @@
 //! nothing about them can fail by then.
 
 use super::client::ClientId;
-use super::request::{Source, SyncEntry, SyncTarget, UserFenceWrite};
+use super::request::{Source, SyncEntry, SyncTarget};
 use super::{Device, Pools};
-use crate::chain::Chain;
+use crate::chain::{Chain, LinkPool};
+use crate::exec::job::{Job, JobPool, NumberedUserFence, Work};
+use crate::exec::queue::Queues;
 use crate::sync::fence::{Dependencies, Fence};
 use crate::sync::syncobj::{OutSync, reserve_point};
+use crate::vm::vma::{LAST_USER_FENCE, NO_USER_FENCE};
 use crate::{Capacity, Error};
 use barexe_hal::{ClientAddr, ClientMemory, GpuVa, Hal};
 
@@ -37,9 +40,7 @@ pub(super) struct CallSyncs {
 #[derive(Clone, Copy, Debug)]
 pub struct PendingUserFence {
     client: ClientId,
-    /// Of the bind it belongs to.
-    fence: Fence,
-    write: UserFenceWrite,
+    fence: NumberedUserFence,
 }
 
 impl<H: Hal> Device<'_, H> {
@@ -131,7 +132,7 @@ impl<H: Hal> Device<'_, H> {
         while let Some(due) = self.user_fences_due.pop(&mut self.pools.user_fences) {
             if due.client == client {
                 // A fault here is the client's own doing (bind-and-exec sheet §6.2): the fence is just not stored.
-                let _ = memory.copy_out(due.write.addr, &due.write.value.to_le_bytes());
+                let _ = memory.copy_out(due.fence.write.addr, &due.fence.write.value.to_le_bytes());
             } else {
                 let _ = rest.push(&mut self.pools.user_fences, due);
             }
@@ -140,21 +141,39 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Notes that a bind user fence is due; a place was reserved when the bind was accepted.
-    pub(super) fn user_fence_is_due(&mut self, client: ClientId, fence: Fence, write: UserFenceWrite) {
+    pub(super) fn user_fence_is_due(&mut self, client: ClientId, fence: NumberedUserFence) {
         self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
         if self.pools.clients.get(client).is_some() {
-            let _ = self.user_fences_due.push(&mut self.pools.user_fences, PendingUserFence { client, fence, write });
+            let _ = self.user_fences_due.push(&mut self.pools.user_fences, PendingUserFence { client, fence });
         }
     }
 
-    /// Whether the user fence of the bind that signals `fence` can still be unwritten.
-    pub(super) fn is_user_fence_pending(&self, fence: Fence) -> bool {
-        let is_due = || self.user_fences_due.iter(&self.pools.user_fences).any(|due| due.fence == fence);
-        !fence.is_signalled(&self.pools.timelines) || is_due()
+    /// The number of the next bind user fence.
+    pub(super) const fn next_user_fence(&self) -> u32 {
+        if self.last_user_fence >= LAST_USER_FENCE { 1 } else { self.last_user_fence.wrapping_add(1) }
     }
 
     pub(super) fn drop_user_fences_of(&mut self, client: ClientId) {
         self.deliver_user_fences(client, &mut barexe_hal::client::NoClientMemory);
+    }
+}
+
+/// Which bind user fences can still be unwritten: those of binds that are not over, and those that are due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PendingUserFences<'p, 'a> {
+    pub(super) queues: &'p Queues<'a>,
+    pub(super) jobs: &'p JobPool<'a>,
+    pub(super) due: &'p Chain<PendingUserFence>,
+    pub(super) user_fences: &'p LinkPool<'a, PendingUserFence>,
+}
+
+impl PendingUserFences<'_, '_> {
+    /// Whether the fence with this number is one of them.
+    pub(super) fn has(&self, number: u32) -> bool {
+        let of = |fence: &NumberedUserFence| fence.number == number;
+        let of_job = |job: &Job| matches!(&job.work, Work::Bind(work) if work.user_fence.as_ref().is_some_and(of));
+        let waits = || self.queues.iter().any(|(_, queue)| queue.jobs.iter(self.jobs).any(of_job));
+        number != NO_USER_FENCE && (self.due.iter(self.user_fences).any(|due| of(&due.fence)) || waits())
     }
 }
 

@@ -8,7 +8,8 @@ use crate::mem::pages::Reservation;
 use crate::mem::tlb::{AddressSpace, RingFlush};
 use crate::mem::tree::{CpuSink, PageTree, Stage, need_of_new};
 use crate::pool::Handle;
-use crate::vm::vma::VmaList;
+use crate::vm::index::VmaIndex;
+use crate::vm::vma::Vma;
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
@@ -37,7 +38,7 @@ impl<H: Hal> Device<'_, H> {
             flags,
             state: VmState::Live,
             asid: self.take_asid(),
-            vmas: VmaList::new(),
+            vmas: VmaIndex::EMPTY,
             tree,
             default_queue: None,
             queues: 0,
@@ -137,20 +138,21 @@ impl<H: Hal> Device<'_, H> {
     /// Frees a VM that nothing can reach.
     pub(super) fn free_vm(&mut self, handle: Handle<Vm>) {
         let Some(mut vm) = self.pools.vms.remove(handle) else { return };
-        while let Some(vma) = vm.vmas.first() {
-            vm.vmas.unlink(&mut self.pools.vmas, vma);
-            self.free_vma(vma);
+        while let Some(vma) = vm.vmas.take_first(&mut self.pools.vmas) {
+            self.release_vma(&vma);
         }
         let dropped = vm.tree.into_dropped(&mut self.pages);
         self.pages.release(dropped);
     }
 
-    /// Frees a mapping that is in no page table any more.
-    pub(super) fn free_vma(&mut self, vma: Handle<crate::vm::vma::Vma>) {
-        let backing = self.pools.vmas.remove(vma).map(|vma| vma.backing);
-        if let Some(crate::vm::vma::VmaBacking::Bo { bo, .. }) = backing {
-            self.unuse_bo(bo);
+    /// A mapping that was unmapped is in no page table any more.
+    pub(super) fn release_vma(&mut self, vma: &Vma) {
+        let Some(part) = self.pools.vmas.release(vma) else { return };
+        let Some(handle) = self.pools.bos.handle_at(self.pools.vmas.bo_of(part)) else { return };
+        if let Some(bo) = self.pools.bos.get_mut(handle) {
+            self.pools.vmas.end_object(&mut bo.parts, part);
         }
+        self.unuse_bo(handle);
     }
 
     /// A bind queue or exec queue of `vm`, with its timeline. There is room (see `room_for_queue`).

@@ -11,7 +11,6 @@ use crate::exec::queue::{Queue, QueueKind, QueueState};
 use crate::gt::{self, IrqReport, Registers};
 use crate::pool::Handle;
 use crate::submit::Submission;
-use crate::sync::fence::Fence;
 use crate::vm::VmState;
 use barexe_hal::{Hal, Nanos};
 
@@ -176,7 +175,7 @@ impl<H: Hal> Device<'_, H> {
             timeline.signal(job.point, error);
         }
         if let Work::Bind(work) = job.work {
-            self.finish_bind(client, Fence { timeline, point: job.point }, work, error.is_none());
+            self.finish_bind(client, work, error.is_none());
         }
     }
 
@@ -254,7 +253,6 @@ impl<H: Hal> Device<'_, H> {
         }
         if let Work::Bind(mut work) = job.work {
             work.steps.clear(&mut self.pools.steps);
-            work.removed.clear(&mut self.pools.steps);
         }
     }
 }

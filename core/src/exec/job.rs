@@ -8,7 +8,7 @@ use crate::mem::pages::{Dropped, Reservation};
 use crate::mem::tlb::{Stale, TlbTicket};
 use crate::sync::fence::Dependencies;
 use crate::sync::seqno::Seqno;
-use crate::vm::bind::Steps;
+use crate::vm::steps::StepQueue;
 use crate::vm::vma::VaRange;
 use barexe_hal::GpuVa;
 
@@ -30,19 +30,26 @@ pub enum Work {
     Bind(BindWork),
 }
 
+/// The user fence of a bind.
+#[derive(Clone, Copy, Debug)]
+pub struct NumberedUserFence {
+    /// The number that mappings made by the bind carry.
+    pub number: u32,
+    /// What is to be stored.
+    pub write: UserFenceWrite,
+}
+
 /// A change of page tables.
 #[derive(Debug)]
 pub struct BindWork {
-    /// Mapping changes, in order.
-    pub steps: Steps,
+    /// Mapping changes, in order, and mappings that are gone from the page tables and wait for the invalidation.
+    pub steps: StepQueue,
     /// Tables for them; what is not taken goes back when the work is over.
     pub reservation: Reservation,
     /// Addresses it changes; none if there is nothing to do.
     pub span: Option<VaRange>,
     /// Once carried out: the invalidation that must be over before old tables and mappings go.
     pub invalidation: Option<TlbTicket>,
-    /// Mappings that are gone from the page tables and wait for the invalidation.
-    pub removed: Steps,
     /// Tables that are gone from the page tables and wait for the invalidation.
     pub dropped: Dropped,
     /// The copy engine stores the entries, not the CPU.
@@ -55,8 +62,8 @@ pub struct BindWork {
     pub written: bool,
     /// Why they could not be, all of them.
     pub failure: Option<Error>,
-    /// The client's user fences, due when the bind is over.
-    pub user_fence: Option<UserFenceWrite>,
+    /// The client's user fence, due when the bind is over.
+    pub user_fence: Option<NumberedUserFence>,
 }
 
 /// One accepted call.

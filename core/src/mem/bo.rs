@@ -5,6 +5,7 @@ use crate::device::request::CpuCaching;
 use crate::mem::tree::Segment;
 use crate::num::{u64_of, usize_capped};
 use crate::pool::Handle;
+use crate::vm::vm_bo::VmBoList;
 use crate::{Capacity, Error};
 use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest};
 
@@ -28,8 +29,10 @@ pub struct Bo {
     pub no_compression: bool,
     /// Offset under which CPU mappings are made.
     pub mmap_offset: u64,
-    /// Mappings, steps and CPU mappings that keep it alive beside the handle.
+    /// Parts of VMs and CPU mappings that keep it alive beside the handle.
     pub uses: u32,
+    /// The parts that VMs have in it.
+    pub parts: VmBoList,
     blocks: Chain<Block>,
 }
 
@@ -55,7 +58,17 @@ impl Bo {
             }
             left = left.saturating_sub(len_bytes);
         }
-        Ok(Self { size_bytes, caching, client: None, vm: None, no_compression: false, mmap_offset: 0, uses: 0, blocks })
+        Ok(Self {
+            size_bytes,
+            caching,
+            client: None,
+            vm: None,
+            no_compression: false,
+            mmap_offset: 0,
+            uses: 0,
+            parts: VmBoList::EMPTY,
+            blocks,
+        })
     }
 
     /// Gives the memory back.

@@ -163,7 +163,7 @@ const fn kind(raw: &RawOp) -> Result<BindKind, Error> {
         MAP if raw.has(NULL) => return Ok(BindKind::MapNull),
         MAP => return Ok(BindKind::Map { bo: raw.obj, offset_bytes: raw.offset }),
         UNMAP => return Ok(BindKind::Unmap),
-        UNMAP_ALL => "bind operation UNMAP_ALL",
+        UNMAP_ALL => return Ok(BindKind::UnmapAll { bo: raw.obj }),
         _ => "bind operation PREFETCH",
     };
     Err(Error::Unsupported { what: unsupported })

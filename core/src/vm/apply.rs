@@ -4,7 +4,7 @@ use super::index::VmaIndex;
 use super::plan::{Hole, Plan, Request, SubOp};
 use super::store::VmaStore;
 use super::vm_bo::{NO_PLACE, VmBoId, VmBos};
-use super::vma::Vma;
+use super::vma::{VaRange, Vma};
 use crate::Capacity;
 
 /// A change that was made, with what it takes to undo it.
@@ -21,7 +21,28 @@ pub struct Step {
 
 const _: () = assert!(size_of::<Step>() == 64);
 
+/// A change of page tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableChange {
+    /// The entries of a mapping go.
+    Unbind(VaRange),
+    /// Those of a mapping come.
+    Bind(Vma),
+}
+
 impl Step {
+    /// What the change asks of page tables, in this order.
+    #[must_use]
+    pub fn table_changes(&self) -> [Option<TableChange>; 3] {
+        match self.sub_op() {
+            SubOp::Unmap { old, .. } => [Some(TableChange::Unbind(old.range())), None, None],
+            SubOp::Remap { old, prev, next, .. } => {
+                [Some(TableChange::Unbind(old.range())), prev.map(TableChange::Bind), next.map(TableChange::Bind)]
+            }
+            SubOp::Map { new } => [Some(TableChange::Bind(new)), None, None],
+        }
+    }
+
     /// The change.
     #[must_use]
     pub fn sub_op(&self) -> SubOp {
@@ -36,7 +57,7 @@ impl Step {
 
     /// Whether the hole has all of the mapping in it.
     #[inline]
-    fn is_whole(&self) -> bool {
+    const fn is_whole(&self) -> bool {
         self.hole.range.start <= self.vma.start() && self.vma.end() <= self.hole.range.end
     }
 }
@@ -101,8 +122,14 @@ impl VmaIndex {
     /// # Errors
     /// What is used up.
     #[inline]
-    pub fn check_room(&self, store: &VmaStore<'_>, plan: &Plan) -> Result<(), Capacity> {
-        if store.has_plenty() { Ok(()) } else { self.check_room_closely(store, plan) }
+    pub fn check_room(&self, store: &mut VmaStore<'_>, plan: &Plan) -> Result<(), Capacity> {
+        if store.has_plenty() {
+            return Ok(());
+        }
+        if !store.nodes.is_tentative() {
+            store.settle();
+        }
+        self.check_room_closely(store, plan)
     }
 
     fn check_room_closely(&self, store: &VmaStore<'_>, plan: &Plan) -> Result<(), Capacity> {
@@ -131,7 +158,8 @@ impl VmaIndex {
     pub fn apply(&mut self, store: &mut VmaStore<'_>, plan: &Plan, sink: impl FnMut(Step)) -> Result<(), Capacity> {
         let VmaStore { nodes, vm_bos } = store;
         let (spot, range) = (&plan.spot, plan.request.range());
-        let mut change = Change { request: &plan.request, filling: Filling::default(), gone: 0, tentative: nodes.is_tentative() };
+        let mut change =
+            Change { request: &plan.request, filling: Filling::default(), gone: 0, tentative: nodes.is_tentative() };
         let in_leaf = spot.in_leaf(nodes);
         if spot.goes_on(range) {
             let olds = in_leaf.iter().map(|words| Vma(*words)).chain(spot.beyond(nodes, range));
@@ -165,6 +193,9 @@ impl Change<'_> {
     ) -> Result<(), Capacity> {
         let (hole, new) = (self.request.hole, self.request.new_vma());
         let edges = Edges::of(&hole, edges);
+        if let Some(object) = new.and_then(Vma::object) {
+            vm_bos.expect_soon(object);
+        }
         let mut made = NO_PLACE;
         if let Some(object) = edges.split() {
             made = vm_bos.insert(object, hole.range.end).ok_or(Capacity::VmBos)?;

@@ -2,7 +2,16 @@
 //!
 //! Knows nothing of register offsets.
 
+pub mod apply;
 pub mod bind;
+pub mod change;
+pub mod index;
+pub mod plan;
+pub mod slab;
+pub mod steps;
+pub mod store;
+pub mod tentative;
+pub mod vm_bo;
 pub mod vma;
 
 use crate::device::Client;
@@ -12,7 +21,7 @@ use crate::mem::tlb::{RingFlush, TlbTicket};
 use crate::mem::tree::PageTree;
 use crate::pool::{Handle, Pool};
 use crate::sync::fence::Fence;
-use vma::VmaList;
+use index::VmaIndex;
 
 /// What a VM still accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +46,7 @@ pub struct Vm {
     /// Address space id for the hardware's TLBs, not 0.
     pub asid: u32,
     /// Its mappings, as the newest accepted call left them.
-    pub vmas: VmaList,
+    pub vmas: VmaIndex,
     /// Its page tables.
     pub tree: PageTree,
     /// Bind queue for calls that name none.

@@ -169,6 +169,7 @@ impl Plan {
         let request = self.request;
         let in_leaf = self.spot.in_leaf(&store.nodes).iter().map(|words| Vma(*words));
         let olds = in_leaf.chain(self.spot.beyond(&store.nodes, request.range()));
-        olds.map(move |old| SubOp::of(old, &request.hole, request.keeps(&old))).chain(request.new.map(|new| SubOp::Map { new }))
+        olds.map(move |old| SubOp::of(old, &request.hole, request.keeps(&old)))
+            .chain(request.new.map(|new| SubOp::Map { new }))
     }
 }

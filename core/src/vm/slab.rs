@@ -146,7 +146,7 @@ mod tests {
     fn a_slab_gives_every_cell_once_and_then_none() {
         let mut cells = [const { Plain(7) }; 3];
         let mut slab = Slab::new(&mut cells, NONE);
-        let mut taken: std::vec::Vec<_> = std::iter::from_fn(|| slab.take()).collect();
+        let mut taken: std::vec::Vec<_> = core::iter::from_fn(|| slab.take()).collect();
         taken.sort_unstable();
         assert_eq!((taken.as_slice(), slab.room(), slab.live()), ([0, 1, 2].as_slice(), 0, 3));
         slab.give(1);
@@ -163,10 +163,10 @@ mod tests {
         slab.give(0);
         slab.give(2);
         let mark = slab.mark();
-        let first: std::vec::Vec<_> = std::iter::from_fn(|| slab.take()).collect();
+        let first: std::vec::Vec<_> = core::iter::from_fn(|| slab.take()).collect();
         slab.rewind(mark);
         assert_eq!(slab.room(), 3);
-        assert_eq!(std::iter::from_fn(|| slab.take()).collect::<std::vec::Vec<_>>(), first);
+        assert_eq!(core::iter::from_fn(|| slab.take()).collect::<std::vec::Vec<_>>(), first);
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl<'a> VmaStore<'a> {
 
     /// The lent storage back.
     #[must_use]
-    pub fn into_parts(self) -> (&'a mut [VmaNode], &'a mut [VmBoCell]) {
+    pub const fn into_parts(self) -> (&'a mut [VmaNode], &'a mut [VmBoCell]) {
         (self.nodes.into_cells(), self.vm_bos.into_cells())
     }
 
@@ -37,13 +37,13 @@ impl<'a> VmaStore<'a> {
         self.nodes.live()
     }
 
-    /// Cells in use. A few that are empty may still count, see [`settle`](Self::settle).
+    /// Cells in use.
     #[must_use]
-    pub const fn cells_live(&self) -> u32 {
+    pub fn cells_live(&self) -> u32 {
         self.vm_bos.live()
     }
 
-    /// Finishes what was put off: cells of mappings that have gone go now.
+    /// Finishes what was put off: cells of mappings that have gone go now. Nobody has to ask for it.
     pub fn settle(&mut self) {
         self.vm_bos.settle();
     }

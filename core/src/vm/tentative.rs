@@ -17,7 +17,9 @@ pub struct Tentative {
 
 impl Tentative {
     /// From here on, changes of `index` are tentative.
-    pub const fn begin(index: &VmaIndex, store: &mut VmaStore<'_>) -> Self {
+    pub fn begin(index: &VmaIndex, store: &mut VmaStore<'_>) -> Self {
+        // What was put off would not know a cell that is empty for good from one that is tentatively.
+        store.settle();
         store.nodes.begin();
         Self { before: *index }
     }
@@ -30,20 +32,20 @@ impl Tentative {
         }
     }
 
-    /// They never were. `newest_first` are all steps that were made, the last one first.
-    pub fn refuse<'s>(
+    /// They never were. `newest_first` gives all steps that were made, the last one first.
+    pub fn refuse<'s, I: Iterator<Item = &'s Step>>(
         self,
         index: &mut VmaIndex,
         store: &mut VmaStore<'_>,
-        newest_first: impl Iterator<Item = &'s Step> + Clone,
+        newest_first: impl Fn() -> I,
     ) {
         store.nodes.refuse();
         *index = self.before;
-        for step in newest_first.clone() {
+        for step in newest_first() {
             step.undo(&mut store.vm_bos);
         }
         // Only now is it known which cells are empty.
-        for step in newest_first {
+        for step in newest_first() {
             step.tidy_made(&mut store.vm_bos);
         }
     }

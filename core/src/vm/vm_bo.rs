@@ -20,6 +20,8 @@ use barexe_hal::cache::prefetch;
 const EMPTY: u64 = u64::MAX;
 /// Places of a cell; the first cell's first three words are something else and never [`EMPTY`].
 const WORDS: usize = 7;
+/// Words of a first cell that are no places.
+const HEAD: usize = 3;
 /// Empty places that make the next cell worth going to, so that the hand does not stop at every cell.
 const WORTH: u32 = 3;
 /// Place of a mapping that has none: 30 bits.
@@ -126,9 +128,21 @@ impl<'a> VmBos<'a> {
         self.cells.into_cells()
     }
 
-    /// Cells in use.
-    pub(super) const fn live(&self) -> u32 {
-        self.cells.live()
+    /// Cells in use; those that only [`settle`](Self::settle) has to give back are not.
+    pub(super) fn live(&self) -> u32 {
+        let is_leaving = |place: u32| self.leaving.iter().any(|(leaving, _)| *leaving == place);
+        let goes = |index: u32, cell: &VmBoCell| {
+            (index << 3..).zip(cell.words).all(|(place, word)| word == EMPTY || is_leaving(place))
+        };
+        let mut live = self.cells.live();
+        for (at, (place, _)) in (0..).zip(&self.leaving) {
+            let index = *place >> 3;
+            let seen = self.leaving.iter().take(at).any(|(before, _)| *before >> 3 == index);
+            if !seen && self.cells.get(index).is_some_and(|cell| goes(index, cell)) {
+                live = live.saturating_sub(1);
+            }
+        }
+        live
     }
 
     /// Cells that are left.
@@ -163,7 +177,7 @@ impl<'a> VmBos<'a> {
 
     /// Ends a part that has no uses.
     pub(super) fn end(&mut self, list: &mut VmBoList, id: VmBoId) {
-        self.settle();
+        self.settle_those(|of| of == id);
         let Some((next_of_bo, mut cell)) = self.cells.get(id.0).map(|cell| (cell.next_of_bo(), cell.next)) else {
             return;
         };
@@ -214,6 +228,19 @@ impl<'a> VmBos<'a> {
         u32::from(current.empty().count_ones() < places && next < WORTH)
     }
 
+    /// A mapping of the part is going to be asked a place for: its first cell is asked for.
+    #[inline]
+    pub(super) fn expect(&self, id: VmBoId) {
+        let _ = self.cells.get(id.0).map(prefetch);
+    }
+
+    /// It is going to be soon: the current cell is asked for.
+    #[inline]
+    pub(super) fn expect_soon(&self, id: VmBoId) {
+        let current = self.cells.get(id.0).map(VmBoCell::current);
+        let _ = current.and_then(|current| self.cells.get(current)).map(prefetch);
+    }
+
     /// Gives a new mapping that begins at `start` a place.
     #[inline]
     pub(super) fn insert(&mut self, id: VmBoId, start: u64) -> Option<u32> {
@@ -257,6 +284,8 @@ impl<'a> VmBos<'a> {
     #[inline]
     pub(super) fn leave(&mut self, place: u32, id: VmBoId) {
         let _ = self.cells.get(place >> 3).map(prefetch);
+        // The use that goes with the mapping will be counted down.
+        let _ = self.cells.get(id.0).map(prefetch);
         self.turn = self.turn.wrapping_add(1) % LEAVING;
         if let Some(slot) = self.leaving.get_mut(self.turn) {
             let (place, id) = core::mem::replace(slot, (place, id));
@@ -266,7 +295,13 @@ impl<'a> VmBos<'a> {
 
     /// Takes every mapping out that is still to be.
     pub(super) fn settle(&mut self) {
-        for (place, id) in core::mem::replace(&mut self.leaving, [(NO_PLACE, VmBoId(NONE)); LEAVING]) {
+        self.settle_those(|_| true);
+    }
+
+    fn settle_those(&mut self, those: impl Fn(VmBoId) -> bool) {
+        for slot in 0..LEAVING {
+            let Some(slot) = self.leaving.get_mut(slot).filter(|(_, id)| those(*id)) else { continue };
+            let (place, id) = core::mem::replace(slot, (NO_PLACE, VmBoId(NONE)));
             self.remove(place, id);
         }
     }
@@ -290,6 +325,12 @@ impl<'a> VmBos<'a> {
         if let Some(word) = word {
             *word = start;
         }
+    }
+
+    /// Where the mapping at a place began; none if nothing has the place.
+    pub(super) fn began(&self, place: u32) -> Option<u64> {
+        let word = self.cells.get(place >> 3)?.words.get(usize_of(place & 7))?;
+        Some(*word).filter(|began| *began != EMPTY)
     }
 
     /// Gives the cell of a place back if all its places are empty. A first cell's never are.
@@ -320,17 +361,19 @@ impl<'a> VmBos<'a> {
         }
     }
 
-    /// Every place that a mapping of the part has, and where that mapping began.
-    pub(super) fn places(&self, id: VmBoId) -> impl Iterator<Item = (u32, u64)> {
-        let mut at = Some(id.0);
+    /// The places that mappings of the part have, and where those began; after a place, if one is given.
+    pub(super) fn places(&self, id: VmBoId, after: Option<u32>) -> impl Iterator<Item = (u32, u64)> {
+        let (first, mut skipped) =
+            after.map_or((id.0, HEAD), |place| (place >> 3, usize_of(place & 7).wrapping_add(1)));
+        let mut at = Some(first);
         let cells = core::iter::from_fn(move || {
             let index = at?;
             let cell = self.cells.get(index)?;
             at = Some(cell.next).filter(|next| *next != id.0);
-            Some((index, cell))
+            Some((index, cell, core::mem::take(&mut skipped)))
         });
-        cells.flat_map(move |(index, cell)| {
-            let words = (index << 3..).zip(cell.words).skip(if index == id.0 { 3 } else { 0 });
+        cells.flat_map(move |(index, cell, skipped)| {
+            let words = (index << 3..).zip(cell.words).skip(skipped);
             words.filter(|(place, start)| *start != EMPTY && self.leaving.iter().all(|(leaving, _)| leaving != place))
         })
     }

@@ -83,18 +83,42 @@ impl VmaIndex {
     /// The mappings of an object, in no particular order. Takes time in proportion to their number, and to what was put
     /// in the place of parts that they lost at their fronts.
     pub fn of_object<'s>(&self, store: &'s VmaStore<'_>, object: VmBoId) -> impl Iterator<Item = Vma> + use<'s> {
+        self.of_object_after(store, object, None)
+    }
+
+    /// The next of them after another, which may have been unmapped tentatively since.
+    #[must_use]
+    pub fn next_of_object(&self, store: &VmaStore<'_>, object: VmBoId, after: Option<&Vma>) -> Option<Vma> {
+        self.of_object_after(store, object, after.map(Vma::place)).next()
+    }
+
+    fn of_object_after<'s>(
+        &self,
+        store: &'s VmaStore<'_>,
+        object: VmBoId,
+        after: Option<u32>,
+    ) -> impl Iterator<Item = Vma> + use<'s> {
         let index = *self;
-        let places = store.vm_bos.places(object);
-        places.filter_map(move |(place, began)| {
+        store.vm_bos.places(object, after).filter_map(move |(place, began)| {
             let mut onwards = index.range(store, VaRange { start: began, end: ADDRESS_END });
             onwards.find(|vma| vma.place() == place && vma.object() == Some(object))
         })
     }
 
-    /// Notes which sizes of entries the mapping at `addr` has been written with; whether there is one.
-    pub fn set_sizes(&mut self, store: &mut VmaStore<'_>, addr: u64, sizes: Sizes) -> bool {
-        let Some(vma) = self.find(store, addr) else { return false };
-        self.tree.update(&mut store.nodes, vma.with_sizes(sizes))
+    /// Takes the lowest mapping out. It is [released](VmaStore::release) like any other.
+    pub fn take_first(&mut self, store: &mut VmaStore<'_>) -> Option<Vma> {
+        let first = self.iter(store).next()?;
+        let plan = self.plan(store, Request::unmap(first.range()));
+        self.apply(store, &plan, |_| ()).ok()?;
+        Some(first)
+    }
+
+    /// Notes which sizes of entries a mapping has been written with, if it is still there as it was.
+    pub fn note_sizes(&self, store: &mut VmaStore<'_>, written: &Vma, sizes: Sizes) {
+        let found = self.find(store, written.start());
+        if let Some(vma) = found.filter(|vma| vma.with_sizes(written.sizes()) == *written) {
+            self.tree.update(&mut store.nodes, vma.with_sizes(sizes));
+        }
     }
 
     /// Where a request belongs: all of the work of a [`Plan`].
@@ -130,8 +154,8 @@ impl VmaIndex {
     pub fn check(&self, store: &VmaStore<'_>) -> Result<Census, &'static str> {
         let census = self.tree.check(&store.nodes)?;
         let listed = |vma: Vma| {
-            let has_place = |object| store.vm_bos.places(object).any(|(place, began)| place == vma.place() && began <= vma.start());
-            vma.object().is_none_or(has_place)
+            let has_place = || store.vm_bos.began(vma.place()).is_some_and(|began| began <= vma.start());
+            vma.object().is_none() || has_place()
         };
         if census.mappings != self.len {
             return Err("number of mappings");
@@ -157,18 +181,7 @@ impl Spot {
         goes_on.into_iter().flatten().take_while(move |vma| vma.start() < range.end)
     }
 
-    /// Every mapping that overlaps the range, ascending.
-    #[inline]
-    pub(super) fn each(&self, nodes: &Nodes<'_>, range: VaRange, mut f: impl FnMut(Vma)) {
-        for words in self.in_leaf(nodes) {
-            f(Vma(*words));
-        }
-        if self.goes_on(range) {
-            self.beyond(nodes, range).for_each(f);
-        }
-    }
-
-    /// The first and the last of them.
+    /// The first and the last mapping that overlap the range.
     #[inline]
     pub(super) fn edges(&self, nodes: &Nodes<'_>, range: VaRange) -> (Option<Vma>, Option<Vma>) {
         let in_leaf = self.in_leaf(nodes);
@@ -191,6 +204,9 @@ impl Plan {
     /// The plan for a request.
     #[inline]
     pub(super) fn new(index: &VmaIndex, store: &VmaStore<'_>, request: Request) -> Self {
+        if let Some(object) = request.new_vma().and_then(Vma::object) {
+            store.vm_bos.expect(object);
+        }
         Self { request, spot: index.spot(&store.nodes, request.range()) }
     }
 }

@@ -1,8 +1,12 @@
 //! One node of the index: a short sorted array, searched without a branch.
 //!
-//! A node is fifteen cache lines: one with a sample of the keys, length and links, and seven blocks of two lines with
-//! the entries. Leaves hold 28 mappings of four words, branches 56 children of two. The first word of an entry is its
-//! key. A search counts the samples and then the keys of one block that are not above the address.
+//! ```text
+//! lines 0, 1    a sample of the keys, length and links
+//! lines 2..32   fifteen blocks of two lines: 60 mappings of four words in leaves, 120 children of two in branches
+//! ```
+//!
+//! The first word of an entry is its key. A search counts the samples and then the keys of one block that are not above
+//! the address. Wide nodes pay: a tree of a million mappings has four levels, all but the leaves stay in the cache.
 
 use crate::num::{low32, u64_of, usize_capped};
 use crate::vm::slab::{Cell, NONE};
@@ -10,7 +14,7 @@ use crate::vm::vma::IN_PAGE;
 
 /// Words of a block.
 const BLOCK: usize = 16;
-const BLOCKS: usize = 7;
+const BLOCKS: usize = 15;
 const WORDS: usize = BLOCK * BLOCKS;
 /// Words of a leaf's entry: a mapping.
 pub(super) const LEAF: usize = 4;
@@ -41,7 +45,7 @@ pub(super) const fn shared<const N: usize>() -> usize {
 
 /// A node of the index. Which kind it is, leaf or branch, its level says.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub struct VmaNode {
     /// First keys of all blocks but the first.
     samples: [u64; BLOCKS - 1],
@@ -55,7 +59,7 @@ pub struct VmaNode {
     words: [u64; WORDS],
 }
 
-const _: () = assert!(size_of::<VmaNode>() == 960);
+const _: () = assert!(size_of::<VmaNode>() == 2048);
 
 impl Cell for VmaNode {
     fn link(&self) -> u32 {
@@ -108,12 +112,12 @@ impl VmaNode {
     }
 
     #[inline]
-    fn entries<const N: usize>(&self) -> &[[u64; N]] {
+    const fn entries<const N: usize>(&self) -> &[[u64; N]] {
         self.words.as_chunks().0
     }
 
     #[inline]
-    fn entries_mut<const N: usize>(&mut self) -> &mut [[u64; N]] {
+    const fn entries_mut<const N: usize>(&mut self) -> &mut [[u64; N]] {
         self.words.as_chunks_mut().0
     }
 
@@ -125,7 +129,7 @@ impl VmaNode {
         let (blocks, _) = self.words.as_chunks::<BLOCK>();
         let Some(block_words) = blocks.get(block) else { return 0 };
         let within = block_words.as_chunks::<N>().0.iter().map(|entry| reached(entry[0], addr)).sum();
-        block.wrapping_mul(BLOCK / N).wrapping_add(usize_capped(within))
+        block.wrapping_mul(const { BLOCK / N }).wrapping_add(usize_capped(within))
     }
 
     /// An entry, [`FREE`] past the last.

@@ -13,7 +13,7 @@ use crate::vm::vma::Vma;
 /// are handed out in ascending order do.
 const fn cut<const N: usize>(at: usize) -> usize {
     let len = width::<N>();
-    if at == len { len - len / 8 } else { len / 2 }
+    if at == len { len.saturating_sub(len / 8) } else { len / 2 }
 }
 
 impl Tree {
@@ -66,13 +66,7 @@ impl Tree {
 
     /// [`Self::splice`] where more than the entries of one leaf change.
     #[inline(never)]
-    fn splice_wide(
-        &mut self,
-        nodes: &mut Nodes<'_>,
-        place: &Place,
-        range: VaRange,
-        new: &[[u64; LEAF]],
-    ) -> Option<()> {
+    fn splice_wide(&mut self, nodes: &mut Nodes<'_>, place: &Place, range: VaRange, new: &[[u64; LEAF]]) -> Option<()> {
         let mut place = *place;
         loop {
             if place.path.upper < range.end {

@@ -2,7 +2,7 @@
 //!
 //! Every leaf has a part of the address space to itself, and a mapping lies in one leaf's part as a whole. So everything
 //! that overlaps an address is in one leaf, and a change that stays in the leaf's part touches no other. Leaves are not
-//! linked to each other; a walk goes over their parents, of which there is one for some forty leaves.
+//! linked to each other; a walk goes over their parents, of which there is one for some eighty leaves.
 
 use super::node::{BRANCH, LEAF, VmaNode};
 use super::nodes::Nodes;

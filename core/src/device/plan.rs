@@ -1,0 +1,162 @@
+//! From the operations of a bind call to the change of mappings that they make.
+
+use super::request::{BindKind, BindOp};
+use super::syncs::PendingUserFences;
+use super::{Device, Pools};
+use crate::mem::bo::{BlockPool, Bo};
+use crate::mem::format::PtFormat;
+use crate::mem::pages::Need;
+use crate::mem::tree::{Segment, need as tables_needed};
+use crate::num::{low32, usize_of};
+use crate::pool::{Handle, Pool};
+use crate::vm::bind::request;
+use crate::vm::change::{Change, Mappings};
+use crate::vm::plan::{Request, SubOp};
+use crate::vm::steps::{StepPool, Steps};
+use crate::vm::store::VmaStore;
+use crate::vm::vm_bo::VmBoId;
+use crate::vm::vma::{Vma, VmaBacking};
+use crate::vm::{Vm, Vms};
+use crate::{Capacity, Error, ObjectKind};
+use barexe_hal::Hal;
+
+impl<H: Hal> Device<'_, H> {
+    /// Plans the first `count` operations, whose user fence has this number.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]; [`Error::Busy`] where a user fence that the client cannot have seen yet would lose its
+    /// mapping (row 29). Everything is then as it was.
+    pub(super) fn plan(&mut self, vm: Handle<Vm>, count: u32, user_fence: u32) -> Result<Change, Error> {
+        let format = &self.info.platform.family.pt;
+        let Pools { vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, bind_ops, .. } = &mut self.pools;
+        let due = &self.user_fences_due;
+        let pending = PendingUserFences { queues, jobs, due, user_fences };
+        let mut change = Change::default();
+        let mut planned = Ok(());
+        for op in bind_ops.iter().take(usize_of(count)) {
+            let mappings = mappings(vms, vm, vmas, steps);
+            planned = mappings.and_then(|on| {
+                let mut planner = Planner { on, bos, blocks: bo_blocks, format, pending, vm: vm.index(), user_fence };
+                planner.expand(&mut change, op)
+            });
+            if planned.is_err() {
+                break;
+            }
+        }
+        match planned {
+            Ok(()) => Ok(change),
+            Err(error) => {
+                self.pools.refuse(vm, change, count);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn mappings<'p, 'a>(
+    vms: &'p mut Vms<'_>,
+    vm: Handle<Vm>,
+    store: &'p mut VmaStore<'a>,
+    steps: &'p mut StepPool<'a>,
+) -> Result<Mappings<'p, 'a>, Error> {
+    let vm = vms.get_mut(vm).ok_or(Error::NotFound { kind: ObjectKind::Vm, id: vm.id() })?;
+    Ok(Mappings { index: &mut vm.vmas, store, steps })
+}
+
+/// What expansion of an operation works with.
+struct Planner<'p, 'a> {
+    on: Mappings<'p, 'a>,
+    bos: &'p mut Pool<'a, Bo>,
+    blocks: &'p BlockPool<'a>,
+    format: &'static PtFormat,
+    pending: PendingUserFences<'p, 'a>,
+    /// Position of the VM in its pool.
+    vm: u32,
+    user_fence: u32,
+}
+
+impl Planner<'_, '_> {
+    fn expand(&mut self, change: &mut Change, op: &BindOp) -> Result<(), Error> {
+        let backing = match op.kind {
+            BindKind::Map { bo, offset_bytes } => Some(VmaBacking::Bo { object: self.part(bo)?, offset_bytes }),
+            BindKind::MapNull => Some(VmaBacking::Null),
+            BindKind::Unmap => None,
+            BindKind::UnmapAll { bo } => return self.unmap_all(change, bo),
+        };
+        self.add(change, request(op, backing)?)
+    }
+
+    /// The VM's part in a buffer object, made if there is none yet.
+    fn part(&mut self, id: u32) -> Result<VmBoId, Error> {
+        let handle = self.bos.by_id(id).ok_or(Error::NotFound { kind: ObjectKind::Bo, id })?;
+        let bo = self.bos.get_mut(handle).ok_or(Error::NotFound { kind: ObjectKind::Bo, id })?;
+        if let Some(part) = self.on.store.object(bo.parts, self.vm) {
+            return Ok(part);
+        }
+        let part = self.on.store.add_object(&mut bo.parts, self.vm, handle.index());
+        bo.uses = bo.uses.saturating_add(u32::from(part.is_some()));
+        part.ok_or(Error::Exhausted(Capacity::VmBos))
+    }
+
+    /// One request for each mapping of an object.
+    fn unmap_all(&mut self, change: &mut Change, id: u32) -> Result<(), Error> {
+        let bo = self.bos.by_id(id).and_then(|bo| self.bos.get(bo));
+        let Some(part) = bo.and_then(|bo| self.on.store.object(bo.parts, self.vm)) else { return Ok(()) };
+        change.carry_on(&mut self.on)?;
+        let mut last = None;
+        while let Some(vma) = self.on.index.next_of_object(self.on.store, part, last.as_ref()) {
+            self.add(change, Request::unmap(vma.range()))?;
+            last = Some(vma);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, change: &mut Change, request: Request) -> Result<(), Error> {
+        let (bos, blocks, format, pending) = (&*self.bos, self.blocks, self.format, self.pending);
+        let check = |op: &SubOp| match op {
+            SubOp::Unmap { old, .. } | SubOp::Remap { old, .. } if pending.has(old.user_fence()) => {
+                Err(Error::Busy { kind: ObjectKind::Vma, id: low32(old.start() >> 12) })
+            }
+            SubOp::Unmap { .. } | SubOp::Remap { .. } | SubOp::Map { .. } => Ok(()),
+        };
+        let tables = |store: &VmaStore<'_>, vma: &Vma| tables_of(format, vma, store, bos, blocks);
+        change.add(&mut self.on, request.with_user_fence(self.user_fence), check, tables)
+    }
+}
+
+/// Tables that binding a mapping can take.
+fn tables_of(format: &PtFormat, vma: &Vma, store: &VmaStore<'_>, bos: &Pool<'_, Bo>, blocks: &BlockPool<'_>) -> Need {
+    match vma.backing() {
+        VmaBacking::Null => tables_needed(format, vma.range(), core::iter::once(Segment::Null)),
+        VmaBacking::Bo { object, offset_bytes } => {
+            let bo = bos.handle_at(store.bo_of(object)).and_then(|bo| bos.get(bo));
+            bo.map_or(Need::default(), |bo| tables_needed(format, vma.range(), bo.cursor(blocks, offset_bytes)))
+        }
+    }
+}
+
+impl Pools<'_> {
+    /// The change has happened; its steps.
+    pub(super) fn accept(&mut self, vm: Handle<Vm>, change: Change) -> Steps {
+        match mappings(&mut self.vms, vm, &mut self.vmas, &mut self.steps) {
+            Ok(mut on) => change.accept(&mut on),
+            Err(_) => Steps::new(),
+        }
+    }
+
+    /// The change that the first `count` operations make never was.
+    pub(super) fn refuse(&mut self, vm: Handle<Vm>, change: Change, count: u32) {
+        if let Ok(mut on) = mappings(&mut self.vms, vm, &mut self.vmas, &mut self.steps) {
+            change.refuse(&mut on);
+        }
+        for op in self.bind_ops.iter().take(usize_of(count)) {
+            let bo = op.kind.bo().and_then(|bo| self.bos.by_id(bo)).and_then(|bo| self.bos.get_mut(bo));
+            if let Some(bo) = bo
+                && let Some(part) = self.vmas.object(bo.parts, vm.index())
+                && self.vmas.end_object(&mut bo.parts, part)
+            {
+                bo.uses = bo.uses.saturating_sub(1);
+            }
+        }
+    }
+}

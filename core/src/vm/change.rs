@@ -1,0 +1,133 @@
+//! What one bind call does to the mappings of a VM, before it is certain to happen.
+//!
+//! Every operation is planned against what the earlier ones of the call left. All but the newest are carried out
+//! tentatively; the newest is only planned, so that a call with one operation never changes what it might have to undo.
+//! Until the call is accepted all of it can be refused, and everything is as it was (bind-and-exec sheet §4.6).
+
+use super::index::VmaIndex;
+use super::plan::{Plan, Request, SubOp};
+use super::steps::{StepPool, Steps};
+use super::store::VmaStore;
+use super::tentative::Tentative;
+use super::vma::{VaRange, Vma};
+use crate::mem::pages::Need;
+use crate::{Capacity, Error};
+
+/// What a change is made to.
+#[derive(Debug)]
+pub struct Mappings<'p, 'a> {
+    /// The VM's mappings.
+    pub index: &'p mut VmaIndex,
+    /// What indexes are made of.
+    pub store: &'p mut VmaStore<'a>,
+    /// All steps.
+    pub steps: &'p mut StepPool<'a>,
+}
+
+/// What the operations of a call come to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Tables to reserve.
+    pub need: Need,
+    /// Some mapping was cut: its remnants are rewritten, so the change is ordered against everything in the VM.
+    pub rebinds: bool,
+    /// Addresses the call changes: from the lowest to the highest.
+    pub span: Option<VaRange>,
+}
+
+impl Totals {
+    /// Adds a sub-operation; `tables` says what binding a mapping takes.
+    fn add(&mut self, op: &SubOp, tables: impl Fn(&Vma) -> Need) {
+        let (range, bound) = match op {
+            SubOp::Unmap { old, .. } => (old.range(), [None, None]),
+            SubOp::Remap { old, prev, next, .. } => (old.range(), [*prev, *next]),
+            SubOp::Map { new } => (new.range(), [Some(*new), None]),
+        };
+        for vma in bound.into_iter().flatten() {
+            self.need = self.need.plus(tables(&vma));
+        }
+        self.rebinds |= matches!(op, SubOp::Remap { .. });
+        self.span = Some(self.span.map_or(range, |span| span.union(range)));
+    }
+}
+
+/// The change that a call makes.
+#[derive(Debug, Default)]
+#[must_use = "a change is accepted or refused"]
+pub struct Change {
+    tentative: Option<Tentative>,
+    /// The newest operation, not carried out yet. There is room for it.
+    newest: Option<Plan>,
+    steps: Steps,
+    /// What the operations so far come to.
+    pub totals: Totals,
+}
+
+impl Change {
+    /// Adds a request. `check` looks at each sub-operation and may refuse it; `tables` says what binding a mapping takes.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`], or what `check` gives. The change is then to be refused.
+    pub fn add(
+        &mut self,
+        on: &mut Mappings<'_, '_>,
+        request: Request,
+        check: impl Fn(&SubOp) -> Result<(), Error>,
+        tables: impl Fn(&VmaStore<'_>, &Vma) -> Need,
+    ) -> Result<(), Error> {
+        self.carry_on(on)?;
+        let plan = on.index.plan(on.store, request);
+        let mut count = 0u32;
+        for op in plan.sub_ops(on.store) {
+            check(&op)?;
+            self.totals.add(&op, |vma| tables(on.store, vma));
+            count = count.saturating_add(1);
+        }
+        if count > on.steps.room() {
+            return Err(Error::Exhausted(Capacity::BindSteps));
+        }
+        on.index.check_room(on.store, &plan).map_err(Error::Exhausted)?;
+        self.newest = Some(plan);
+        Ok(())
+    }
+
+    /// Carries out what is only planned so far, so that it can be looked at; it still can be refused.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]. The change is then to be refused.
+    pub fn carry_on(&mut self, on: &mut Mappings<'_, '_>) -> Result<(), Error> {
+        let Some(plan) = self.newest.take() else { return Ok(()) };
+        if self.tentative.is_none() {
+            self.tentative = Some(Tentative::begin(on.index, on.store));
+        }
+        self.apply(on, &plan).map_err(Error::Exhausted)
+    }
+
+    fn apply(&mut self, on: &mut Mappings<'_, '_>, plan: &Plan) -> Result<(), Capacity> {
+        on.index.apply(on.store, plan, |step| {
+            // There is room for it: its plan was counted.
+            let _ = self.steps.push(on.steps, step);
+        })
+    }
+
+    /// The change has happened; its steps, in order.
+    pub fn accept(mut self, on: &mut Mappings<'_, '_>) -> Steps {
+        if let Some(tentative) = self.tentative.take() {
+            tentative.accept(on.store, self.steps.iter(on.steps));
+        }
+        if let Some(plan) = self.newest.take() {
+            let applied = self.apply(on, &plan);
+            debug_assert_eq!(applied, Ok(()), "room was made sure of");
+        }
+        self.steps
+    }
+
+    /// The change never was.
+    pub fn refuse(mut self, on: &mut Mappings<'_, '_>) {
+        if let Some(tentative) = self.tentative.take() {
+            self.steps.reverse(on.steps);
+            tentative.refuse(on.index, on.store, || self.steps.iter(on.steps));
+        }
+        self.steps.clear(on.steps);
+    }
+}

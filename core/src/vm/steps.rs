@@ -1,0 +1,60 @@
+//! The steps of an accepted bind, on their way into the page tables.
+
+use super::apply::{Step, TableChange};
+use super::vma::Vma;
+use crate::chain::{Chain, LinkPool};
+
+/// The steps of all accepted binds.
+pub type StepPool<'a> = LinkPool<'a, Step>;
+/// The steps of one bind.
+pub type Steps = Chain<Step>;
+
+/// Steps that are still to be brought into the page tables, and mappings that have left them.
+#[derive(Debug, Default)]
+pub struct StepQueue {
+    left: Steps,
+    /// Changes of page tables that the first of them has behind it.
+    changes_done: usize,
+    /// Steps that unmapped something.
+    removed: Steps,
+}
+
+impl StepQueue {
+    /// All of these are still to be done.
+    #[must_use]
+    pub const fn new(steps: Steps) -> Self {
+        Self { left: steps, changes_done: 0, removed: Steps::new() }
+    }
+
+    /// The change of page tables that is to be made next; it stays so until [`done`](Self::done).
+    pub fn next(&mut self, pool: &mut StepPool<'_>) -> Option<TableChange> {
+        loop {
+            let changes = self.left.iter(pool).next()?.table_changes();
+            if let Some(next) = changes.into_iter().flatten().nth(self.changes_done) {
+                return Some(next);
+            }
+            self.changes_done = 0;
+            let step = self.left.pop(pool)?;
+            if step.unmapped().is_some() {
+                // The slot of the step that was just taken is free, so this finds room.
+                let _ = self.removed.push(pool, step);
+            }
+        }
+    }
+
+    /// That change is made.
+    pub const fn done(&mut self) {
+        self.changes_done = self.changes_done.saturating_add(1);
+    }
+
+    /// A mapping that has left the page tables.
+    pub fn pop_removed(&mut self, pool: &mut StepPool<'_>) -> Option<Vma> {
+        self.removed.pop(pool)?.unmapped().copied()
+    }
+
+    /// Forgets everything that is left.
+    pub fn clear(&mut self, pool: &mut StepPool<'_>) {
+        self.left.clear(pool);
+        self.removed.clear(pool);
+    }
+}

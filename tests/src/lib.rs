@@ -4,6 +4,7 @@ pub mod client;
 pub mod clients;
 pub mod found;
 pub mod memory;
+pub mod random;
 pub mod rig;
 pub mod scenario;
 pub mod storage;

@@ -87,25 +87,22 @@ impl Tree {
         self.balance_pair::<N>(nodes, branch, slot)
     }
 
-    /// Gives a neighbour some of what the full leaf of `path` has, if there is one with room; whether there is.
-    pub(super) fn share(&mut self, nodes: &mut Nodes<'_>, path: &Path) -> Option<bool> {
-        let Some(level) = self.height.checked_sub(1) else { return Some(false) };
-        let (branch, slot) = (path.node(level), path.slot(level));
-        let len = |slot: usize| {
-            let child = nodes.get(branch).filter(|branch| slot < branch.len()).map(|branch| branch.child(slot));
-            child.map(|child| nodes.len(child))
-        };
+    /// The child slot, in the branch above the leaf of `path`, of the lower of two neighbours that the leaf can share its
+    /// mappings with: one of them is the leaf.
+    pub(super) fn sharing(&self, nodes: &Nodes<'_>, path: &Path) -> Option<usize> {
+        let level = self.height.checked_sub(1)?;
+        let (branch, slot) = (nodes.get(path.node(level))?, path.slot(level));
+        let len = |slot: usize| (slot < branch.len()).then(|| nodes.len(branch.child(slot)));
         let full = len(slot)?;
         let has_room = |slot: usize| len(slot).is_some_and(|len| len.wrapping_add(full) <= shared::<LEAF>());
-        let left = if has_room(slot.wrapping_add(1)) {
-            slot
-        } else if has_room(slot.wrapping_sub(1)) {
-            slot.wrapping_sub(1)
-        } else {
-            return Some(false);
-        };
-        self.balance_pair::<LEAF>(nodes, branch, left)?;
-        Some(true)
+        let before = slot.wrapping_sub(1);
+        if has_room(slot.wrapping_add(1)) { Some(slot) } else { has_room(before).then_some(before) }
+    }
+
+    /// Shares the mappings of two neighbours evenly between them.
+    pub(super) fn share(&mut self, nodes: &mut Nodes<'_>, path: &Path, slot: usize) -> Option<()> {
+        let level = self.height.checked_sub(1)?;
+        self.balance_pair::<LEAF>(nodes, path.node(level), slot).map(drop)
     }
 
     /// Balances the child at `slot` of a branch with the next one; whether they became one.

@@ -21,7 +21,7 @@ impl Tree {
     pub(super) fn nodes_needed(&self, nodes: &Nodes<'_>, place: &Place, new: usize) -> u32 {
         let path = &place.path;
         let len = nodes.len(path.leaf()).wrapping_sub(place.last.wrapping_sub(place.first)).wrapping_add(new);
-        if len <= width::<LEAF>() && (self.root != NONE || new == 0) {
+        if (len <= width::<LEAF>() && (self.root != NONE || new == 0)) || self.sharing(nodes, path).is_some() {
             return 0;
         }
         let is_full = |level: &usize| nodes.len(path.node(*level)) == width::<BRANCH>();
@@ -82,9 +82,11 @@ impl Tree {
                 leaf.replace(first, last, new);
                 return if len < before { self.fill_up(nodes, &path, self.height) } else { Some(()) };
             }
-            // Ascending ranges fill leaves for good; in the middle of a leaf its neighbours may have room.
-            if first == before || !self.share(nodes, &path)? {
-                return self.split_leaf(nodes, &place, new);
+            // Ascending ranges fill leaves for good; otherwise neighbours may have room, and that saves a node.
+            let ascending = first == before && nodes.room() > super::LEVELS;
+            match self.sharing(nodes, &path).filter(|_| !ascending) {
+                Some(slot) => self.share(nodes, &path, slot)?,
+                None => return self.split_leaf(nodes, &place, new),
             }
             place = self.place(nodes, range);
         }

@@ -1,39 +1,13 @@
-//! Random numbers, ranges and memory.
+//! Random ranges and memory.
 
 use super::super::range;
 use barexe_core::mem::tree::{Segment, VaRange};
 use barexe_hal::BusAddr;
+use barexe_tests::random::Random;
 
 const PAGE: u64 = 4096;
 const MIB_2: u64 = 2 << 20;
 const GIB: u64 = 1 << 30;
-
-/// A generator that repeats from its seed (SplitMix64).
-#[derive(Debug)]
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ z >> 31
-    }
-
-    /// A number below `limit`.
-    pub(super) const fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// True once in `n`.
-    pub(super) const fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-}
 
 /// Places where tables of different levels meet.
 const ZONES: [u64; 4] = [0, GIB - 8 * MIB_2, 512 * GIB - 8 * MIB_2, 5 * GIB];

@@ -9,28 +9,12 @@ mod memory;
 mod world;
 
 use super::FORMATS;
+use barexe_tests::random::{Random, Seed, seeds};
 use barexe_tests::tables::{Room, with_tables};
-use memory::Random;
 use world::World;
 
 const SEEDS: u64 = 4;
 const STEPS: usize = 150;
-
-/// Names the seed when a test ends badly.
-struct Seed(u64);
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("seed {}: replay with BAREXE_SEED={}", self.0, self.0);
-        }
-    }
-}
-
-fn seeds() -> Vec<u64> {
-    let one = std::env::var("BAREXE_SEED").ok().map(|seed| seed.parse().unwrap());
-    one.map_or_else(|| (1..=SEEDS).collect(), |seed| vec![seed])
-}
 
 fn run(seed: u64, scratch: bool) {
     let _seed = Seed(seed);
@@ -49,14 +33,14 @@ fn run(seed: u64, scratch: bool) {
 
 #[test]
 fn random_changes_leave_what_the_model_has() {
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         run(seed, false);
     }
 }
 
 #[test]
 fn random_changes_of_a_scratch_vm_leave_what_the_model_has() {
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         run(seed, true);
     }
 }

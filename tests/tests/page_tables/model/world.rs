@@ -2,11 +2,12 @@
 
 use super::super::range;
 use super::check::{Dropped, reachable, scratch_tables};
-use super::memory::{Memory, Random, random_memory, random_range};
+use super::memory::{Memory, random_memory, random_range};
 use barexe_core::mem::pages::{Need, TableId};
 use barexe_core::mem::pat::PatIndex;
 use barexe_core::mem::tlb::Stale;
 use barexe_core::mem::tree::{Attributes, CpuSink, Mapping, Sink, Sizes, Stage, VaRange, need};
+use barexe_tests::random::Random;
 use barexe_tests::tables::{CommandSink, Rig};
 use std::collections::{BTreeMap, BTreeSet};
 

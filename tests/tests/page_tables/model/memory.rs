@@ -82,11 +82,11 @@ fn runs(segments: impl IntoIterator<Item = (u64, u64)>) -> Memory {
     Memory::Runs(placed.collect())
 }
 
-fn bus(addr: u64) -> BusAddr {
+const fn bus(addr: u64) -> BusAddr {
     BusAddr::new(addr).unwrap()
 }
 
-fn address(random: &mut Random, align: u64) -> u64 {
+const fn address(random: &mut Random, align: u64) -> u64 {
     (1 + random.below(((1 << 38) - 1) / align)) * align
 }
 

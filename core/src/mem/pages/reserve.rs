@@ -102,13 +102,15 @@ impl PtMemory<'_> {
         self.pop_table(NONE).ok_or(missing)
     }
 
-    /// Takes 1 to `most` tables of level 0, neighbours.
+    /// Takes 1 to `most` tables of level 0, neighbours; not more than are left of the reservation.
     ///
     /// # Errors
     /// As [`take_table`](Self::take_table).
     #[inline]
     pub fn take_run(&mut self, reservation: &mut Reservation, most: u32) -> Result<TableRun, Defect> {
         let mut run = TableRun::of(self.take_table(reservation)?);
+        // Slots that turn out to be leaves need none, and are not reserved for.
+        let most = most.min(reservation.left.leaf_tables.saturating_add(1));
         while run.count() < most && self.continues(&run, self.free_tables.head) {
             self.take_table(reservation)?;
             run.push();

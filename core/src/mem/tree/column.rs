@@ -55,6 +55,12 @@ impl<'p> Column<'p> {
         Self { first, step: block, pages, tables, entries, compact: false, sizes: Sizes::PAGE_4K }
     }
 
+    /// Whether slot `at` belongs to it: there may be no table for a slot that does not.
+    fn goes_on(&self, at: u32) -> bool {
+        let first = self.pages.get(usize_of(at).saturating_mul(SLOT_PAGES));
+        first.is_none_or(|first| !first.is_aligned(self.step))
+    }
+
     /// What tables from table `at` on are filled with.
     fn filling(&self, at: u32, tables: u32) -> Filling<'p> {
         if self.pages.is_empty() {
@@ -99,7 +105,7 @@ impl<'p, S: Sink, B: Backing<'p>> Walk<'_, '_, '_, 'p, S, B> {
         };
         self.sizes |= column.sizes;
         let mut done = 0u32;
-        while done < column.tables {
+        while done < column.tables && column.goes_on(done) {
             let most = if column.compact { 1 } else { column.tables.wrapping_sub(done) };
             let run = self.stage.pages.take_run(self.stage.reservation, most)?;
             let filled = self.fill(&column, run, done)?;

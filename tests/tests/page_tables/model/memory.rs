@@ -10,10 +10,10 @@ const GIB: u64 = 1 << 30;
 
 /// A generator that repeats from its seed (SplitMix64).
 #[derive(Debug)]
-pub(super) struct Random(u64);
+pub(in super::super) struct Random(u64);
 
 impl Random {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(in super::super) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -39,7 +39,7 @@ impl Random {
 const ZONES: [u64; 4] = [0, GIB - 8 * MIB_2, 512 * GIB - 8 * MIB_2, 5 * GIB];
 
 /// A range near one of the zones: a few pages, some slots, or whole GiB.
-pub(super) fn random_range(random: &mut Random) -> VaRange {
+pub(in super::super) fn random_range(random: &mut Random) -> VaRange {
     let zone = ZONES[random.below(4) as usize];
     let pages = |random: &mut Random, limit: u64| (1 + random.below(limit)) * PAGE;
     match random.below(8) {
@@ -108,7 +108,7 @@ pub(super) fn random_memory(random: &mut Random, span: VaRange) -> Memory {
         3 => runs([(address(random, PAGE), bytes)]),
         4 => runs(pieces(random, bytes, 64 << 10, 1)),
         5 => runs(pieces(random, bytes, PAGE, 600)),
-        _ => Memory::Pages(list(random, bytes)),
+        _ => Memory::Pages(random_pages(random, bytes)),
     }
 }
 
@@ -125,7 +125,7 @@ fn pieces(random: &mut Random, bytes: u64, unit: u64, most: u64) -> Vec<(u64, u6
 }
 
 /// A list of pages in stretches that continue, some of them aligned.
-fn list(random: &mut Random, bytes: u64) -> Vec<BusAddr> {
+pub(in super::super) fn random_pages(random: &mut Random, bytes: u64) -> Vec<BusAddr> {
     let mut pages = Vec::new();
     while (pages.len() as u64) < bytes / PAGE {
         let align = [PAGE, 64 << 10, MIB_2][random.below(3) as usize];

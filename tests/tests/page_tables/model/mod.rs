@@ -10,7 +10,7 @@ mod world;
 
 use super::FORMATS;
 use barexe_tests::tables::{Room, with_tables};
-use memory::Random;
+pub(super) use memory::{Random, random_pages, random_range};
 use world::World;
 
 const SEEDS: u64 = 4;

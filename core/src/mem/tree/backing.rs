@@ -172,13 +172,12 @@ impl<'p, B: Backing<'p>> Cursor<'p, B> {
     }
 
     /// The tables of level 0 for up to `most` whole slots from here, as far as they look alike: one run of entries each,
-    /// but for [`groups`](super::list::groups) of a list of pages. None if the first slot could be one leaf or, as a
-    /// list of pages, compact.
+    /// but for [`groups`](super::list::groups) of a list of pages. None if the first slot of a list of pages could
+    /// be one leaf, or compact; whether a run makes a leaf was asked before.
     pub(super) fn column(&self, most: u32, compact_tables: bool, bits: LeafBits) -> Option<Column<'p>> {
         let most = low32((self.left >> SLOT_BYTES.trailing_zeros()).min(u64::from(most)));
         let column = match self.kind {
             Kind::Null => return None,
-            Kind::Run if is_aligned(self.addr, SLOT_BYTES) => return None,
             Kind::Run => Column::of_run(self.addr, most, compact_tables, bits),
             Kind::Pages => {
                 let block = if compact_tables { GROUP_BYTES } else { SLOT_BYTES };

@@ -158,10 +158,7 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         let frame = match old {
             None => self.create(below, va, index, whole)?,
             Some(child) if child.is_compact() => return Err(Defect::Edge { va }),
-            Some(child) => {
-                self.store_hooks()?;
-                Frame::live(child, link)
-            }
+            Some(child) => Frame::live(child, link),
         };
         self.enter(below, frame);
         Ok(())

@@ -33,7 +33,7 @@ fn bound(format: &'static PtFormat, beside: bool, span: VaRange, segments: &[Seg
 }
 
 fn assert_same(format: &'static PtFormat, span: VaRange, pages: &[BusAddr], seed: u64) {
-    let beside = span.start > 0 && seed % 2 == 0;
+    let beside = span.start > 0 && seed.is_multiple_of(2);
     let listed = bound(format, beside, span, &[Segment::Pages(pages)]);
     let in_runs = bound(format, beside, span, &runs(pages));
     assert_eq!((listed.0, listed.1), (in_runs.0, in_runs.1), "seed {seed} {span:?}");

@@ -367,7 +367,7 @@ mod tests {
             assert_eq!(b.copy_pages(0, &pages, 1, |_| false), Ok(0));
             assert!((0..16).all(|i| b.read_u64(i * 8) == Ok(0)));
             assert_eq!(b.copy_pages(0, &pages, 1, |group| *group == pages), Ok(16));
-            assert!((0..16).all(|i| b.read_u64(i * 8) == Ok(0x1000 * i as u64 | 1)));
+            assert!((0..16).all(|i| b.read_u64(i * 8) == Ok((0x1000 * i as u64) | 1)));
         });
     }
 

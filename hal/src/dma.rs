@@ -193,15 +193,35 @@ impl DmaBuffer {
 
     /// Writes one 64-bit word for each page from `offset_bytes` on: its bus address, or-ed with `or_mask`.
     ///
+    /// Every sixteen pages are shown to `go_on` before they are written: a look of its own at a long list costs as much
+    /// as the copy. Where it says no, the copy ends. How many words were written.
+    ///
     /// # Errors
     /// [`OutOfBounds`]; nothing is written then.
-    #[inline]
-    pub fn copy_pages(&self, offset_bytes: usize, pages: &[BusAddr], or_mask: u64) -> Result<(), OutOfBounds> {
+    #[inline(always)]
+    pub fn copy_pages(
+        &self,
+        offset_bytes: usize,
+        pages: &[BusAddr],
+        or_mask: u64,
+        mut go_on: impl FnMut(&[BusAddr; 16]) -> bool,
+    ) -> Result<usize, OutOfBounds> {
         self.check(offset_bytes, pages.len().saturating_mul(8), 8)?;
-        for (index, page) in pages.iter().enumerate() {
-            self.store(offset_bytes, index, page.get() | or_mask);
+        let (groups, rest) = pages.as_chunks::<16>();
+        let mut index = 0usize;
+        for group in groups {
+            if !go_on(group) {
+                return Ok(index);
+            }
+            for (lane, page) in group.iter().enumerate() {
+                self.store(offset_bytes, index.wrapping_add(lane), page.get() | or_mask);
+            }
+            index = index.wrapping_add(16);
         }
-        Ok(())
+        for (lane, page) in rest.iter().enumerate() {
+            self.store(offset_bytes, index.wrapping_add(lane), page.get() | or_mask);
+        }
+        Ok(pages.len())
     }
 
     /// Copies dwords to `offset_bytes`, in pairs where alignment allows.
@@ -332,11 +352,22 @@ mod tests {
     fn copy_pages_writes_each_address_with_the_mask_and_nothing_beside_them() {
         with_buffer(|b| {
             let pages = [0x7000, 0x3000].map(|page| BusAddr::new(page).unwrap());
-            b.copy_pages(8, &pages, 3).unwrap();
+            assert_eq!(b.copy_pages(8, &pages, 3, |_| panic!("there are no sixteen")), Ok(2));
             let words: [u64; 4] = core::array::from_fn(|i| b.read_u64(i * 8).unwrap());
             assert_eq!(words, [0, 0x7003, 0x3003, 0]);
-            assert!(b.copy_pages(120, &pages, 3).is_err());
+            assert!(b.copy_pages(120, &pages, 3, |_| true).is_err());
             assert_eq!(b.read_u64(120), Ok(0));
+        });
+    }
+
+    #[test]
+    fn copy_pages_ends_where_it_is_told_to() {
+        with_buffer(|b| {
+            let pages: [BusAddr; 16] = core::array::from_fn(|i| BusAddr::new(0x1000 * i as u64).unwrap());
+            assert_eq!(b.copy_pages(0, &pages, 1, |_| false), Ok(0));
+            assert!((0..16).all(|i| b.read_u64(i * 8) == Ok(0)));
+            assert_eq!(b.copy_pages(0, &pages, 1, |group| *group == pages), Ok(16));
+            assert!((0..16).all(|i| b.read_u64(i * 8) == Ok((0x1000 * i as u64) | 1)));
         });
     }
 

@@ -143,7 +143,8 @@ impl Space<'_> {
     fn state(&self) -> Vec<[u64; 5]> {
         let row = |vma: Vma| {
             let (range, (object, offset)) = (vma.range(), self.object_and_offset(&vma));
-            let word = if u32::from(vma.pat().get()) == vma.flags().bits() { u64::from(vma.pat().get()) } else { u64::MAX };
+            let word =
+                if u32::from(vma.pat().get()) == vma.flags().bits() { u64::from(vma.pat().get()) } else { u64::MAX };
             let object = u64::try_from(object).unwrap_or(u64::MAX);
             [range.start >> PAGE_SHIFT, range.end >> PAGE_SHIFT, object, offset, word]
         };

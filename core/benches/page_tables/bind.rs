@@ -54,9 +54,10 @@ pub(crate) fn large_64g() -> Box<dyn Case> {
     Box::new(Bind::new(Shape { bytes: 64 * GIB, addr: Some(0x8020_0000), tables: 64, times: 1 }, false))
 }
 
-/// One address for each page of 1 GiB, in no order that makes larger leaves.
+/// One address for each page of 1 GiB, in no order: as random as memory that is taken page by page gets.
 fn addresses() -> Vec<BusAddr> {
-    (0..GIB >> 12).map(|n| BusAddr::new((n * 0x9E_3779 % (1 << 25)) << 12).unwrap()).collect()
+    let page = |n: u64| (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 39;
+    (0..GIB >> 12).map(|n| BusAddr::new(page(n) << 12).unwrap()).collect()
 }
 
 impl Bind {
@@ -88,7 +89,11 @@ impl Case for Bind {
         let (base, words) = self.free_tables();
         let begin = Instant::now();
         if self.shape.addr.is_some() {
-            limits::store_steps(base, words, 3, 4096);
+            // As many loops as there are binds.
+            let each = words / self.shape.times as usize;
+            for n in 0..self.shape.times as usize {
+                limits::store_steps::<4096>(base.wrapping_add(n * each), each, 3);
+            }
         } else {
             limits::copy(base, &self.pages, 3);
         }

@@ -46,7 +46,7 @@ impl Case for Flushed {
     fn limit(&mut self) -> Duration {
         let (base, words) = self.bind.free_tables();
         let begin = Instant::now();
-        limits::store_steps(base, words, 3, 4096);
+        limits::store_steps::<4096>(base, words, 3);
         flush(base.cast(), words * 8);
         fence();
         begin.elapsed()

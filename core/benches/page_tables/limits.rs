@@ -3,14 +3,15 @@
 
 use barexe_hal::BusAddr;
 
-/// Stores `first`, `first + step`, ... into `count` words.
+/// Stores `first`, `first + STEP`, ... into `count` words. The step is a constant, so that the compiler makes the best
+/// of the loop.
 #[inline(never)]
-pub(crate) fn store_steps(words: *mut u64, count: usize, first: u64, step: u64) {
+pub(crate) fn store_steps<const STEP: u64>(words: *mut u64, count: usize, first: u64) {
     let mut value = first;
     for index in 0..count {
         // SAFETY: callers pass a region with that many words.
         unsafe { words.wrapping_add(index).write_volatile(value) };
-        value = value.wrapping_add(step);
+        value = value.wrapping_add(STEP);
     }
 }
 

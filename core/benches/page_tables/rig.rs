@@ -5,7 +5,9 @@ use barexe_core::family::GEN12;
 use barexe_core::mem::format::PtFormat;
 use barexe_core::mem::pages::{Directory, Need, PtMemory, TableNote};
 use barexe_core::mem::tlb::{AddressSpace, Invalidate, Stale};
-use barexe_core::mem::tree::{Attributes, Backing, CpuSink, Mapping, PageTree, Stage, VaRange, need, need_of_new};
+use barexe_core::mem::tree::{
+    Attributes, Backing, CpuSink, Mapping, PageTree, Sizes, Stage, VaRange, need, need_of_new,
+};
 use barexe_hal::{BusAddr, DmaBuffer, DmaCaching};
 use core::hint::black_box;
 use core::time::Duration;
@@ -47,7 +49,7 @@ impl Rig {
         let all = pages.reserve(&mut memory, Need { leaf_tables: tables as u32, directories: 0 }).unwrap();
         pages.unreserve(all);
         let mut reservation = pages.reserve(&mut memory, need_of_new(FORMAT, false)).unwrap();
-        let mut sink = CpuSink { dma: &mut memory };
+        let mut sink = CpuSink::new(&mut memory);
         let mut stage = Stage::new(&mut pages, &mut reservation, FORMAT, &mut sink);
         let tree = PageTree::new(&mut stage, false).unwrap();
         assert_eq!(stage.finish(), Stale::NONE);
@@ -68,15 +70,17 @@ impl Rig {
         mappings: impl IntoIterator<Item = (VaRange, B)>,
     ) -> Duration {
         let mut reservation = self.pages.reserve(&mut self.memory, need).unwrap();
-        let mut sink = CpuSink { dma: &mut self.memory };
+        let mut sink = CpuSink::new(&mut self.memory);
         let begin = Instant::now();
         let mut stage = Stage::new(&mut self.pages, &mut reservation, FORMAT, &mut sink);
+        let mut sizes = Sizes::empty();
         for (range, backing) in mappings {
             let mapping = Mapping { range, backing, attributes: ATTRIBUTES, rebind: false };
-            let _ = black_box(self.tree.bind(&mut stage, mapping).unwrap());
+            sizes |= self.tree.bind(&mut stage, mapping).unwrap().sizes;
         }
         let stale = stage.finish();
         let time = begin.elapsed();
+        black_box(sizes);
         self.pages.unreserve(reservation);
         self.release(stale);
         time
@@ -86,11 +90,11 @@ impl Rig {
     #[inline(never)]
     pub(crate) fn unbind_all(&mut self, ranges: impl IntoIterator<Item = VaRange>) -> Duration {
         let mut none = self.pages.reserve(&mut self.memory, Need::default()).unwrap();
-        let mut sink = CpuSink { dma: &mut self.memory };
+        let mut sink = CpuSink::new(&mut self.memory);
         let begin = Instant::now();
         let mut stage = Stage::new(&mut self.pages, &mut none, FORMAT, &mut sink);
         for range in ranges {
-            let _ = black_box(self.tree.unbind(&mut stage, range).unwrap());
+            let _ = self.tree.unbind(&mut stage, range).unwrap();
         }
         let stale = stage.finish();
         let time = begin.elapsed();

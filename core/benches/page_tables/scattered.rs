@@ -14,7 +14,7 @@ const SLOT: u64 = 2 << 20;
 struct Scattered {
     rig: Rig,
     /// Slots in the order in which they are bound.
-    order: Vec<u64>,
+    order: Vec<u32>,
     /// The words that the limit stores to, one in each table, in the same order.
     positions: Vec<u32>,
     need: Need,
@@ -46,24 +46,25 @@ pub(crate) fn new_tables() -> Box<dyn Case> {
 
 fn mapping(slot: u64, page: u64) -> (VaRange, core::iter::Once<Segment<'static>>) {
     let start = slot * SLOT + page * 4096;
-    let segment = Segment::Run { addr: BusAddr::new(0x10_0000 + start % (1 << 38)).unwrap(), bytes: 4096 };
+    let segment = Segment::Run { addr: BusAddr::new(start & ((1 << 38) - 1)).unwrap(), bytes: 4096 };
     (VaRange { start, end: start + 4096 }, core::iter::once(segment))
+}
+
+/// The page that is bound in a slot: another one in each table.
+const fn page_of(slot: u32) -> u64 {
+    1 + (slot & 0xFF) as u64
 }
 
 impl Scattered {
     fn new() -> Self {
-        let mut order: Vec<u64> = (0..PAGES).collect();
+        let mut order: Vec<u32> = (0..PAGES as u32).collect();
         let mut state = 1u64;
         for last in (1..order.len()).rev() {
             state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
             order.swap(last, (state >> 33) as usize % (last + 1));
         }
-        let positions = order.iter().map(|slot| (1024 + slot * 512 + slot % 509) as u32).collect();
+        let positions = order.iter().map(|slot| 1024 + slot * 512 + page_of(*slot) as u32).collect();
         Self { rig: Rig::new(PAGES as usize + 1024, 1024, false), order, positions, need: Need::default(), at: 0 }
-    }
-
-    fn page(slot: u64) -> (VaRange, core::iter::Once<Segment<'static>>) {
-        mapping(slot, 1 + slot % 509)
     }
 }
 
@@ -80,8 +81,8 @@ impl Case for Scattered {
     fn ours(&mut self) -> Duration {
         let order = &self.order[self.at..self.at + PASS];
         self.at = (self.at + PASS) % PAGES as usize;
-        let time = self.rig.bind_all(self.need, order.iter().map(|slot| Self::page(*slot)));
-        self.rig.unbind_all(order.iter().map(|slot| Self::page(*slot).0));
+        let time = self.rig.bind_all(self.need, order.iter().map(|slot| mapping((*slot).into(), page_of(*slot))));
+        self.rig.unbind_all(order.iter().map(|slot| mapping((*slot).into(), page_of(*slot)).0));
         time
     }
 }

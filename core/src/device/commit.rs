@@ -92,7 +92,7 @@ impl<H: Hal> Device<'_, H> {
         let Some(vm) = self.pools.vms.get_mut(vm) else { return Ok(true) };
         if work.failure.is_some() {
             // Nothing of this VM can be trusted: no address of it may lead anywhere from here on (R56).
-            let mut sink = CpuSink { dma: &mut self.hal };
+            let mut sink = CpuSink::new(&mut self.hal);
             let format = &self.info.platform.family.pt;
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
             vm.state = VmState::Banned;
@@ -110,7 +110,7 @@ impl<H: Hal> Device<'_, H> {
     fn write_by_cpu(&mut self, vm: Handle<Vm>, work: &mut BindWork) {
         let pools = &mut self.pools;
         let Some(vm) = pools.vms.get_mut(vm) else { return };
-        let mut sink = CpuSink { dma: &mut self.hal };
+        let mut sink = CpuSink::new(&mut self.hal);
         let format = &self.info.platform.family.pt;
         let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
         let mut done = Ok(());

@@ -30,9 +30,11 @@ impl<H: Hal> Device<'_, H> {
         let format = &self.info.platform.family.pt;
         let scratch = flags.contains(VmFlags::SCRATCH_PAGE);
         let mut reservation = self.pages.reserve(&mut self.hal, need_of_new(format, scratch))?;
-        let mut sink = CpuSink { dma: &mut self.hal };
+        let mut sink = CpuSink::new(&mut self.hal);
         let mut stage = Stage::new(&mut self.pages, &mut reservation, format, &mut sink);
         let tree = PageTree::new(&mut stage, scratch)?;
+        // Nobody has walked it yet.
+        let _ = stage.finish().is_settled();
         let vm = Vm {
             client,
             flags,
@@ -119,7 +121,7 @@ impl<H: Hal> Device<'_, H> {
             None => {
                 // No context leads here any more; the root is cut off all the same (page-tables sheet §5.7).
                 let (format, mut none) = (&self.info.platform.family.pt, Reservation::NONE);
-                let mut sink = CpuSink { dma: &mut self.hal };
+                let mut sink = CpuSink::new(&mut self.hal);
                 let mut stage = Stage::new(&mut self.pages, &mut none, format, &mut sink);
                 let _ = vm.tree.cut_off(&mut stage);
                 let retired = stage.finish().invalidate(&mut self.tlb, AddressSpace::new(vm.asid));

@@ -33,7 +33,7 @@ impl<'d> Recorder<'d> {
     /// Nothing recorded yet.
     #[must_use]
     pub const fn new(arena: &'d mut Arena) -> Self {
-        Self { cpu: CpuSink { dma: arena }, updates: Vec::new() }
+        Self { cpu: CpuSink::new(arena), updates: Vec::new() }
     }
 }
 
@@ -56,6 +56,10 @@ impl Sink for Recorder<'_> {
             }
         }
         self.cpu.update(pages, slot, entries)
+    }
+
+    fn finish(&mut self, pages: &PtMemory<'_>) {
+        self.cpu.finish(pages);
     }
 }
 

@@ -12,6 +12,7 @@
 mod binds;
 mod capacity;
 mod defects;
+mod lists;
 mod model;
 mod publish;
 mod scratch;

@@ -9,7 +9,7 @@ use barexe_tests::tables::{Arena, Leaf, Room, walk, with_tables};
 
 /// Looks through the device's eyes after every step.
 struct Watch<'d> {
-    cpu: CpuSink<'d, Arena>,
+    arena: &'d mut Arena,
     root: u64,
     root_level: u8,
     span: VaRange,
@@ -18,19 +18,21 @@ struct Watch<'d> {
 
 impl Watch<'_> {
     fn look(&mut self) {
-        let leaves = walk(self.cpu.dma, self.root, self.root_level, self.span.start, self.span.end);
+        let leaves = walk(self.arena, self.root, self.root_level, self.span.start, self.span.end);
         self.seen.push(leaves.collect());
     }
 }
 
 impl Sink for Watch<'_> {
     fn built(&mut self, pages: &PtMemory<'_>, tables: TableRun) {
-        self.cpu.built(pages, tables);
+        CpuSink::new(self.arena).built(pages, tables);
         self.look();
     }
 
     fn update(&mut self, pages: &PtMemory<'_>, slot: Slot, entries: &Entries<'_, '_>) -> Result<(), Defect> {
-        self.cpu.update(pages, slot, entries)?;
+        let mut cpu = CpuSink::new(self.arena);
+        cpu.update(pages, slot, entries)?;
+        cpu.finish(pages);
         self.look();
         Ok(())
     }
@@ -48,8 +50,13 @@ fn at_every_moment_a_page_is_translated_as_before_or_as_after() {
                 let mut reservation =
                     rig.pages.reserve(&mut rig.arena, need(format, span, pages.iter().copied())).unwrap();
                 let root = rig.tree.root(&rig.pages).unwrap().get();
-                let cpu = CpuSink { dma: &mut rig.arena };
-                let mut watch = Watch { cpu, root, root_level: format.root_level.number(), span, seen: Vec::new() };
+                let mut watch = Watch {
+                    arena: &mut rig.arena,
+                    root,
+                    root_level: format.root_level.number(),
+                    span,
+                    seen: Vec::new(),
+                };
                 let mut stage = Stage::new(&mut rig.pages, &mut reservation, format, &mut watch);
                 let (backing, attributes) = (pages.iter().copied(), plain(format));
                 rig.tree.bind(&mut stage, Mapping { range: span, backing, attributes, rebind }).unwrap();

@@ -65,9 +65,8 @@ impl<'e, 'a> Entries<'e, 'a> {
     #[inline]
     pub(super) fn store(&self, buffer: &DmaBuffer, offset_bytes: usize) -> Result<(), barexe_hal::OutOfBounds> {
         match self {
-            Self::Steps { first, count: 1, .. } => buffer.write_u64(offset_bytes, *first),
             Self::Steps { first, step, count } => buffer.fill_steps(offset_bytes, *first, *step, usize_of(*count)),
-            Self::Pages { pages, bits } => buffer.copy_pages(offset_bytes, pages, *bits),
+            Self::Pages { pages, bits } => buffer.copy_pages(offset_bytes, pages, *bits, |_| true).map(drop),
             Self::Tables(tables) => {
                 let places = (offset_bytes..).step_by(8);
                 places.zip(tables.values()).try_for_each(|(at, value)| buffer.write_u64(at, value))
@@ -93,13 +92,13 @@ pub struct TableEntries<'e, 'a> {
 
 impl TableEntries<'_, '_> {
     fn values(&self) -> impl Iterator<Item = u64> {
-        let indices = self.first..self.first.saturating_add(self.count);
-        // An entry without a child would be an entry that is not present; there is none, see `count`.
-        let child = |index| self.pages.child_table(self.parent, index);
-        indices.map(move |index| child(index).map_or(0, |(table, compact)| self.pointer(table, compact)))
+        let tables = self.pages.child_tables(self.parent, self.first, self.count);
+        tables.map(|(table, compact)| self.pointer(table, compact))
     }
 
+    #[inline]
     fn pointer(&self, table: TableId, compact: bool) -> u64 {
+        // Every child of a directory has its memory; without it the entry would not be present.
         self.pages.bus(table).map_or(0, |bus| self.format.directory(bus, compact))
     }
 }

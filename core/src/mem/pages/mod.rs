@@ -179,18 +179,24 @@ impl<'a> PtMemory<'a> {
         Err(Defect::Table { position: table.position() })
     }
 
-    /// Stores one entry of a table.
+    /// Stores one entry of a table; the low nine bits of `index` count.
     ///
     /// # Errors
-    /// As [`store`](Self::store).
+    /// [`Defect::Table`] if there is no such table.
     #[inline]
     pub fn store_one(&self, table: TableId, index: u32, value: u64) -> Result<(), Defect> {
         let (buffer, base) = self.place(table)?;
-        let at = base.wrapping_add(usize_of(index).wrapping_mul(8));
-        if index < ENTRIES && buffer.write_u64(at, value).is_ok() {
-            return Ok(());
+        let at = base.wrapping_add(usize_of(index & (ENTRIES - 1)).wrapping_mul(8));
+        buffer.write_u64(at, value).map_err(|_| Defect::Table { position: table.position() })
+    }
+
+    /// Makes one entry visible to the device; the low nine bits of `index` count.
+    #[inline]
+    pub fn publish_one(&self, dma: &mut impl DmaMemory, table: TableId, index: u32) {
+        if let Ok((buffer, base)) = self.place(table) {
+            let at = base.wrapping_add(usize_of(index & (ENTRIES - 1)).wrapping_mul(8));
+            dma.publish(buffer, at..at.wrapping_add(8));
         }
-        Err(Defect::Table { position: table.position() })
     }
 
     /// Reads an entry back.

@@ -195,11 +195,23 @@ impl PtMemory<'_> {
         if child.0 == NONE { None } else { Some(child) }
     }
 
-    /// The table that entry `index` of a directory points to, and whether it is compact.
-    pub(super) fn child_table(&self, directory: DirectoryId, index: u32) -> Option<(TableId, bool)> {
-        let child = self.child(directory, index)?;
-        let of_tables = self.directory(directory)?.level == Level::L1;
-        Some((if of_tables { child.table() } else { self.table_of(child.directory()) }, child.is_compact()))
+    /// The tables that entries `first..first + count` of a directory point to, and whether each is compact; entries
+    /// without a child are left out.
+    pub(super) fn child_tables(
+        &self,
+        directory: DirectoryId,
+        first: u32,
+        count: u32,
+    ) -> impl Iterator<Item = (TableId, bool)> {
+        let directory = self.directory(directory);
+        let of_tables = directory.is_some_and(|directory| directory.level == Level::L1);
+        let range = usize_of(first)..usize_of(first.saturating_add(count));
+        let children = directory.and_then(|directory| directory.children.get(range)).unwrap_or(&[]);
+        let children = children.iter().filter(|child| child.0 != NONE);
+        children.map(move |child| {
+            let table = if of_tables { child.table() } else { self.table_of(child.directory()) };
+            (table, child.is_compact())
+        })
     }
 
     /// Notes that a link leads to `child`. The table it led to before, if any, is dropped.
@@ -230,19 +242,47 @@ impl PtMemory<'_> {
 
     /// Drops the tables that entries `first..first + count` of a directory point to.
     pub fn detach(&mut self, directory: DirectoryId, first: u32, count: u32, dropped: &mut Dropped) {
-        for index in first..first.saturating_add(count).min(ENTRIES) {
-            if self.directory(directory).is_none_or(|directory| directory.count == 0) {
-                return;
+        let end = first.saturating_add(count).min(ENTRIES);
+        for index in first..end {
+            match self.directory(directory) {
+                Some(notes) if notes.count > 0 => {}
+                _ => return,
             }
-            let Some((table, _)) = self.child_table(directory, index) else { continue };
+            let Some((table, _)) = self.child_tables(directory, index, 1).next() else { continue };
             self.drop_into(dropped, table);
-            if let Some(directory) = self.directories.get_mut(usize_of(directory.0)) {
-                directory.count = directory.count.wrapping_sub(1);
-                if let Some(entry) = directory.children.get_mut(usize_of(index)) {
+            if let Some(notes) = self.directories.get_mut(usize_of(directory.0)) {
+                notes.count = notes.count.wrapping_sub(1);
+                if let Some(entry) = notes.children.get_mut(usize_of(index)) {
                     *entry = Child::NONE;
                 }
             }
         }
+    }
+
+    /// The table of level 0 at a link, if it has entries of 4 KiB; `added` of them come into use.
+    #[inline]
+    pub fn grow(&mut self, link: Link, added: u32) -> Option<TableId> {
+        let directory = self.directories.get_mut(usize_of(link.directory()))?;
+        let entry = directory.children.get_mut(usize_of(link.index()))?;
+        // No child is one that is compact.
+        if entry.is_compact() {
+            return None;
+        }
+        *entry = Child(entry.0.wrapping_add(added << Child::LIVE_SHIFT));
+        Some(entry.table())
+    }
+
+    /// The table of level 0 at a link, if it has entries of 4 KiB and more than `removed` of them in use, which go out
+    /// of use.
+    #[inline]
+    pub fn shrink(&mut self, link: Link, removed: u32) -> Option<TableId> {
+        let directory = self.directories.get_mut(usize_of(link.directory()))?;
+        let entry = directory.children.get_mut(usize_of(link.index()))?;
+        if entry.is_compact() || removed >= entry.live() {
+            return None;
+        }
+        *entry = Child(entry.0.wrapping_sub(removed << Child::LIVE_SHIFT));
+        Some(entry.table())
     }
 
     /// Entries of a table that mappings use; 0 for roots.

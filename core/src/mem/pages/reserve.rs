@@ -1,6 +1,6 @@
 //! Promises of tables, and the blocks behind them.
 
-use super::{DirectoryId, List, MAX_TABLES, NONE, PtMemory, TableId, TableNote};
+use super::{DirectoryId, List, MAX_TABLES, NONE, PtMemory, TableId, TableNote, TableRun};
 use crate::mem::Defect;
 use crate::mem::format::Level;
 use crate::num::usize_of;
@@ -100,6 +100,32 @@ impl PtMemory<'_> {
         *left = left.checked_sub(1).ok_or(missing)?;
         self.reserved.leaf_tables = self.reserved.leaf_tables.saturating_sub(1);
         self.pop_table(NONE).ok_or(missing)
+    }
+
+    /// Takes 1 to `most` tables of level 0, neighbours; not more than are left of the reservation.
+    ///
+    /// # Errors
+    /// As [`take_table`](Self::take_table).
+    #[inline]
+    pub fn take_run(&mut self, reservation: &mut Reservation, most: u32) -> Result<TableRun, Defect> {
+        let mut run = TableRun::of(self.take_table(reservation)?);
+        // Slots that turn out to be leaves need none, and are not reserved for.
+        let most = most.min(reservation.left.leaf_tables.saturating_add(1));
+        while run.count() < most && self.continues(&run, self.free_tables.head) {
+            self.take_table(reservation)?;
+            run.push();
+        }
+        Ok(run)
+    }
+
+    /// Puts tables of level 0 back that were taken and not used.
+    pub fn put_back(&mut self, reservation: &mut Reservation, run: TableRun) {
+        let more = Need { leaf_tables: run.count(), directories: 0 };
+        reservation.left = reservation.left.plus(more);
+        self.reserved = self.reserved.plus(more);
+        for table in run.tables().rev() {
+            self.free_table(table.position());
+        }
     }
 
     /// Takes a table of a higher level out of a reservation.

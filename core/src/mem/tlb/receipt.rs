@@ -88,9 +88,16 @@ impl Stale {
     /// Adds a change of `range`.
     #[inline]
     pub(crate) fn note(&mut self, range: VaRange, cause: Cause) {
-        self.cause = self.cause.max(Some(cause));
-        self.start = self.start.min(range.start);
-        self.end = self.end.max(range.end);
+        // Mostly nothing changes, and what does not change need not be stored.
+        if self.cause < Some(cause) {
+            self.cause = Some(cause);
+        }
+        if range.start < self.start {
+            self.start = range.start;
+        }
+        if range.end > self.end {
+            self.end = range.end;
+        }
     }
 
     /// Where dropped tables go.

@@ -1,7 +1,8 @@
 //! What lies behind a mapping, piece by piece.
 
+use super::column::Column;
+use super::list::{is_block, listed};
 use super::range::{is_aligned, round_down};
-use super::sizes::Sizes;
 use crate::mem::format::{LeafBits, LeafLayout, Level};
 use crate::mem::pages::Entries;
 use crate::num::{low32, u64_of, usize_capped};
@@ -12,7 +13,6 @@ pub(super) const PAGE_BYTES: u64 = 4096;
 pub(super) const GROUP_BYTES: u64 = 64 << 10;
 /// What a table of level 0 covers.
 pub(super) const SLOT_BYTES: u64 = 2 << 20;
-const GROUP_PAGES: usize = 16;
 
 /// One piece of the memory behind a mapping. Addresses and lengths are multiples of 4096.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,37 +50,6 @@ impl Segment<'_> {
     }
 }
 
-/// Whether the first `count` pages are one block of memory, aligned to its size.
-pub(super) fn is_block(pages: &[BusAddr], count: usize) -> bool {
-    let Some((first, rest)) = pages.get(..count).and_then(<[BusAddr]>::split_first) else { return false };
-    first.is_aligned(u64_of(count).wrapping_mul(PAGE_BYTES)) && continues(*first, rest)
-}
-
-fn continues(first: BusAddr, rest: &[BusAddr]) -> bool {
-    (1u64..).zip(rest).all(|(n, page)| page.get() == first.get().wrapping_add(n.wrapping_mul(PAGE_BYTES)))
-}
-
-/// Tables of level 0 that look alike: one run of entries each, which goes on from one to the next.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Column {
-    first: u64,
-    step: u64,
-    /// Entries of a table.
-    pub(super) count: u32,
-    /// The entries are those of a compact table.
-    pub(super) compact: bool,
-    /// Sizes of the leaves.
-    pub(super) sizes: Sizes,
-}
-
-impl Column {
-    /// The entries of the table that maps memory `offset` bytes on.
-    #[inline]
-    pub(super) const fn entries(&self, offset: u64) -> Entries<'static, 'static> {
-        Entries::Steps { first: self.first.wrapping_add(offset), step: self.step, count: self.count }
-    }
-}
-
 /// What a cursor stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -106,9 +75,15 @@ pub(super) struct Cursor<'p, B> {
 
 impl<'p, B: Backing<'p>> Cursor<'p, B> {
     #[inline]
-    pub(super) fn new(rest: B) -> Self {
+    pub(super) fn new(mut rest: B) -> Self {
+        let first = rest.next();
+        Self::after(first, rest)
+    }
+
+    /// A cursor in a segment that was taken out of the backing already.
+    pub(super) fn after(first: Option<Segment<'p>>, rest: B) -> Self {
         let mut cursor = Self { kind: Kind::Pages, addr: 0, left: 0, pages: &[], rest };
-        cursor.fetch();
+        cursor.enter(first);
         if cursor.left == 0 {
             cursor.advance_past(0);
         }
@@ -116,9 +91,14 @@ impl<'p, B: Backing<'p>> Cursor<'p, B> {
     }
 
     /// Steps into the next segment, and says whether there was one; past the last there are no pages.
-    #[inline]
     fn fetch(&mut self) -> bool {
         let next = self.rest.next();
+        self.enter(next);
+        next.is_some()
+    }
+
+    #[inline]
+    fn enter(&mut self, next: Option<Segment<'p>>) {
         match next.unwrap_or(Segment::END) {
             Segment::Null => (self.kind, self.left) = (Kind::Null, u64::MAX),
             Segment::Run { addr, bytes } => (self.kind, self.addr, self.left) = (Kind::Run, addr.get(), bytes),
@@ -127,7 +107,6 @@ impl<'p, B: Backing<'p>> Cursor<'p, B> {
                 (self.kind, self.pages, self.left) = (Kind::Pages, pages, bytes);
             }
         }
-        next.is_some()
     }
 
     /// Moves on.
@@ -192,23 +171,23 @@ impl<'p, B: Backing<'p>> Cursor<'p, B> {
         }
     }
 
-    /// The tables of level 0 for whole slots from here, if they are one run of entries each: what one looks like, and
-    /// how many there are, at most `limit`.
-    pub(super) fn column(&self, limit: u32, compact_tables: bool, bits: LeafBits) -> Option<(Column, u32)> {
-        let tables = low32((self.left >> SLOT_BYTES.trailing_zeros()).min(u64::from(limit)));
-        if self.kind != Kind::Run || tables == 0 {
-            return None;
-        }
-        let (layout, sizes) = match (is_aligned(self.addr, GROUP_BYTES), compact_tables) {
-            (false, _) => (LeafLayout::Plain, Sizes::PAGE_4K),
-            (true, false) => (LeafLayout::Group64K, Sizes::PAGE_4K.union(Sizes::GROUP_64K)),
-            (true, true) => (LeafLayout::Compact, Sizes::PAGE_4K.union(Sizes::COMPACT_64K)),
+    /// The tables of level 0 for up to `most` whole slots from here, as far as they look alike: one run of entries each,
+    /// but for [`groups`](super::list::groups) of a list of pages. None if the first slot of a list of pages could
+    /// be one leaf, or compact; whether a run makes a leaf was asked before.
+    pub(super) fn column(&self, most: u32, compact_tables: bool, bits: LeafBits) -> Option<Column<'p>> {
+        let most = low32((self.left >> SLOT_BYTES.trailing_zeros()).min(u64::from(most)));
+        let column = match self.kind {
+            Kind::Null => return None,
+            Kind::Run => Column::of_run(self.addr, most, compact_tables, bits),
+            Kind::Pages => {
+                let block = if compact_tables { GROUP_BYTES } else { SLOT_BYTES };
+                if self.pages.first()?.is_aligned(block) {
+                    return None;
+                }
+                Column::of_pages(self.pages, most, block, bits)
+            }
         };
-        let compact = layout == LeafLayout::Compact;
-        let step = if compact { GROUP_BYTES } else { PAGE_BYTES };
-        let first = self.addr | bits.of(Level::L0, layout, false);
-        let count = low32(SLOT_BYTES >> step.trailing_zeros());
-        Some((Column { first, step, count, compact, sizes }, tables))
+        if column.tables == 0 { None } else { Some(column) }
     }
 
     /// A run of 4 KiB entries for `va` and what follows, within the next `left` bytes of one slot; and whether they
@@ -261,7 +240,8 @@ impl<'p, B: Backing<'p>> Cursor<'p, B> {
 
 /// How many of the next `bytes` form one run of equal kind, and whether they carry the hint: those up to the first
 /// group, the groups, or those after the last group. Without an address, `addr` is `va`.
-const fn hinted(va: u64, addr: u64, bytes: u64) -> (u64, bool) {
+#[inline]
+pub(super) const fn hinted(va: u64, addr: u64, bytes: u64) -> (u64, bool) {
     if !is_aligned(va ^ addr, GROUP_BYTES) {
         return (bytes, false);
     }
@@ -273,38 +253,6 @@ const fn hinted(va: u64, addr: u64, bytes: u64) -> (u64, bool) {
         0 => (bytes, false),
         groups => (groups, true),
     }
-}
-
-/// The same for a list of pages, in pages: only heads of groups are looked at until one begins a block.
-fn listed(va: u64, pages: &[BusAddr]) -> (usize, bool) {
-    let in_group = usize_capped((va / PAGE_BYTES) & 15);
-    let before = (GROUP_PAGES.wrapping_sub(in_group) & 15).min(pages.len());
-    let groups = pages.get(before..).unwrap_or(&[]).chunks_exact(GROUP_PAGES);
-    let plain = groups.take_while(|group| !is_group(group)).count().saturating_mul(GROUP_PAGES);
-    match before.saturating_add(plain) {
-        0 if pages.len() >= GROUP_PAGES => (blocks(pages), true),
-        // What is left after the last whole group cannot be one.
-        upto if pages.len().saturating_sub(upto) < GROUP_PAGES => (pages.len(), false),
-        upto => (upto, false),
-    }
-}
-
-/// Whether sixteen pages are a block of 64 KiB: mostly the first already tells.
-#[inline]
-fn is_group(group: &[BusAddr]) -> bool {
-    matches!(group, [first, rest @ ..] if first.is_aligned(GROUP_BYTES) && continues(*first, rest))
-}
-
-/// Pages of the groups at the start that continue each other. The first is known to be a group.
-fn blocks(pages: &[BusAddr]) -> usize {
-    let Some(first) = pages.first() else { return 0 };
-    let groups = pages.chunks_exact(GROUP_PAGES);
-    let heads = (0u64..).step_by(usize_capped(GROUP_BYTES));
-    let continuing = groups.zip(heads).take_while(|(group, offset)| {
-        let head = group.first().map_or(0, |page| page.get());
-        head == first.get().wrapping_add(*offset) && is_group(group)
-    });
-    continuing.count().saturating_mul(GROUP_PAGES)
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Staging of a bind (page-tables sheet §5.2).
 //!
-use super::backing::{Backing, Cursor, PAGE_BYTES, SLOT_BYTES};
+use super::backing::{Backing, Cursor, PAGE_BYTES, SLOT_BYTES, Segment, hinted};
 use super::range::{VaRange, index_at};
 use super::sizes::Sizes;
 use super::walk::Walk;
 use super::{Attributes, PageTree, Sink, Slot, Stage};
 use crate::mem::Defect;
-use crate::mem::format::{AtomicPolicy, LeafBits, Level, PtFormat, entry_bytes};
-use crate::mem::pages::{Child, Link, PtMemory, TableId};
+use crate::mem::format::{AtomicPolicy, LeafBits, LeafLayout, Level, PtFormat, entry_bytes, shift};
+use crate::mem::pages::{ENTRIES, Entries, Link, PtMemory, TableId};
 use crate::mem::tlb::Cause;
+use crate::num::low32;
 
 /// What is to be bound.
 #[derive(Clone, Copy, Debug)]
@@ -42,18 +43,22 @@ impl PageTree {
     ///
     /// # Errors
     /// [`Defect`]; part of the change may have been carried out then.
+    #[inline]
     pub fn bind<'p, S: Sink, B: Backing<'p>>(
         &self,
         stage: &mut Stage<'_, '_, S>,
         mapping: Mapping<B>,
     ) -> Result<Bound, Defect> {
-        match self.table_of_pages(stage.pages, mapping.range) {
-            Some((link, child)) => bind_pages(stage, (link, child.table()), mapping),
+        let added = if mapping.rebind { 0 } else { low32(mapping.range.len_bytes() / PAGE_BYTES) };
+        let link = self.link_of_pages(stage.pages, mapping.range);
+        match link.and_then(|link| stage.pages.grow(link, added)) {
+            Some(table) => bind_pages(stage, table, mapping),
             None => self.bind_anywhere(stage, mapping),
         }
     }
 
     /// A bind of any shape.
+    #[inline(never)]
     fn bind_anywhere<'p, S: Sink, B: Backing<'p>>(
         &self,
         stage: &mut Stage<'_, '_, S>,
@@ -68,26 +73,23 @@ impl PageTree {
         walked.map(|()| bound)
     }
 
-    /// The table of level 0 that a small range lies in, if it is there and has entries of 4 KiB.
+    /// Where the table of level 0 hangs, or would hang, that a small range lies in; none if the directory is not there.
     #[inline]
-    pub(super) fn table_of_pages(&self, pages: &PtMemory<'_>, range: VaRange) -> Option<(Link, Child)> {
+    pub(super) fn link_of_pages(&self, pages: &PtMemory<'_>, range: VaRange) -> Option<Link> {
         let in_one = (range.start ^ range.end.wrapping_sub(1)) < SLOT_BYTES && range.len_bytes() < SLOT_BYTES;
         if !in_one {
             return None;
         }
-        let (mut directory, mut level) = (self.root, self.root_level);
-        loop {
-            let index = index_at(level, range.start);
-            let child = pages.child(directory, index)?;
-            level = level.below()?;
-            if level == Level::L0 {
-                return if child.is_compact() { None } else { Some((Link::new(directory, index), child)) };
-            }
-            directory = child.directory();
+        let (mut directory, mut shift) = (self.root, shift(self.root_level));
+        while shift > SLOT_BYTES.trailing_zeros() {
+            directory = pages.child(directory, low32(range.start >> shift) & (ENTRIES - 1))?.directory();
+            shift = shift.wrapping_sub(9);
         }
+        Some(Link::new(directory, low32(range.start >> shift)))
     }
 }
 
+#[inline]
 fn bits(format: &PtFormat, attributes: Attributes) -> LeafBits {
     format.leaf_bits(attributes.pat, attributes.read_only, AtomicPolicy::Undefined)
 }
@@ -100,30 +102,56 @@ const fn cause(rebind: bool) -> Cause {
 #[inline]
 fn bind_pages<'p, S: Sink, B: Backing<'p>>(
     stage: &mut Stage<'_, '_, S>,
-    (link, table): (Link, TableId),
+    table: TableId,
     mapping: Mapping<B>,
 ) -> Result<Bound, Defect> {
-    let Mapping { range, backing, attributes, rebind } = mapping;
+    let Mapping { range, mut backing, attributes, rebind } = mapping;
+    let len = range.len_bytes();
+    stage.stale.note(range, cause(rebind));
+    let first = backing.next();
+    // Mostly they lie in one piece and are all of one kind.
+    if let Some(Segment::Run { addr, bytes }) = first
+        && let (run, group) = hinted(range.start, addr.get(), len)
+        && run == len
+        && len <= bytes
+    {
+        let (layout, sizes) = if group { GROUPS } else { PLAIN };
+        let first = addr.get() | bits(stage.format, attributes).of(Level::L0, layout, false);
+        let count = low32(len / PAGE_BYTES);
+        stage.update(slot_at(table, range.start), &Entries::Steps { first, step: PAGE_BYTES, count })?;
+        return Ok(Bound { range, sizes });
+    }
+    store_pages(stage, table, range, Cursor::after(first, backing), attributes)
+}
+
+const PLAIN: (LeafLayout, Sizes) = (LeafLayout::Plain, Sizes::PAGE_4K);
+const GROUPS: (LeafLayout, Sizes) = (LeafLayout::Group64K, Sizes::PAGE_4K.union(Sizes::GROUP_64K));
+
+const fn slot_at(table: TableId, va: u64) -> Slot {
+    Slot { table, level: Level::L0, first: index_at(Level::L0, va), va }
+}
+
+/// Stores the entries of pages piece by piece.
+#[inline(never)]
+fn store_pages<'p, S: Sink, B: Backing<'p>>(
+    stage: &mut Stage<'_, '_, S>,
+    table: TableId,
+    range: VaRange,
+    mut cursor: Cursor<'p, B>,
+    attributes: Attributes,
+) -> Result<Bound, Defect> {
     let bits = bits(stage.format, attributes);
     let (mut va, mut sizes) = (range.start, Sizes::PAGE_4K);
-    let mut cursor = Cursor::new(backing);
-    stage.stale.note(range, cause(rebind));
-    loop {
+    while va < range.end {
         let (entries, hinted) = cursor.small(va, range.end.wrapping_sub(va), bits);
-        let count = entries.count();
-        if count == 0 {
+        let bytes = u64::from(entries.count()).wrapping_mul(PAGE_BYTES);
+        if bytes == 0 {
             return Err(Defect::Backing { va });
         }
-        stage.update(Slot { table, level: Level::L0, first: index_at(Level::L0, va), va }, &entries)?;
-        if !rebind {
-            stage.pages.add_live(link, count);
-        }
+        stage.update(slot_at(table, va), &entries)?;
         sizes |= if hinted { Sizes::GROUP_64K } else { Sizes::empty() };
-        let bytes = u64::from(count).wrapping_mul(PAGE_BYTES);
-        va = va.wrapping_add(bytes);
-        if va >= range.end {
-            return Ok(Bound { range, sizes });
-        }
         cursor.advance(bytes);
+        va = va.wrapping_add(bytes);
     }
+    Ok(Bound { range, sizes })
 }

@@ -6,7 +6,7 @@
 use super::frame::Frame;
 use super::{Sink, Slot, Stage};
 use crate::mem::Defect;
-use crate::mem::pages::{DirectoryId, Entries, TableEntries, TableId, TableRun};
+use crate::mem::pages::{DirectoryId, Entries, TableEntries, TableRun};
 
 /// A run of entries of one live table that wait, and the tables to publish before.
 #[derive(Debug)]
@@ -19,11 +19,11 @@ pub(super) struct Hooks {
 impl Hooks {
     pub(super) const NONE: Self = Self { waiting: None, built: TableRun::EMPTY };
 
-    /// Adds an entry if it is the next one of the run.
-    pub(super) fn extend(&mut self, slot: Slot) -> bool {
+    /// Adds `more` entries if they are the next ones of the run.
+    pub(super) fn extend(&mut self, slot: Slot, more: u32) -> bool {
         match &mut self.waiting {
             Some((_, first, count)) if first.table == slot.table && first.first.wrapping_add(*count) == slot.first => {
-                *count = count.wrapping_add(1);
+                *count = count.wrapping_add(more);
                 true
             }
             _ => false,
@@ -31,8 +31,8 @@ impl Hooks {
     }
 
     /// Begins a run; the one before must have been taken.
-    pub(super) const fn begin(&mut self, parent: Frame, slot: Slot) {
-        self.waiting = Some((parent, slot, 1));
+    pub(super) const fn begin(&mut self, parent: Frame, slot: Slot, count: u32) {
+        self.waiting = Some((parent, slot, count));
     }
 
     /// Takes the run.
@@ -40,10 +40,10 @@ impl Hooks {
         self.waiting.take()
     }
 
-    /// A new table is complete.
+    /// New tables are complete.
     #[inline]
-    pub(super) fn complete<S: Sink>(&mut self, stage: &mut Stage<'_, '_, S>, table: TableId) {
-        if let Some(run) = stage.pages.extend_run(&mut self.built, table) {
+    pub(super) fn complete<S: Sink>(&mut self, stage: &mut Stage<'_, '_, S>, tables: TableRun) {
+        if let Some(run) = stage.pages.extend_run(&mut self.built, tables) {
             stage.sink.built(stage.pages, run);
         }
     }

@@ -17,9 +17,11 @@
 
 mod backing;
 mod bind;
+mod column;
 mod edges;
 mod frame;
 mod hooks;
+mod list;
 mod need;
 mod range;
 mod sink;
@@ -57,7 +59,7 @@ pub struct Attributes {
 /// Changes that are being staged one after another, and what they leave stale.
 #[derive(Debug)]
 #[must_use = "what became stale is in it: see `finish`"]
-pub struct Stage<'s, 'a, S> {
+pub struct Stage<'s, 'a, S: Sink> {
     /// Page-table memory.
     pub pages: &'s mut PtMemory<'a>,
     /// Tables promised to these changes.
@@ -80,14 +82,22 @@ impl<'s, 'a, S: Sink> Stage<'s, 'a, S> {
         Self { pages, reservation, format, sink, stale: Stale::NONE }
     }
 
-    /// What the device's TLBs may still hold of all that was staged.
-    pub const fn finish(self) -> Stale {
-        self.stale
+    /// The end: nothing more comes to the sink. What the device's TLBs may still hold of all that was staged.
+    pub fn finish(mut self) -> Stale {
+        self.sink.finish(self.pages);
+        core::mem::take(&mut self.stale)
     }
 
     /// Sends a change of a live table on.
     fn update(&mut self, slot: Slot, entries: &Entries<'_, '_>) -> Result<(), Defect> {
         self.sink.update(self.pages, slot, entries)
+    }
+}
+
+/// The sink learns of the end even if something went wrong before [`finish`](Stage::finish).
+impl<S: Sink> Drop for Stage<'_, '_, S> {
+    fn drop(&mut self) {
+        self.sink.finish(self.pages);
     }
 }
 

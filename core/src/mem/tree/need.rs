@@ -1,6 +1,7 @@
 //! How many tables a change can need.
 
-use super::backing::{PAGE_BYTES, SLOT_BYTES, Segment, is_block};
+use super::backing::{PAGE_BYTES, SLOT_BYTES, Segment};
+use super::list::is_block;
 use super::range::{VaRange, is_aligned, round_up};
 use crate::mem::format::{Level, PtFormat, entry_bytes, table_span_bytes};
 use crate::mem::pages::{ENTRIES, Need};

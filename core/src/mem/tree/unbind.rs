@@ -10,7 +10,7 @@ use super::range::{VaRange, index_at, span_of};
 use super::{PageTree, Sink, Slot, Stage};
 use crate::mem::Defect;
 use crate::mem::format::{Level, entry_bytes, shift};
-use crate::mem::pages::{Entries, Link, TableId};
+use crate::mem::pages::{Entries, TableId};
 use crate::mem::tlb::Cause;
 use crate::num::low32;
 
@@ -23,11 +23,10 @@ impl PageTree {
     /// # Errors
     /// [`Defect::Edge`] if something does reach over an edge; nothing has changed then.
     pub fn unbind<S: Sink>(&self, stage: &mut Stage<'_, '_, S>, range: VaRange) -> Result<VaRange, Defect> {
-        if let Some((link, child)) = self.table_of_pages(stage.pages, range) {
-            let count = low32(range.len_bytes() >> shift(Level::L0));
-            if count < child.live() {
-                return self.unbind_pages(stage, (link, child.table()), range, count);
-            }
+        let count = low32(range.len_bytes() >> shift(Level::L0));
+        let link = self.link_of_pages(stage.pages, range);
+        if let Some(table) = link.and_then(|link| stage.pages.shrink(link, count)) {
+            return self.unbind_pages(stage, table, range, count);
         }
         let edges = Edges::find(self, stage.pages, range)?;
         let mut unbind = Unbind { tree: self, stage, range, top: Level::L0 };
@@ -41,13 +40,12 @@ impl PageTree {
     fn unbind_pages<S: Sink>(
         &self,
         stage: &mut Stage<'_, '_, S>,
-        (link, table): (Link, TableId),
+        table: TableId,
         range: VaRange,
         count: u32,
     ) -> Result<VaRange, Defect> {
         let slot = Slot { table, level: Level::L0, first: index_at(Level::L0, range.start), va: range.start };
         stage.update(slot, &Entries::fill(self.empty(Level::L0), count))?;
-        stage.pages.sub_live(link, count);
         stage.stale.note(range, Cause::Unbound);
         Ok(range)
     }
@@ -63,7 +61,7 @@ enum Fate {
 }
 
 #[derive(Debug)]
-struct Unbind<'u, 's, 'a, S> {
+struct Unbind<'u, 's, 'a, S: Sink> {
     tree: &'u PageTree,
     stage: &'u mut Stage<'s, 'a, S>,
     /// Grows outwards over the slots of killed tables.

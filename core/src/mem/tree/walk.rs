@@ -3,7 +3,7 @@
 //! It goes through the range once, down into tables and up out of those it is done with. It stands either in a live
 //! table, whose entries go to the sink, or in a *fresh* one, which it made and which nobody can reach yet.
 
-use super::backing::{Backing, Cursor, GROUP_BYTES, SLOT_BYTES};
+use super::backing::{Backing, Cursor, GROUP_BYTES};
 use super::frame::Frame;
 use super::hooks::Hooks;
 use super::range::{index_at, is_aligned, is_whole, span_of};
@@ -11,23 +11,23 @@ use super::sizes::Sizes;
 use super::{LEVELS, PageTree, Sink, Slot, Stage};
 use crate::mem::Defect;
 use crate::mem::format::{LeafBits, LeafLayout, Level, entry_bytes, shift, table_span_bytes};
-use crate::mem::pages::{Child, ENTRIES, Entries, Link, TableId};
+use crate::mem::pages::{Child, ENTRIES, Entries, Link, TableEntries, TableRun};
 use crate::num::low32;
 
 /// A bind under way.
 #[derive(Debug)]
-pub(super) struct Walk<'b, 's, 'a, 'p, S, B> {
-    tree: &'b PageTree,
-    stage: &'b mut Stage<'s, 'a, S>,
+pub(super) struct Walk<'b, 's, 'a, 'p, S: Sink, B> {
+    pub(super) tree: &'b PageTree,
+    pub(super) stage: &'b mut Stage<'s, 'a, S>,
     end: u64,
-    cursor: Cursor<'p, B>,
-    bits: LeafBits,
+    pub(super) cursor: Cursor<'p, B>,
+    pub(super) bits: LeafBits,
     rebind: bool,
     /// Tables above, by level.
     above: [Frame; LEVELS],
-    here: Frame,
+    pub(super) here: Frame,
     level: Level,
-    hooks: Hooks,
+    pub(super) hooks: Hooks,
     /// Highest level at which a live table changed.
     pub(super) top: Level,
     /// Sizes of the leaves so far.
@@ -117,30 +117,6 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         self.put(va, index, entry_bytes(level), entries)
     }
 
-    /// Makes tables of level 0 for as many whole slots as the piece of memory fills, each one run of entries; the
-    /// bytes they map, 0 if there is no such piece.
-    ///
-    /// The same as going down into each: this is where mappings of much memory spend their time.
-    fn whole_tables(&mut self, va: u64, index: u32, limit: u32) -> Result<u64, Defect> {
-        let Some((column, tables)) = self.cursor.column(limit, self.stage.format.compact_tables, self.bits) else {
-            return Ok(0);
-        };
-        self.sizes |= column.sizes;
-        for n in 0..tables {
-            let (index, offset) = (index.wrapping_add(n), u64::from(n).wrapping_mul(SLOT_BYTES));
-            let Stage { pages, reservation, stale, .. } = &mut *self.stage;
-            let table = pages.take_table(reservation)?;
-            let child = Child::of_table(table, column.count, column.compact);
-            pages.adopt(Link::new(self.here.directory(), index), child, stale.dropped_mut());
-            pages.store(table, 0, &column.entries(offset))?;
-            self.hooks.complete(self.stage, table);
-            self.point_to(table, va.wrapping_add(offset), index, column.compact)?;
-        }
-        let mapped = u64::from(tables).wrapping_mul(SLOT_BYTES);
-        self.cursor.advance(mapped);
-        Ok(mapped)
-    }
-
     /// Writes leaves of `bytes` each where the walk stands and moves the cursor; the bytes they map.
     #[inline]
     fn put(&mut self, va: u64, first: u32, bytes: u64, entries: &Entries<'_, '_>) -> Result<u64, Defect> {
@@ -182,10 +158,7 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         let frame = match old {
             None => self.create(below, va, index, whole)?,
             Some(child) if child.is_compact() => return Err(Defect::Edge { va }),
-            Some(child) => {
-                self.store_hooks()?;
-                Frame::live(child, link)
-            }
+            Some(child) => Frame::live(child, link),
         };
         self.enter(below, frame);
         Ok(())
@@ -211,22 +184,22 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         }
         let link = Link::new(self.here.directory(), index);
         stage.pages.adopt(link, child, stage.stale.dropped_mut());
-        self.point_to(table, va, index, compact)?;
+        self.point_to(va, index, 1)?;
         Ok(Frame::fresh(child, link))
     }
 
-    /// Makes entry `index` of the table the walk stands in point to a new table: at once where nobody can reach it,
-    /// else as soon as what lies below is complete.
-    #[inline]
-    fn point_to(&mut self, table: TableId, va: u64, index: u32, compact: bool) -> Result<(), Defect> {
-        let parent = self.stage.pages.table_of(self.here.directory());
-        if !self.here.is_fresh() {
-            return self.hook(Slot { table: parent, level: self.level, first: index, va });
-        }
+    /// Makes `count` entries of the table the walk stands in point to the new tables that its notes have: at once where
+    /// nobody can reach it, else as soon as what lies below is complete.
+    pub(super) fn point_to(&mut self, va: u64, first: u32, count: u32) -> Result<(), Defect> {
+        let parent = self.here.directory();
         let pages = &mut *self.stage.pages;
-        let pointer = self.stage.format.directory(pages.bus(table)?, compact);
-        pages.store_one(parent, index, pointer)?;
-        pages.add_live(self.here.link(), 1);
+        let table = pages.table_of(parent);
+        if !self.here.is_fresh() {
+            return self.hook(Slot { table, level: self.level, first, va }, count);
+        }
+        let tables = TableEntries { pages, format: self.stage.format, parent, first, count };
+        pages.store(table, first, &Entries::Tables(tables))?;
+        pages.add_live(self.here.link(), count);
         Ok(())
     }
 
@@ -244,7 +217,7 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         while self.level < self.tree.root_level && (over || is_aligned(va, table_span_bytes(self.level))) {
             if self.here.is_fresh() {
                 let table = self.here.table(self.level, self.stage.pages);
-                self.hooks.complete(self.stage, table);
+                self.hooks.complete(self.stage, TableRun::of(table));
             } else if over {
                 return;
             }
@@ -256,11 +229,11 @@ impl<'b, 's, 'a, 'p, S: Sink, B: Backing<'p>> Walk<'b, 's, 'a, 'p, S, B> {
         }
     }
 
-    /// The entry of a live table will point to a new table once that is complete.
-    fn hook(&mut self, slot: Slot) -> Result<(), Defect> {
-        if !self.hooks.extend(slot) {
+    /// Entries of a live table will point to new tables once those are complete.
+    fn hook(&mut self, slot: Slot, count: u32) -> Result<(), Defect> {
+        if !self.hooks.extend(slot, count) {
             self.store_hooks()?;
-            self.hooks.begin(self.here, slot);
+            self.hooks.begin(self.here, slot, count);
         }
         Ok(())
     }

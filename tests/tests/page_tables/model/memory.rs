@@ -13,7 +13,7 @@ const GIB: u64 = 1 << 30;
 const ZONES: [u64; 4] = [0, GIB - 8 * MIB_2, 512 * GIB - 8 * MIB_2, 5 * GIB];
 
 /// A range near one of the zones: a few pages, some slots, or whole GiB.
-pub(super) fn random_range(random: &mut Random) -> VaRange {
+pub(in super::super) fn random_range(random: &mut Random) -> VaRange {
     let zone = ZONES[random.below(4) as usize];
     let pages = |random: &mut Random, limit: u64| (1 + random.below(limit)) * PAGE;
     match random.below(8) {
@@ -56,11 +56,11 @@ fn runs(segments: impl IntoIterator<Item = (u64, u64)>) -> Memory {
     Memory::Runs(placed.collect())
 }
 
-fn bus(addr: u64) -> BusAddr {
+const fn bus(addr: u64) -> BusAddr {
     BusAddr::new(addr).unwrap()
 }
 
-fn address(random: &mut Random, align: u64) -> u64 {
+const fn address(random: &mut Random, align: u64) -> u64 {
     (1 + random.below(((1 << 38) - 1) / align)) * align
 }
 
@@ -82,7 +82,7 @@ pub(super) fn random_memory(random: &mut Random, span: VaRange) -> Memory {
         3 => runs([(address(random, PAGE), bytes)]),
         4 => runs(pieces(random, bytes, 64 << 10, 1)),
         5 => runs(pieces(random, bytes, PAGE, 600)),
-        _ => Memory::Pages(list(random, bytes)),
+        _ => Memory::Pages(random_pages(random, bytes)),
     }
 }
 
@@ -99,7 +99,7 @@ fn pieces(random: &mut Random, bytes: u64, unit: u64, most: u64) -> Vec<(u64, u6
 }
 
 /// A list of pages in stretches that continue, some of them aligned.
-fn list(random: &mut Random, bytes: u64) -> Vec<BusAddr> {
+pub(in super::super) fn random_pages(random: &mut Random, bytes: u64) -> Vec<BusAddr> {
     let mut pages = Vec::new();
     while (pages.len() as u64) < bytes / PAGE {
         let align = [PAGE, 64 << 10, MIB_2][random.below(3) as usize];

@@ -11,6 +11,7 @@ mod world;
 use super::FORMATS;
 use barexe_tests::random::{Random, Seed, seeds};
 use barexe_tests::tables::{Room, with_tables};
+pub(super) use memory::{random_pages, random_range};
 use world::World;
 
 const SEEDS: u64 = 4;

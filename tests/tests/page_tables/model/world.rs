@@ -180,7 +180,7 @@ impl<'w, 'a> World<'w, 'a> {
             sink.run(pages);
             stale
         } else {
-            let mut sink = CpuSink { dma: arena };
+            let mut sink = CpuSink::new(arena);
             let mut stage = Stage::new(pages, &mut reservation, format, &mut sink);
             run(tree, &mut stage, changes, &mut self.vmas);
             stage.finish()

@@ -11,6 +11,7 @@
 use crate::num::{low32, u64_of, usize_capped};
 use crate::vm::slab::{Cell, NONE};
 use crate::vm::vma::IN_PAGE;
+use core::cell::Cell as CoreCell;
 
 /// Words of a block.
 const BLOCK: usize = 16;
@@ -259,14 +260,20 @@ impl VmaNode {
     }
 }
 
-/// Moves `count` entries from `from` to `to`.
+/// Moves `count` entries from `from` to `to`; the two places may overlap.
+///
+/// An entry is copied as one value, so this is as quick as a copy of bytes, and unlike `copy_within` it has no way to
+/// panic.
 #[inline]
 fn shift<const N: usize>(entries: &mut [[u64; N]], from: usize, to: usize, count: usize) {
+    let entries = CoreCell::from_mut(entries).as_slice_of_cells();
+    let source = entries.get(from..from.wrapping_add(count)).unwrap_or_default();
+    let target = entries.get(to..to.wrapping_add(count)).unwrap_or_default();
+    let pairs = target.iter().zip(source);
+    let copy = |(to, from): (&CoreCell<[u64; N]>, &CoreCell<[u64; N]>)| to.set(from.get());
     if to < from {
-        if let Some(part) = entries.get_mut(to..from.wrapping_add(count)) {
-            part.copy_within(from.wrapping_sub(to).., 0);
-        }
-    } else if let Some(part) = entries.get_mut(from..to.wrapping_add(count)) {
-        part.copy_within(..count, to.wrapping_sub(from));
+        pairs.for_each(copy);
+    } else {
+        pairs.rev().for_each(copy);
     }
 }

@@ -1,7 +1,7 @@
 //! The index of a VM's mappings: what is where, in ascending order, never overlapping.
 //!
-//! A B+ tree ([`tree`]) of wide nodes ([`node`]) in storage that the embedder lends; one pool of nodes serves all address
-//! spaces ([`nodes`]). Mappings stand in the leaves by value. Nothing here recurses, and no walk is longer than the tree
+//! A B+ tree (`tree`) of wide nodes (`node`) in storage that the embedder lends; one pool of nodes serves all address
+//! spaces (`nodes`). Mappings stand in the leaves by value. Nothing here recurses, and no walk is longer than the tree
 //! is high.
 //!
 //! A change is planned first ([`VmaIndex::plan`], which changes nothing), then room for it is made sure of

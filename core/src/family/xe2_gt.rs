@@ -38,7 +38,13 @@ pub(super) const GT: GtFormat = GtFormat {
     pat: &super::xe2::PAT,
     has_tile_irq: true,
     // Priority memory read.
-    engine: EngineFormat { main_csfe_bits: 1 << 7, has_rcu_mode: true, adjusts_idle_delay: true },
+    engine: EngineFormat {
+        main_csfe_bits: 1 << 7,
+        has_rcu_mode: true,
+        adjusts_idle_delay: true,
+        stops_prefetch_for_reset: false,
+        resets_twice: false,
+    },
     tweaks: &TWEAKS,
     whitelist: &WHITELIST,
     ggtt: GgttRegisters {

@@ -80,4 +80,8 @@ pub struct EngineFormat {
     pub has_rcu_mode: bool,
     /// `IDLEDLY` needs adjusting (14025941587, 16023105232; engines sheet §13.7).
     pub adjusts_idle_delay: bool,
+    /// Prefetching of commands is turned off before an engine is reset (22011802037, engines sheet §10.2).
+    pub stops_prefetch_for_reset: bool,
+    /// A reset of engines is asked for twice (graphics before 12.70, engines sheet §10.2).
+    pub resets_twice: bool,
 }

@@ -92,6 +92,9 @@ registers! {
     /// First LNCF MOCS register; two entries each.
     LNCF_MOCS0 = 0xB020;
 
+    /// Resets of a GT and of its engines; a bit clears when its reset is done (§10).
+    GDRST = 0x941C;
+
     /// Compute enable and slice mode (§4.3).
     RCU_MODE = 0x14800;
     /// Which compute engine owns which slice (§4.3).
@@ -170,6 +173,8 @@ pub const EIR_OFFSET: u32 = 0xB0;
 pub const EMR_OFFSET: u32 = 0xB4;
 /// Default MOCS of the command streamer (masked), from an engine's base.
 pub const CMD_CCTL_OFFSET: u32 = 0xC4;
+/// Handshake before a reset (masked), from an engine's base (§10.2).
+pub const RESET_CTL_OFFSET: u32 = 0xD0;
 /// Front-end switches (masked), from an engine's base.
 pub const CSFE_CHICKEN1_OFFSET: u32 = 0xD4;
 /// Idle delay, from an engine's base.

@@ -1,15 +1,17 @@
-//! After a full GT reset: programming again what it lost (engines sheet §10.1).
+//! After a reset: programming again what it lost (engines sheet §10.1).
 //!
 //! GGTT entries, fuses, configuration space and, as far as anyone knows, forcewake requests survive. Registers of the
 //! GTs and of the engines do not, PAT and MOCS among them; nor do TLBs, see
 //! [`flushed_by_reset`](crate::mem::tlb::TlbInvalidator::flushed_by_reset).
 
-use super::access::Registers;
-use super::bring_up::{Ground, start_gts};
+use super::access::{GtIndex, Registers};
+use super::bring_up::{Ground, rule_context, start_gts};
 use super::cache_policy::program_pat;
+use super::engine_init::start_engines;
 use super::forcewake::{self, Domains};
 use super::info::DeviceInfo;
 use super::irq_setup;
+use super::units::EngineMask;
 use crate::Error;
 use barexe_hal::Hal;
 
@@ -29,13 +31,28 @@ pub fn restore<H: Hal>(hal: &mut H, info: &DeviceInfo) -> Result<(), Error> {
         program_pat(&mut regs, gt)?;
         irq_setup::enable_engines(&mut regs, info.platform.possible_engines(gt));
     }
-    let ground = Ground {
+    start_gts(&mut regs, &ground(info)).map(|_clocks| ())
+}
+
+/// Programs engines of one GT again after they were [reset alone](super::engine_reset).
+///
+/// # Errors
+/// [`Error::DeviceGone`], [`Error::Interrupted`]. The call may then be repeated.
+pub fn restore_engines<H: Hal>(hal: &mut H, info: &DeviceInfo, gt: GtIndex, engines: EngineMask) -> Result<(), Error> {
+    let mut regs = Registers::new(hal, info.format());
+    let of_gt = info.engine_mask(gt);
+    let context = rule_context(info.format(), &ground(info), gt, of_gt);
+    let clock = info.clocks.get(usize::from(gt)).copied().unwrap_or_default();
+    start_engines(&mut regs, gt, &context, (of_gt, engines), (&info.topology, clock))
+}
+
+fn ground(info: &DeviceInfo) -> Ground<'_> {
+    Ground {
         graphics: info.graphics,
         media: info.media,
         gt_count: info.gt_count,
         by_gt: [info.engine_mask(0), info.engine_mask(1)],
         topology: &info.topology,
         flat_ccs: info.flat_ccs,
-    };
-    start_gts(&mut regs, &ground).map(|_clocks| ())
+    }
 }

@@ -71,7 +71,7 @@ impl<H: Hal> Device<'_, H> {
                 return Ok(false);
             }
             let vm = pools.queues.get(queue).map(|queue| queue.vm);
-            if !self.write_tables(vm, work)? {
+            if !self.write_tables(queue, vm, work)? {
                 return Ok(false);
             }
             work.written = true;
@@ -80,10 +80,15 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Brings all steps into the page tables and begins the invalidation they need; whether all are there.
-    fn write_tables(&mut self, vm: Option<Handle<Vm>>, work: &mut BindWork) -> Result<bool, Error> {
+    fn write_tables(
+        &mut self,
+        queue: Handle<Queue>,
+        vm: Option<Handle<Vm>>,
+        work: &mut BindWork,
+    ) -> Result<bool, Error> {
         let Some(vm) = vm.filter(|vm| self.pools.vms.get(*vm).is_some()) else { return Ok(true) };
         if work.by_engine && self.migration.is_some() {
-            if !self.write_by_engine(vm, work)? {
+            if !self.write_by_engine(queue, vm, work)? {
                 return Ok(false);
             }
         } else {
@@ -125,7 +130,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Puts a job for each change into the ring, as long as there is batch memory; whether all of them are over.
-    fn write_by_engine(&mut self, vm: Handle<Vm>, work: &mut BindWork) -> Result<bool, Error> {
+    fn write_by_engine(&mut self, queue: Handle<Queue>, vm: Handle<Vm>, work: &mut BindWork) -> Result<bool, Error> {
         let family = self.info.platform.family;
         let pools = &mut self.pools;
         let (Some(vm), Some(own)) = (pools.vms.get_mut(vm), &mut self.migration) else { return Ok(true) };
@@ -146,7 +151,7 @@ impl<H: Hal> Device<'_, H> {
                 false => Ok(Some(sink.batch.finish(&family.pt, family.pat.wb)?)),
             });
             match halves {
-                Ok(Some(halves)) => work.last_job = Some(own.submit(free, halves, &mut self.hal)?),
+                Ok(Some(halves)) => work.last_job = Some(own.submit(free, halves, queue, &mut self.hal)?),
                 Ok(None) => {}
                 Err(defect) => work.failure = Some(defect.into()),
             }

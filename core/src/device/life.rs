@@ -114,6 +114,9 @@ impl<'a, H: Hal> Device<'a, H> {
             user_fences_reserved: 0,
             last_user_fence: 0,
             next_look: Nanos::ZERO,
+            now: Nanos::ZERO,
+            reset: None,
+            first_hang: None,
             info,
         }
     }
@@ -306,6 +309,9 @@ fn make_port<H: Hal>(
             holder: Holder::Nobody,
             leaving: None,
             proof: Seqno::initial_memory(),
+            fresh: false,
+            since: Nanos::ZERO,
+            stuck_at: None,
             context_id: 1,
             next_queue: 0,
         }),

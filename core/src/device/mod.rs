@@ -10,6 +10,7 @@ mod client;
 mod commit;
 mod engines;
 mod exec;
+mod hang;
 mod life;
 mod plan;
 mod queues;
@@ -23,6 +24,7 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
+pub use hang::HangReport;
 pub use life::OpenError;
 pub use syncobj::SyncobjLook;
 pub use syncs::PendingUserFence;
@@ -34,6 +36,7 @@ use crate::chain::{Chain, LinkPool};
 use crate::exec::job::JobPool;
 use crate::exec::migration::Migration;
 use crate::exec::queue::Queues;
+use crate::gt::engine_reset::EngineReset;
 use crate::gt::{DeviceInfo, IrqFlag};
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::ggtt::Ggtt;
@@ -61,11 +64,21 @@ pub struct Config {
     pub tag: u8,
     /// Who stores page-table entries; [`TableWriter::Auto`] unless there is a reason.
     pub tables: TableWriter,
+    /// Longest time a job of a VM that is not long-running may run (commands-and-fences sheet §4.6).
+    pub job_timeout: Nanos,
+    /// Longest time a context may take to leave its engine when it is asked to, before the engine is reset.
+    pub preempt_timeout: Nanos,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { system_memory_bytes: 1 << 30, tag: 0, tables: TableWriter::Auto }
+        Self {
+            system_memory_bytes: 1 << 30,
+            tag: 0,
+            tables: TableWriter::Auto,
+            job_timeout: Nanos::from_millis(5000),
+            preempt_timeout: Nanos::from_millis(640),
+        }
     }
 }
 
@@ -175,6 +188,12 @@ pub struct Device<'a, H: Hal> {
     hwconfig: &'a [u8],
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    /// The instant of the poll that is going on.
+    now: Nanos,
+    /// The reset of engines that is going on.
+    reset: Option<EngineReset>,
+    /// What stopped the first engine that was stopped.
+    first_hang: Option<HangReport>,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

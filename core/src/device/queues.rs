@@ -5,6 +5,7 @@ use super::client::ClientId;
 use super::request::{EngineRef, QueueRequest, VmFlags};
 use crate::exec::lrc::{Lrc, LrcRequest};
 use crate::exec::queue::{ExecPart, Queue, QueueKind, QueueState};
+use crate::exec::watch::Watch;
 use crate::mem::tlb::RingMark;
 use crate::pool::Handle;
 use crate::vm::{Vm, VmState};
@@ -26,7 +27,15 @@ impl<H: Hal> Device<'_, H> {
         self.room_for_queue()?;
         let lrc = self.make_lrc(engine, vm)?;
         let properties = request.properties;
-        let exec = ExecPart { engine, lrc, next_to_emit: None, flushed: RingMark::default(), properties };
+        let exec = ExecPart {
+            engine,
+            lrc,
+            next_to_emit: None,
+            flushed: RingMark::default(),
+            properties,
+            watch: Watch::NEW,
+            blame: None,
+        };
         Ok(self.add_queue(client, vm, QueueKind::Exec(exec), false)?.id())
     }
 

@@ -202,6 +202,12 @@ impl Lrc {
         !self.last.reached_by(self.seen)
     }
 
+    /// The oldest job that was not over at the last look; there is one while the context [is busy](Self::is_busy).
+    #[must_use]
+    pub const fn oldest_running(&self) -> Seqno {
+        self.seen.next()
+    }
+
     /// Whether jobs are in the ring that the engine was not told of.
     #[must_use]
     pub const fn has_unsubmitted(&self) -> bool {
@@ -324,6 +330,15 @@ impl Lrc {
         dma.observe(&self.seqno_page, at..at.saturating_add(4));
         let word = self.seqno_page.read_u32(at).unwrap_or(0);
         job.reached_by(Seqno::new(word))
+    }
+
+    /// Makes a job count as over that never will be. Nothing of the context is on an engine that runs.
+    pub fn write_off(&mut self, job: Emitted, dma: &mut impl DmaMemory) {
+        let at = usize_of(SEQNO_BYTES);
+        // The page was made with room for the number.
+        let _ = self.seqno_page.write_u32(at, job.seqno.get());
+        dma.publish(&self.seqno_page, at..at.saturating_add(4));
+        self.retire(job);
     }
 
     /// Makes the context begin anew with its oldest job that is not over. For one that a reset threw off its engine:

@@ -2,6 +2,7 @@
 
 use super::job::{Job, JobPool, Jobs};
 use super::lrc::Lrc;
+use super::watch::Watch;
 use crate::chain::LinkHandle;
 use crate::device::Client;
 use crate::device::request::QueueProperties;
@@ -37,6 +38,10 @@ pub struct ExecPart {
     pub flushed: RingMark,
     /// Scheduling properties.
     pub properties: QueueProperties,
+    /// How long its oldest job has run.
+    pub watch: Watch,
+    /// Why the job that ran last was taken off its engine; the jobs after it are cancelled.
+    pub blame: Option<Error>,
 }
 
 /// What a queue still accepts.

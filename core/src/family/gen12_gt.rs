@@ -1,6 +1,7 @@
 //! Graphics 12.00 and 12.10: values for the GT room.
 
 use crate::gt::EngineClass::{Compute, Copy, Render, VideoDecode, VideoEnhance};
+use crate::gt::engine_error::FaultRegisters;
 use crate::gt::format::{EngineFormat, GtFormat, MocsEntry, MocsFormat};
 use crate::gt::mcr::{McrFormat, McrRange, Replication, l3_bank_in_group_0};
 use crate::gt::regs;
@@ -46,6 +47,11 @@ pub(super) const GT: GtFormat = GtFormat {
     whitelist: &WHITELIST,
     ggtt: GgttRegisters { sized_by_ggc: true, write_fence: None, invalidate: &[(RegOffset::at(0xCEE8), 1)] },
     tlb: &TLB,
+    fault: Some(FaultRegisters {
+        fault: RegOffset::at(0xCEC4),
+        low: RegOffset::at(0xCEB8),
+        high: RegOffset::at(0xCEBC),
+    }),
     reserves_copy_engine: false,
     may_have_flat_ccs: false,
 };

@@ -54,6 +54,7 @@ pub(super) const GT: GtFormat = GtFormat {
         invalidate: &[(RegOffset::at(0xCF80), 0x40), (RegOffset::at(0xCF7C), 1)],
     },
     tlb: &xe2_unverified::TLB,
+    fault: xe2_unverified::FAULT,
     reserves_copy_engine: true,
     may_have_flat_ccs: true,
 };

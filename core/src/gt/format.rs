@@ -2,6 +2,7 @@
 //!
 //! Types only; the values are in `family/`. The code that reads a part stands in the module named after it.
 
+use super::engine_error::FaultRegisters;
 use super::mcr::McrFormat;
 use super::topology::FuseFormat;
 use super::workaround::{Tweak, Whitelisted};
@@ -39,6 +40,8 @@ pub struct GtFormat {
     pub ggtt: GgttRegisters,
     /// TLB invalidation by registers.
     pub tlb: &'static [TlbRegister],
+    /// Where the first memory fault is kept, if that is known (engines sheet §11.2).
+    pub fault: Option<FaultRegisters>,
     /// The highest copy engine is the driver's own (engines sheet §3, USM).
     pub reserves_copy_engine: bool,
     /// Flat CCS exists if the register says so (engines sheet §1.5).

@@ -9,6 +9,7 @@
 //! | [`info`] | what was found: [`DeviceInfo`], [`Engine`] |
 //! | [`irq`], [`irq_setup`] | interrupts: recording, service, enables and masks |
 //! | [`engine_init`], [`register_list`], [`workaround`] | registers of engines, workaround rows, their application |
+//! | [`engine_error`](mod@engine_error) | what stopped an engine, and where it was |
 //! | [`cache_policy`], [`clock`], [`forcewake`], [`mcr`], [`topology`] | one hardware block each |
 //! | [`platform`], [`ip`], [`units`] | tables: platforms, versions, engines |
 //! | [`access`], [`regs`], [`mod@format`] | registers: how, which, and what differs between families |
@@ -18,6 +19,7 @@ pub mod bring_up;
 pub mod cache_policy;
 pub mod clock;
 mod engine;
+pub mod engine_error;
 pub mod engine_init;
 pub mod engine_reset;
 pub mod forcewake;

@@ -159,6 +159,18 @@ registers! {
     BCS78_INTR_MASK = 0x19011C;
 }
 
+/// Tail of the ring, from an engine's base (§4.3).
+pub const RING_TAIL_OFFSET: u32 = 0x30;
+/// Head of the ring, from an engine's base.
+pub const RING_HEAD_OFFSET: u32 = 0x34;
+/// Active head, upper half, from an engine's base.
+pub const ACTHD_UDW_OFFSET: u32 = 0x5C;
+/// Instruction that was parsed last, from an engine's base.
+pub const IPEHR_OFFSET: u32 = 0x68;
+/// Active head, from an engine's base.
+pub const ACTHD_OFFSET: u32 = 0x74;
+/// The context that runs, from an engine's base.
+pub const CURRENT_LRCA_OFFSET: u32 = 0x240;
 /// Power state messages and semaphore idling (masked), from an engine's base (§4.3).
 pub const PSMI_CTL_OFFSET: u32 = 0x50;
 /// Idle wait time, unit 640 ns, from an engine's base.

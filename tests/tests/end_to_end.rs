@@ -5,14 +5,14 @@ use barexe_core::device::request::{BindFlags, BindKind, BindOp, SyncEntry, SyncT
 use barexe_core::gt::EngineClass;
 use barexe_core::num::low32;
 use barexe_core::{Errno, Error};
-use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_each_platform, point, store, store_batch};
+use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_every_platform, point, store, store_batch};
 
 const VA: u64 = 0x1A_0000;
 const RESULT: u64 = 0x800;
 
 #[test]
 fn every_engine_runs_a_batch_that_stores() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x1000);
         rig.bind_now(vm, &[rig.map_op(bo, VA)]);
@@ -30,7 +30,7 @@ fn every_engine_runs_a_batch_that_stores() {
 
 #[test]
 fn the_numbers_of_a_queue_pass_the_wrap_and_jobs_stay_in_order() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x10000);
         rig.bind_now(vm, &[rig.map_op(bo, VA)]);
@@ -52,7 +52,7 @@ fn the_numbers_of_a_queue_pass_the_wrap_and_jobs_stay_in_order() {
 
 #[test]
 fn leaves_are_as_large_as_alignment_and_memory_allow() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(6 << 20);
         rig.bind_now(vm, &[rig.map_op(bo, 1 << 32)]);
@@ -74,7 +74,7 @@ fn leaves_are_as_large_as_alignment_and_memory_allow() {
 
 #[test]
 fn in_syncs_hold_a_job_back_and_out_syncs_follow_it() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x1000);
         rig.bind_now(vm, &[rig.map_op(bo, VA)]);
@@ -99,7 +99,7 @@ fn in_syncs_hold_a_job_back_and_out_syncs_follow_it() {
 
 #[test]
 fn a_call_without_work_is_a_barrier_for_everything_before_it() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x1000);
         let (gate, bound, idle, ran) = (rig.syncobj(), rig.syncobj(), rig.syncobj(), rig.syncobj());
@@ -129,7 +129,7 @@ fn a_call_without_work_is_a_barrier_for_everything_before_it() {
 
 #[test]
 fn a_batch_sees_the_user_fence_stored_after_its_own_stores() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x1000);
         rig.bind_now(vm, &[rig.map_op(bo, VA)]);
@@ -148,7 +148,7 @@ fn a_batch_sees_the_user_fence_stored_after_its_own_stores() {
 
 #[test]
 fn what_is_unmapped_is_gone_from_every_engine_before_the_bind_is_over() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let scratch = rig.device.vm_create(rig.client, VmFlags::SCRATCH_PAGE).unwrap();
         let (batch, old, new) = (rig.bo(0x1000), rig.bo(0x1000), rig.bo(0x1000));
         rig.bind_now(scratch, &[rig.map_op(batch, VA), rig.map_op(old, 0x40_0000)]);
@@ -174,7 +174,7 @@ fn what_is_unmapped_is_gone_from_every_engine_before_the_bind_is_over() {
 
 #[test]
 fn a_batch_that_runs_all_the_while_loses_a_page_before_its_unmap_is_over() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.device.vm_create(rig.client, VmFlags::SCRATCH_PAGE).unwrap();
         let (batch, page) = (rig.bo(0x1000), rig.bo(0x1000));
         rig.bind_now(vm, &[rig.map_op(batch, VA), rig.map_op(page, 0x40_0000)]);
@@ -196,7 +196,7 @@ fn a_batch_that_runs_all_the_while_loses_a_page_before_its_unmap_is_over() {
 
 #[test]
 fn a_hole_in_the_middle_leaves_both_ends_mapped() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let (batch, bo) = (rig.bo(0x1000), rig.bo(4 << 20));
         rig.bind_now(vm, &[rig.map_op(batch, VA), rig.map_op(bo, 1 << 30)]);
@@ -218,7 +218,7 @@ fn a_hole_in_the_middle_leaves_both_ends_mapped() {
 
 #[test]
 fn a_null_mapping_swallows_stores() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let batch = rig.bo(0x1000);
         let null = BindOp {
@@ -241,7 +241,7 @@ fn a_null_mapping_swallows_stores() {
 
 #[test]
 fn binds_of_different_queues_pass_each_other_unless_their_ranges_are_near() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let (spin, a, b) = (rig.bo(0x1000), rig.bo(0x1000), rig.bo(0x1000));
         rig.bind_now(vm, &[rig.map_op(spin, 0x9_0000)]);
@@ -262,7 +262,7 @@ fn binds_of_different_queues_pass_each_other_unless_their_ranges_are_near() {
 
 #[test]
 fn queues_of_one_engine_take_turns_and_a_destroyed_one_lets_go() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x4000);
         rig.bind_now(vm, &[rig.map_op(bo, VA)]);

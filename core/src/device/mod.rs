@@ -34,7 +34,7 @@ use crate::chain::{Chain, LinkPool};
 use crate::exec::job::JobPool;
 use crate::exec::migration::Migrations;
 use crate::exec::queue::Queues;
-use crate::gt::{DeviceInfo, IrqFlag};
+use crate::gt::{DeviceInfo, IrqFlag, PLATFORMS, Platform};
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
@@ -52,7 +52,7 @@ use core::fmt;
 use request::BindOp;
 
 /// What the embedder decides about a device before it is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// System memory the GPU may be given, in bytes: what clients are told.
     pub system_memory_bytes: u64,
@@ -61,11 +61,13 @@ pub struct Config {
     pub tag: u8,
     /// Who stores page-table entries; [`TableWriter::Auto`] unless there is a reason.
     pub tables: TableWriter,
+    /// What the device may be: one of the [`PLATFORMS`], unless there is a reason.
+    pub platforms: &'static [Platform],
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { system_memory_bytes: 1 << 30, tag: 0, tables: TableWriter::Auto }
+        Self { system_memory_bytes: 1 << 30, tag: 0, tables: TableWriter::Auto, platforms: &PLATFORMS }
     }
 }
 

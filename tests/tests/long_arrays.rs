@@ -1,4 +1,5 @@
 //! Calls with many operations: what they reserve, and that it is enough.
+#![expect(clippy::arithmetic_side_effects, reason = "addresses below 2^33")]
 
 use barexe_core::device::TicketState;
 use barexe_core::device::request::{BindFlags, BindKind, BindOp};

@@ -87,17 +87,11 @@ fn a_remnant_beside_a_cut_between_its_entries_is_not_touched() {
 
 /// What the driver made visible of its page tables while `test` ran, in bytes.
 fn published(rig: &mut Rig<'_>, test: impl FnOnce(&mut Rig<'_>)) -> u64 {
-    let bytes = |rig: &Rig<'_>| {
-        let timeline = rig.sim.timeline();
-        let of_tables = timeline.events().map(|(_, event)| match event {
-            Event::Published { ggtt: None, bytes, .. } => *bytes,
-            _ => 0,
-        });
-        of_tables.sum::<u64>()
-    };
-    let before = bytes(rig);
+    let before = rig.sim.timeline().events().count();
     test(rig);
-    bytes(rig) - before
+    let timeline = rig.sim.timeline();
+    let of_tables = |event: &Event| if let Event::Published { ggtt: None, bytes, .. } = event { *bytes } else { 0 };
+    timeline.events().skip(before).map(|(_, event)| of_tables(event)).sum()
 }
 
 /// The invalidated range and the stores shrink with what is left: one entry changes, whatever the mapping's length.

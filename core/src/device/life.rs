@@ -110,6 +110,7 @@ impl<'a, H: Hal> Device<'a, H> {
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
             hwconfig: &[],
+            broken_tile: None,
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
             last_user_fence: 0,

@@ -12,6 +12,7 @@ mod engines;
 mod exec;
 mod inspect;
 mod life;
+mod page_fault;
 mod plan;
 mod queues;
 pub mod request;
@@ -27,6 +28,7 @@ pub use client::{Client, ClientId};
 pub use commit::TableWriter;
 pub use inspect::MappingInfo;
 pub use life::OpenError;
+pub use page_fault::{FaultAccess, PageFault};
 pub use syncobj::SyncobjLook;
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
@@ -178,6 +180,8 @@ pub struct Device<'a, H: Hal> {
     next_asid: u32,
     next_mmap_offset: u64,
     hwconfig: &'a [u8],
+    /// See [`break_tables`](Self::break_tables).
+    broken_tile: Option<u8>,
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
 }
@@ -195,6 +199,12 @@ impl<'a, H: Hal> Device<'a, H> {
     /// (bind-and-exec sheet §3.13, query 4) unless the embedder has it.
     pub const fn set_hwconfig(&mut self, table: &'a [u8]) {
         self.hwconfig = table;
+    }
+
+    /// For tests of what no client and no device can bring about: page tables of this tile refuse every change from now
+    /// on, after the call that asked for it was accepted.
+    pub const fn break_tables(&mut self, of_tile: Option<u8>) {
+        self.broken_tile = of_tile;
     }
 
     /// What the probe found.

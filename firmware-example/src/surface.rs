@@ -62,7 +62,8 @@ fn objects<H: Hal>(device: &mut Device<'_, H>, client: ClientId) -> Result<(), E
     let properties = QueueProperties { priority: id(), timeslice_us: id() };
     let queue = QueueRequest { vm, placements, width: black_box(1), properties };
     device.exec_queue_create(client, &queue)?;
-    let fault = PageFault { space: device.vm_address_space(client, id())?, va: black_box(0), access: FaultAccess::Write };
+    let fault =
+        PageFault { space: device.vm_address_space(client, id())?, va: black_box(0), access: FaultAccess::Write };
     black_box(device.page_fault(&fault)?);
     device.queue_width(client, id())?;
     device.queue_is_banned(client, id())?;

@@ -51,7 +51,8 @@ impl<H: Hal> Device<'_, H> {
             return Err(unknown);
         }
         let page = crate::num::low32(fault.va >> 12);
-        let vma = vm.vmas.find(&self.pools.vmas, fault.va).ok_or(Error::NotFound { kind: ObjectKind::Vma, id: page })?;
+        let vma =
+            vm.vmas.find(&self.pools.vmas, fault.va).ok_or(Error::NotFound { kind: ObjectKind::Vma, id: page })?;
         if fault.access != FaultAccess::Read && vma.flags().contains(BindFlags::READONLY) {
             return Err(Error::NotPermitted { what: "write to a mapping that is only read", value: fault.va });
         }

@@ -38,8 +38,7 @@ impl<H: Hal> Device<'_, H> {
             let mappings = mappings(vms, vm, vmas, steps);
             planned = mappings.and_then(|on| {
                 let vm = vm.index();
-                let mut planner =
-                    Planner { on, bos, blocks: bo_blocks, format, pending, vm, fault_mode, user_fence };
+                let mut planner = Planner { on, bos, blocks: bo_blocks, format, pending, vm, fault_mode, user_fence };
                 planner.expand(&mut change, op)
             });
             if planned.is_err() {

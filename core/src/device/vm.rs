@@ -86,7 +86,8 @@ impl<H: Hal> Device<'_, H> {
     pub fn vm_destroy(&mut self, client: ClientId, id: u32) -> Result<(), Error> {
         self.check_client(client)?;
         let vm = self.vm_of(client, id)?;
-        let preempts = self.vm_flags(client, id)?.intersection(VmFlags::LR_MODE | VmFlags::FAULT_MODE) == VmFlags::LR_MODE;
+        let preempts =
+            self.vm_flags(client, id)?.intersection(VmFlags::LR_MODE | VmFlags::FAULT_MODE) == VmFlags::LR_MODE;
         if preempts && self.has_exec_queues(vm) {
             return Err(Error::Busy { kind: ObjectKind::Vm, id });
         }

@@ -163,7 +163,9 @@ impl SubOp {
     #[must_use]
     pub fn table_changes(&self) -> [Option<TableChange>; 3] {
         match self {
-            Self::Unmap { old: vma, .. } | Self::Remap { old: vma, .. } | Self::Map { new: vma } if vma.is_deferred() => {
+            Self::Unmap { old: vma, .. } | Self::Remap { old: vma, .. } | Self::Map { new: vma }
+                if vma.is_deferred() =>
+            {
                 [None; 3]
             }
             Self::Unmap { old, .. } => [Some(TableChange::Unbind(old.range())), None, None],

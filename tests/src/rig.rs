@@ -42,6 +42,13 @@ pub fn platforms() -> [Platform; 2] {
     [Platform::tgl(), Platform::lnl()]
 }
 
+/// These, and one with two tiles.
+#[must_use]
+pub fn tiled_platforms() -> [Platform; 3] {
+    let [tgl, lnl] = platforms();
+    [tgl, lnl, Platform::tgl_with_tiles(2)]
+}
+
 /// These, and the platforms that exist for tests only: several tiles, two copy engines, recoverable faults.
 #[must_use]
 pub fn all_platforms() -> Vec<Platform> {
@@ -116,7 +123,8 @@ fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: im
     let found_before = found(&sim);
     let mut storage = boxed();
     let opened = Config { platforms: rows(&config.platform), ..opened };
-    let mut rig = Rig::open_as(&sim, cut(storage.lend(), capacities), opened);
+    let capacities = capacities.on_tiles(config.platform.tiles.into());
+    let mut rig = Rig::open_as(&sim, cut(storage.lend(), &capacities), opened);
     test(&mut rig);
     // A part that a test has broken answers again, so that what closing leaves can be seen.
     sim.set_faults(&[]);

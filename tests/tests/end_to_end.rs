@@ -2,7 +2,7 @@
 
 use barexe_core::device::TicketState;
 use barexe_core::device::request::{BindFlags, BindKind, BindOp, SyncEntry, SyncTarget, VmFlags};
-use barexe_core::gt::EngineClass;
+use barexe_core::gt::{Engine, EngineClass};
 use barexe_core::num::low32;
 use barexe_core::{Errno, Error};
 use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_every_platform, point, store, store_batch};
@@ -175,23 +175,61 @@ fn what_is_unmapped_is_gone_from_every_engine_before_the_bind_is_over() {
 #[test]
 fn a_batch_that_runs_all_the_while_loses_a_page_before_its_unmap_is_over() {
     on_every_platform(|rig| {
-        let vm = rig.device.vm_create(rig.client, VmFlags::SCRATCH_PAGE).unwrap();
-        let (batch, page) = (rig.bo(0x1000), rig.bo(0x1000));
-        rig.bind_now(vm, &[rig.map_op(batch, VA), rig.map_op(page, 0x40_0000)]);
-        let mut dwords = store(0x40_0000, 1).to_vec();
-        dwords.extend([JUMP, low32(VA), 0]);
-        rig.write(batch, 0, &dwords);
-        let queue = rig.queue(vm, rig.engine(EngineClass::Render));
-        let running = rig.exec(queue, VA, &[]).unwrap();
-        rig.settle();
-        assert_eq!(rig.read(page, 0), 1);
-        rig.bind_now(vm, &[rig.unmap_op(0x40_0000, 0x1000)]);
-        rig.write(page, 0, &[0]);
-        rig.settle();
-        assert_eq!((rig.read(page, 0), rig.is_over(running)), (0, false));
-        rig.write(batch, 0, &[BATCH_END]);
-        assert_eq!(rig.wait(running), TicketState::Done);
+        // On every tile.
+        for engine in rig.engines().into_iter().filter(|engine| engine.class == EngineClass::Render) {
+            lose_a_page(rig, engine);
+        }
     });
+}
+
+fn lose_a_page(rig: &mut Rig<'_>, engine: Engine) {
+    let vm = rig.device.vm_create(rig.client, VmFlags::SCRATCH_PAGE).unwrap();
+    let (batch, page) = (rig.bo(0x1000), rig.bo(0x1000));
+    rig.bind_now(vm, &[rig.map_op(batch, VA), rig.map_op(page, 0x40_0000)]);
+    let mut dwords = store(0x40_0000, 1).to_vec();
+    dwords.extend([JUMP, low32(VA), 0]);
+    rig.write(batch, 0, &dwords);
+    let queue = rig.queue(vm, engine);
+    let running = rig.exec(queue, VA, &[]).unwrap();
+    rig.settle();
+    assert_eq!(rig.read(page, 0), 1);
+    rig.bind_now(vm, &[rig.unmap_op(0x40_0000, 0x1000)]);
+    rig.write(page, 0, &[0]);
+    rig.settle();
+    assert_eq!((rig.read(page, 0), rig.is_over(running)), (0, false), "tile {}", engine.tile);
+    rig.write(batch, 0, &[BATCH_END]);
+    assert_eq!(rig.wait(running), TicketState::Done);
+}
+
+/// `CTX_PDP0_LDW`, from the engine's base.
+const ROOT_LOW: u32 = 0x270;
+
+/// All trees of a VM say the same, so which one a context walks shows in its image alone.
+#[test]
+fn a_context_walks_the_tree_of_its_tile() {
+    on_every_platform(|rig| {
+        let vm = rig.vm();
+        for engine in rig.engines() {
+            let queue = rig.queue(vm, engine);
+            let roots: Vec<u32> = (0..rig.device.info().tile_count())
+                .map(|tile| low32(rig.device.vm_root_on(rig.client, vm, tile).unwrap()))
+                .filter(|root| image_holds(rig, engine.base.get() + ROOT_LOW, *root))
+                .collect();
+            let own = rig.device.vm_root_on(rig.client, vm, engine.tile).unwrap();
+            assert_eq!(roots, [low32(own)], "{engine:?}");
+            rig.device.queue_destroy(rig.client, queue).unwrap();
+            rig.settle();
+        }
+    });
+}
+
+/// Whether a context image loads a register with a value.
+fn image_holds(rig: &Rig<'_>, register: u32, value: u32) -> bool {
+    let wanted = [register.to_le_bytes(), value.to_le_bytes()].concat();
+    rig.sim.snapshot().buffers.iter().any(|buffer| {
+        let bytes = rig.sim.peek(buffer.addr, usize::try_from(buffer.len_bytes).unwrap());
+        bytes.is_some_and(|bytes| bytes.chunks(4).zip(bytes.chunks(4).skip(1)).any(|(a, b)| [a, b].concat() == wanted))
+    })
 }
 
 #[test]

@@ -11,6 +11,9 @@ use super::{EngineClass, format::GtFormat};
 use crate::family::Family;
 use barexe_hal::{BusAddr, RegOffset};
 
+/// Memory regions of the device, a bit for each: system memory, which is all that the parts this core drives have.
+pub const REGION_MASK: u32 = 1;
+
 /// An engine that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Engine {

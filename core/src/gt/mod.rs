@@ -39,7 +39,7 @@ pub use access::{GtIndex, Registers};
 pub use bring_up::{bring_up, quiesce, stop_dma};
 pub use engine::EngineClass;
 pub use format::GtFormat;
-pub use info::{DeviceInfo, Engine};
+pub use info::{DeviceInfo, Engine, REGION_MASK};
 pub use ip::{IpVersion, Stepping};
 pub use irq::{IrqFlag, IrqHandle, IrqReport};
 pub use platform::{PLATFORMS, Platform, by_device_id, by_name};

@@ -1,7 +1,6 @@
 //! Bind operations: 80 bytes each (bind-and-exec sheet §2.4), and the checks of one operation by itself (§3.2,
 //! table "per op").
 
-use super::REGION_MASK;
 use super::wire::{Field, read};
 use crate::Error;
 use crate::device::request::{BindFlags, BindKind, BindOp};
@@ -32,8 +31,6 @@ const DECOMPRESS: u32 = 128;
 /// Eight flags; READONLY, IMMEDIATE, DUMPABLE and CHECK_PXP are legal on every operation. The last means nothing:
 /// objects are never protected.
 const KNOWN_FLAGS: u32 = 0xFF;
-/// Prefetch region: where the range's attributes prefer it.
-const PREFERRED_REGION: u32 = u32::MAX;
 
 /// An operation, field by field. Extensions, padding and reserved words are not looked at in this dialect.
 struct RawOp {
@@ -67,11 +64,6 @@ impl RawOp {
 
     const fn is(&self, op: u32) -> bool {
         self.op == op
-    }
-
-    /// The region mask has no such bit.
-    const fn names_no_region(&self) -> bool {
-        self.region != PREFERRED_REGION && (self.region >= 32 || REGION_MASK >> self.region & 1 == 0)
     }
 }
 
@@ -118,7 +110,7 @@ const ROWS: [Row; 18] = [
     row("object to prefetch", OBJ_OF, |raw, _| raw.is(PREFETCH) && raw.obj != 0),
     row("object to unmap", OBJ_OF, |raw, _| raw.is(UNMAP) && raw.obj != 0),
     row("prefetch region on another operation", REGION_OF, |raw, _| !raw.is(PREFETCH) && raw.region != 0),
-    row("prefetch region", REGION_OF, |raw, _| raw.names_no_region()),
+    row("prefetch region", REGION_OF, |raw, _| !BindKind::is_region(raw.region)),
     row("flag MADVISE_AUTORESET", FLAGS_OF, |raw, _| {
         raw.has(MADVISE_AUTORESET) && !(raw.is(MAP) && raw.has(CPU_ADDR_MIRROR))
     }),
@@ -164,7 +156,8 @@ const fn kind(raw: &RawOp) -> Result<BindKind, Error> {
         MAP => return Ok(BindKind::Map { bo: raw.obj, offset_bytes: raw.offset }),
         UNMAP => return Ok(BindKind::Unmap),
         UNMAP_ALL => return Ok(BindKind::UnmapAll { bo: raw.obj }),
-        _ => "bind operation PREFETCH",
+        PREFETCH => return Ok(BindKind::Prefetch { region: raw.region }),
+        _ => "this bind operation",
     };
     Err(Error::Unsupported { what: unsupported })
 }

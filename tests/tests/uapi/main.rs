@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod prefetch;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod rows_bind;

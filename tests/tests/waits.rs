@@ -6,7 +6,7 @@ use barexe_core::device::{Config, Device, DeviceState, TableWriter, TicketState}
 use barexe_core::uapi::ioctl_blocking;
 use barexe_core::{Errno, Error};
 use barexe_hal::client::NoClientMemory;
-use barexe_hal::{Interrupted, Nanos};
+use barexe_hal::{Clock, Interrupted, Nanos};
 use barexe_sim::{Fault, Platform, Sim, SimConfig, SimHal};
 use barexe_tests::rig::{BATCH_END, Rig, binary, on_each_platform, on_each_platform_by};
 use barexe_tests::storage::boxed;
@@ -34,7 +34,9 @@ impl<'s> Lend<'s, SimHal> for Shared<'_, 's> {
     fn idle(&mut self, _until: Nanos) -> Result<(), Interrupted> {
         let sleeps = self.sleeps.fetch_add(1, Ordering::SeqCst);
         assert!(sleeps < 100_000, "the wait does not end");
-        self.sim.advance(Nanos::from_micros(20));
+        let mut hal = self.sim.hal();
+        let soon = hal.now().saturating_add(Nanos::from_micros(20));
+        let _ = hal.relax(soon);
         // A lock is not fair: who lets go of it for no time at all gets it again.
         std::thread::sleep(Duration::from_micros(50));
         // Every second sleep is interrupted, which must not matter.

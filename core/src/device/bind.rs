@@ -146,8 +146,9 @@ impl<'a, H: Hal> Device<'a, H> {
                 return Err(as_array_error(error, count));
             }
         };
+        let tiles = self.info.tile_count();
         let ready = self.add_bind_dependencies(vm, queue, &change.totals, &mut syncs);
-        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need));
+        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need.on_tiles(tiles)));
         match ready {
             Ok(reservation) => self.accept(vm, queue, (change, reservation), number, syncs),
             Err(error) => {

@@ -42,14 +42,14 @@ impl<H: Hal> Device<'_, H> {
         MappingInfo { range: vma.range(), bo, pat_index: vma.pat().get().into(), flags: vma.flags() }
     }
 
-    /// The descriptor of a VM's root table, as context images carry it.
+    /// The descriptor of a VM's root table on tile 0, as context images carry it.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub fn vm_root(&self, client: ClientId, vm: u32) -> Result<u64, Error> {
         let missing = Error::NotFound { kind: ObjectKind::Vm, id: vm };
         let found = self.pools.vms.get(self.vm_of(client, vm)?);
-        let root = found.and_then(|vm| vm.tree.root(&self.pages)).ok_or(missing)?;
+        let root = found.and_then(|vm| vm.tree(0).ok()?.root(&self.pages)).ok_or(missing)?;
         Ok(self.info.platform.family.pt.directory(root, false))
     }
 }

@@ -37,7 +37,7 @@ pub use work::PollReport;
 use crate::Error;
 use crate::chain::{Chain, LinkPool};
 use crate::exec::job::JobPool;
-use crate::exec::migration::Migration;
+use crate::exec::migration::Migrations;
 use crate::exec::queue::Queues;
 use crate::gt::{DeviceInfo, IrqFlag};
 use crate::mem::bo::{BlockPool, Bo};
@@ -164,9 +164,9 @@ pub struct Device<'a, H: Hal> {
     ggtt: Ggtt<'a>,
     tlb: TlbInvalidator<EngineTlb>,
     ports: Ports,
-    /// The driver's own context; none on a device without a copy engine.
-    migration: Option<Migration>,
-    /// Its engine runs nothing else.
+    /// The driver's own contexts.
+    migrations: Migrations,
+    /// Their engines run nothing else.
     owns_copy_engine: bool,
     irq: Option<&'a IrqFlag>,
     /// User fences that [`deliver_user_fences`](Self::deliver_user_fences) has to store.

@@ -6,7 +6,7 @@ use super::{Device, Pools};
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::format::PtFormat;
 use crate::mem::pages::Need;
-use crate::mem::tree::{Segment, need as tables_needed};
+use crate::mem::tree::{Segment, VaRange, need as tables_needed, shared as tables_shared};
 use crate::num::{low32, usize_of};
 use crate::pool::{Handle, Pool};
 use crate::vm::bind::request;
@@ -82,6 +82,9 @@ impl Planner<'_, '_> {
             BindKind::MapNull => Some(VmaBacking::Null),
             BindKind::Unmap => None,
             BindKind::UnmapAll { bo } => return self.unmap_all(change, bo),
+            // Memory of these parts is in one place, and every mapping of a VM without page faults has its entries: what
+            // is left of the operation is its place in the order of the queue (bind-and-exec sheet §4.1, D19).
+            BindKind::Prefetch { .. } => return Ok(()),
         };
         self.add(change, request(op, backing)?)
     }
@@ -119,7 +122,10 @@ impl Planner<'_, '_> {
             }
             SubOp::Unmap { .. } | SubOp::Remap { .. } | SubOp::Map { .. } => Ok(()),
         };
-        let tables = |store: &VmaStore<'_>, vma: &Vma| tables_of(format, vma, store, bos, blocks);
+        let tables = |store: &VmaStore<'_>, vma: &Vma, beside: Option<VaRange>| {
+            let shared = beside.map_or(Need::default(), |beside| tables_shared(format, vma.range(), beside));
+            tables_of(format, vma, store, bos, blocks).minus(shared)
+        };
         change.add(&mut self.on, request.with_user_fence(self.user_fence), check, tables)
     }
 }

@@ -29,11 +29,16 @@ impl<H: Hal> Device<'_, H> {
         self.room_for_vm()?;
         let format = &self.info.platform.family.pt;
         let scratch = flags.contains(VmFlags::SCRATCH_PAGE);
-        let mut reservation = self.pages.reserve(&mut self.hal, need_of_new(format, scratch))?;
+        let tiles = self.info.tile_count();
+        let mut reservation = self.pages.reserve(&mut self.hal, need_of_new(format, scratch).on_tiles(tiles))?;
         let mut sink = CpuSink::new(&mut self.hal);
         let mut stage = Stage::new(&mut self.pages, &mut reservation, format, &mut sink);
-        let tree = PageTree::new(&mut stage, scratch)?;
-        // Nobody has walked it yet.
+        let mut trees = heapless::Vec::new();
+        for _ in 0..tiles {
+            // There are no more tiles than places.
+            drop(trees.push(PageTree::new(&mut stage, scratch)?));
+        }
+        // Nobody has walked them yet.
         let _ = stage.finish().is_settled();
         let vm = Vm {
             client,
@@ -41,7 +46,7 @@ impl<H: Hal> Device<'_, H> {
             state: VmState::Live,
             asid: self.take_asid(),
             vmas: VmaIndex::EMPTY,
-            tree,
+            trees,
             default_queue: None,
             queues: 0,
             ring_flush: RingFlush::default(),
@@ -123,7 +128,9 @@ impl<H: Hal> Device<'_, H> {
                 let (format, mut none) = (&self.info.platform.family.pt, Reservation::NONE);
                 let mut sink = CpuSink::new(&mut self.hal);
                 let mut stage = Stage::new(&mut self.pages, &mut none, format, &mut sink);
-                let _ = vm.tree.cut_off(&mut stage);
+                for tree in &vm.trees {
+                    let _ = tree.cut_off(&mut stage);
+                }
                 let retired = stage.finish().invalidate(&mut self.tlb, AddressSpace::new(vm.asid));
                 vm.teardown = Some(retired.proof);
                 self.pages.release(retired.dropped);
@@ -143,8 +150,11 @@ impl<H: Hal> Device<'_, H> {
         while let Some(vma) = vm.vmas.take_first(&mut self.pools.vmas) {
             self.release_vma(&vma);
         }
-        let dropped = vm.tree.into_dropped(&mut self.pages);
-        self.pages.release(dropped);
+        // One by one from the end: dropping a half-used iterator over all of them could panic.
+        while let Some(tree) = vm.trees.pop() {
+            let dropped = tree.into_dropped(&mut self.pages);
+            self.pages.release(dropped);
+        }
     }
 
     /// A mapping that was unmapped is in no page table any more.

@@ -35,11 +35,11 @@ pub mod topology;
 pub mod units;
 pub mod workaround;
 
-pub use access::{GtIndex, Registers};
-pub use bring_up::{bring_up, quiesce, stop_dma};
+pub use access::{GtIndex, MAX_TILES, Registers};
+pub use bring_up::{bring_up, bring_up_among, quiesce, stop_dma};
 pub use engine::EngineClass;
 pub use format::GtFormat;
-pub use info::{DeviceInfo, Engine};
+pub use info::{DeviceInfo, Engine, Engines, Gt, REGION_MASK, TileInfo};
 pub use ip::{IpVersion, Stepping};
 pub use irq::{IrqFlag, IrqHandle, IrqReport};
 pub use platform::{PLATFORMS, Platform, by_device_id, by_name};

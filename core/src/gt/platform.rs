@@ -49,6 +49,8 @@ pub struct Platform {
     pub dma_bits: u8,
     /// Bits of a GPU virtual address.
     pub va_bits: u8,
+    /// Most tiles a device has. How many it has says `MTCFG`, which is read only if there can be more than one.
+    pub max_tiles: u8,
 }
 
 /// The platforms, in order of release.
@@ -67,6 +69,7 @@ pub static PLATFORMS: [Platform; 2] = [
         wopcm_bytes: 2 << 20,
         dma_bits: 39,
         va_bits: 48,
+        max_tiles: 1,
     },
     Platform {
         name: "lnl",
@@ -78,6 +81,7 @@ pub static PLATFORMS: [Platform; 2] = [
         wopcm_bytes: 8 << 20,
         dma_bits: 46,
         va_bits: 48,
+        max_tiles: 1,
     },
 ];
 
@@ -88,7 +92,13 @@ impl Platform {
         matches!(self.ip, IpSource::GmdId { .. })
     }
 
-    /// Engines GT `gt` can have, before fuses.
+    /// GTs a tile can have.
+    #[must_use]
+    pub const fn gts_per_tile(&self) -> u8 {
+        if self.family.gt.has_media_gt { 2 } else { 1 }
+    }
+
+    /// Engines GT `gt` of a tile can have, before fuses.
     #[must_use]
     pub const fn possible_engines(&self, gt: u8) -> EngineMask {
         match (self.family.gt.has_media_gt, gt) {
@@ -112,12 +122,13 @@ pub fn by_name(name: &str) -> Option<&'static Platform> {
     PLATFORMS.iter().find(|platform| platform.name == name)
 }
 
-/// As [`by_device_id`], for probing.
+/// As [`by_device_id`], among these rows, for probing.
 ///
 /// # Errors
 /// [`Error::Invalid`] with the id, if no row has it.
-pub fn probe(id: u16) -> Result<&'static Platform, Error> {
-    by_device_id(id).ok_or(Error::invalid("PCI device id", u64::from(id)))
+pub fn probe(rows: &'static [Platform], id: u16) -> Result<&'static Platform, Error> {
+    let found = rows.iter().find(|platform| platform.ids.contains(&id));
+    found.ok_or(Error::invalid("PCI device id", u64::from(id)))
 }
 
 #[cfg(test)]
@@ -137,7 +148,7 @@ mod tests {
 
     #[test]
     fn an_unknown_id_is_refused_with_the_id() {
-        assert_eq!(probe(0x1234).err(), Some(Error::invalid("PCI device id", 0x1234)));
+        assert_eq!(probe(&PLATFORMS, 0x1234).err(), Some(Error::invalid("PCI device id", 0x1234)));
         assert!(by_device_id(0xFFFF).is_none() && by_name("hsw").is_none());
     }
 

@@ -55,9 +55,6 @@ pub enum Answer {
     Accepted(Ticket),
 }
 
-/// Memory regions of the device, a bit for each: system memory, which is all that the parts this core drives have.
-const REGION_MASK: u32 = 1;
-
 /// The call is finished, with nothing to say beyond its outputs.
 const DONE: Result<Answer, Error> = Ok(Answer::Done(0));
 

@@ -77,7 +77,7 @@ pub(super) fn create<H: Hal>(
     let memory = SharedMemory::new(memory);
     let request = read_request(arg, &memory)?;
     let gt = request.first.gt;
-    if gt >= u16::from(device.info().gt_count) {
+    if device.info().gts().all(|found| u16::from(found.id) != gt) {
         return Err(Error::invalid("GT id", u64::from(gt)));
     }
     let id = if request.first.class == VM_BIND {

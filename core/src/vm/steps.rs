@@ -1,6 +1,7 @@
 //! The steps of an accepted bind, on their way into the page tables.
 
-use super::apply::{Step, TableChange};
+use super::apply::Step;
+use super::plan::TableChange;
 use super::vma::Vma;
 use crate::chain::{Chain, LinkPool};
 
@@ -24,6 +25,18 @@ impl StepQueue {
     #[must_use]
     pub const fn new(steps: Steps) -> Self {
         Self { left: steps, changes_done: 0, removed: Steps::new() }
+    }
+
+    /// All changes of page tables that are still to be made, in order.
+    pub fn changes(&self, pool: &StepPool<'_>) -> impl Iterator<Item = TableChange> {
+        self.left.iter(pool).flat_map(Step::table_changes).flatten().skip(self.changes_done)
+    }
+
+    /// None of them is left to be made.
+    pub fn all_done(&mut self, pool: &mut StepPool<'_>) {
+        while self.next(pool).is_some() {
+            self.done();
+        }
     }
 
     /// The change of page tables that is to be made next; it stays so until [`done`](Self::done).

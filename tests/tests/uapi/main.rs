@@ -9,6 +9,8 @@ mod form;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod prefetch;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod rows_bind;

@@ -29,7 +29,7 @@ pub use commit::TableWriter;
 pub use inspect::MappingInfo;
 pub use life::OpenError;
 pub use outside::OutsideFence;
-pub use syncobj::SyncobjLook;
+pub use syncobj::{SyncobjLook, TimelineLook};
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
 pub use work::PollReport;

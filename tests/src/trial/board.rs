@@ -10,6 +10,8 @@ pub enum Need {
     Tiles(u32),
     /// Recoverable page faults.
     FaultMode,
+    /// No recoverable page faults.
+    NoFaultMode,
     /// Exactly one memory region.
     OneRegion,
     /// A copy engine that only the driver uses.
@@ -51,6 +53,7 @@ impl Board {
         match need {
             Need::Tiles(tiles) => self.tiles >= tiles,
             Need::FaultMode => self.fault_mode,
+            Need::NoFaultMode => !self.fault_mode,
             // Parts with memory of their own are not simulated.
             Need::OneRegion => true,
             Need::OwnCopyEngine => self.platform.engines.iter().filter(|e| e.class == EngineClass::Copy).count() > 1,

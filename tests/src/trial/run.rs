@@ -47,7 +47,7 @@ fn suits(need: Need, writer: TableWriter, dialect: &Dialect) -> bool {
         Need::EngineWriter => writer == TableWriter::Engine,
         Need::DialectA => dialect.name == "A",
         Need::DialectU => dialect.name == "U",
-        Need::Tiles(_) | Need::FaultMode | Need::OneRegion | Need::OwnCopyEngine => true,
+        Need::Tiles(_) | Need::FaultMode | Need::NoFaultMode | Need::OneRegion | Need::OwnCopyEngine => true,
     }
 }
 

@@ -27,6 +27,8 @@ mod rows_queue;
 #[cfg(test)]
 mod rows_sync;
 #[cfg(test)]
+mod rows_timeline;
+#[cfg(test)]
 mod rows_vm;
 #[cfg(test)]
 mod shell;

@@ -111,6 +111,9 @@ impl Planner<'_, '_> {
             BindKind::MapNull => Some(VmaBacking::Null),
             BindKind::Unmap => None,
             BindKind::UnmapAll { bo } => return self.unmap_all(change, bo),
+            // Memory of these parts is in one place, and every mapping of a VM without page faults has its entries: what
+            // is left of the operation is its place in the order of the queue (bind-and-exec sheet §4.1, D19).
+            BindKind::Prefetch { .. } => return Ok(()),
         };
         let request = request(op, backing)?;
         let deferred = self.fault_mode && !op.flags.contains(BindFlags::IMMEDIATE);

@@ -3,7 +3,7 @@
 use super::index::VmaIndex;
 use super::plan::{Hole, Plan, Request, SubOp, TableChange};
 use super::store::VmaStore;
-use super::vm_bo::{NO_PLACE, VmBoId, VmBos};
+use super::vm_bo::{Made, VmBoId, VmBos};
 use super::vma::Vma;
 use crate::Capacity;
 
@@ -14,7 +14,7 @@ pub struct Step {
     vma: Vma,
     hole: Hole,
     /// Place that was taken among the object's mappings: the new mapping's, or that of a second remnant.
-    made: u32,
+    made: Made,
     maps: bool,
     keep: bool,
 }
@@ -181,7 +181,7 @@ impl Change<'_> {
         if let Some(object) = new.and_then(Vma::object) {
             vm_bos.expect_soon(object);
         }
-        let mut made = NO_PLACE;
+        let mut made = Made::NOTHING;
         if let Some(object) = edges.split() {
             made = vm_bos.insert(object, hole.range.end).ok_or(Capacity::VmBos)?;
         }
@@ -197,16 +197,16 @@ impl Change<'_> {
             self.filling.push(hole.below(&first));
         }
         if let Some(vma) = new {
-            let mut made = NO_PLACE;
+            let mut made = Made::NOTHING;
             if let Some(object) = vma.object() {
                 made = vm_bos.insert(object, hole.range.start).ok_or(Capacity::VmBos)?;
             }
             sink(Step { vma: *vma, hole, made, maps: true, keep: false });
-            self.filling.push(vma.with_place(made));
+            self.filling.push(vma.with_place(made.place()));
         }
         if let (true, Some(last)) = (edges.above, edges.last) {
             let above = hole.above(&last);
-            self.filling.push(if made == NO_PLACE { above } else { above.with_place(made) });
+            self.filling.push(if made == Made::NOTHING { above } else { above.with_place(made.place()) });
         }
         Ok(())
     }
@@ -216,19 +216,17 @@ impl Step {
     /// Undoes what the step did to its object's list. What was done to it since is undone already.
     pub(super) fn undo(&self, vm_bos: &mut VmBos<'_>) {
         let Some(object) = self.vma.object() else { return };
-        if self.made != NO_PLACE {
-            vm_bos.clear(self.made);
-            vm_bos.count(object, -1);
-        }
-        if self.unmapped().is_some() {
+        vm_bos.take_back(object, self.made);
+        if !self.maps {
+            // Of a cut mapping too: a later step may have unmapped what was left, and that began further up.
             vm_bos.set(self.vma.place(), self.vma.start());
         }
     }
 
     /// Gives back the cell that an undone step took.
     pub(super) fn tidy_made(&self, vm_bos: &mut VmBos<'_>) {
-        if let (Some(object), true) = (self.vma.object(), self.made != NO_PLACE) {
-            vm_bos.tidy(self.made, object);
+        if let Some(object) = self.vma.object() {
+            vm_bos.tidy_made(object, self.made);
         }
     }
 

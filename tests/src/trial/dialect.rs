@@ -36,10 +36,13 @@ impl Dialect {
         exec_syncs: (12, 16),
         exec_batch: (24, 32),
     };
+
+    /// The RFC as agreed. The driver has its form of `VM_BIND` and not yet that of `EXEC`.
+    pub const A: Self = Self { name: "A", bind: 0x40A0_6445, bind_syncs: (104, 120), ..Self::U };
 }
 
 /// Those the driver speaks.
-pub const DIALECTS: &[Dialect] = &[Dialect::U];
+pub const DIALECTS: &[Dialect] = &[Dialect::U, Dialect::A];
 
 /// Request numbers of the calls that are the same in all of them.
 pub mod requests {
@@ -63,4 +66,6 @@ pub mod requests {
     pub const SYNCOBJ_DESTROY: u32 = 0xC008_64C0;
     /// `SYNCOBJ_RESET`.
     pub const SYNCOBJ_RESET: u32 = 0xC010_64C4;
+    /// `SYNCOBJ_QUERY`.
+    pub const SYNCOBJ_QUERY: u32 = 0xC018_64CB;
 }

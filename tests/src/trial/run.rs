@@ -48,7 +48,12 @@ fn suits(need: Need, writer: TableWriter, dialect: &Dialect) -> bool {
         Need::EngineWriter => writer == TableWriter::Engine,
         Need::DialectA => dialect.name == "A",
         Need::DialectU => dialect.name == "U",
-        Need::Tiles(_) | Need::FaultMode | Need::OneRegion | Need::OwnCopyEngine | Need::TwoCopyEngines => true,
+        Need::Tiles(_)
+        | Need::FaultMode
+        | Need::NoFaultMode
+        | Need::OneRegion
+        | Need::OwnCopyEngine
+        | Need::TwoCopyEngines => true,
     }
 }
 

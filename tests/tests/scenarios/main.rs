@@ -2,15 +2,34 @@
 #![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
 
 #[cfg(test)]
+mod atomic;
+#[cfg(test)]
+mod checks;
+#[cfg(test)]
+mod syncs;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod tiles;
 #[cfg(test)]
 mod vmas;
+#[cfg(test)]
+mod waits;
+#[cfg(test)]
+mod zero_op_checks;
 
 #[cfg(test)]
 use barexe_tests::trial::Scenario;
 
 /// Every chapter.
 #[cfg(test)]
-const CHAPTERS: &[&[Scenario]] = &[vmas::ALL, tiles::ALL];
+#[rustfmt::skip]
+const CHAPTERS: &[&[Scenario]] = &[
+    atomic::ALL,
+    checks::ALL,
+    syncs::ALL,
+    tiles::ALL,
+    vmas::ALL,
+    waits::ALL,
+    zero_op_checks::ALL,
+];

@@ -9,6 +9,8 @@ mod form;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod prefetch;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod rows_bind;
@@ -24,6 +26,8 @@ mod rows_query;
 mod rows_queue;
 #[cfg(test)]
 mod rows_sync;
+#[cfg(test)]
+mod rows_timeline;
 #[cfg(test)]
 mod rows_vm;
 #[cfg(test)]

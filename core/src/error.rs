@@ -56,6 +56,10 @@ pub enum Capacity {
     BindSteps,
     /// Operations of one bind call.
     BindOps,
+    /// Ranges of client memory that are mapped.
+    UserRanges,
+    /// Pinned pieces of client memory.
+    UserPins,
     /// Batch ring space of one queue.
     Ring,
 }
@@ -197,6 +201,7 @@ const fn hal_errno(kind: HalErrorKind) -> Errno {
         HalErrorKind::Interrupted => Errno::EINTR,
         HalErrorKind::DeviceGone => Errno::ENODEV,
         HalErrorKind::Unsupported => Errno::EOPNOTSUPP,
+        HalErrorKind::ClientFault => Errno::EFAULT,
         HalErrorKind::BadRequest | _ => Errno::EIO,
     }
 }

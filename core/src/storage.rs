@@ -10,6 +10,7 @@ use crate::exec::{Job, Queue};
 use crate::mem::bo::{Block, Bo};
 use crate::mem::ggtt::GgttNode;
 use crate::mem::pages::{Directory, TableNote};
+use crate::mem::user::{Pin, UserRange};
 use crate::pool::Slot;
 use crate::sync::fence::{Fence, Timeline};
 use crate::sync::syncobj::{OutSync, SyncPoint, Syncobj};
@@ -111,6 +112,10 @@ storage_fields! {
     sync_points: Slot<SyncPoint> = Slot::EMPTY, default 1024;
     /// Bind user fences that are due and not yet delivered.
     user_fences: LinkSlot<PendingUserFence> = Slot::EMPTY, default 256;
+    /// Ranges of client memory that are mapped.
+    user_ranges: Slot<UserRange> = Slot::EMPTY, default 64;
+    /// Pinned pieces of client memory.
+    user_pins: LinkSlot<Pin> = Slot::EMPTY, default 1024;
     /// Blocks of page-table memory.
     pt_blocks: Option<DmaBuffer> = None, default 32;
     /// Notes about page tables, one for each table.

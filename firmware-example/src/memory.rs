@@ -7,6 +7,7 @@ use barexe_core::exec::{Job, Queue};
 use barexe_core::mem::bo::{Block, Bo};
 use barexe_core::mem::ggtt::GgttNode;
 use barexe_core::mem::pages::{Directory, TableNote};
+use barexe_core::mem::user::{Pin, UserRange};
 use barexe_core::sync::fence::{Fence, Timeline};
 use barexe_core::sync::syncobj::{OutSync, SyncPoint, Syncobj};
 use barexe_core::vm::Vm;
@@ -37,6 +38,8 @@ pub const CAPACITIES: Capacities = Capacities {
     syncobjs: 1,
     sync_points: 1,
     user_fences: 1,
+    user_ranges: 0,
+    user_pins: 0,
     pt_blocks: 1,
     pt_notes: 32,
     pt_directories: 16,
@@ -88,6 +91,8 @@ memory! {
     syncobjs: Slot<Syncobj> = Slot::EMPTY;
     sync_points: Slot<SyncPoint> = Slot::EMPTY;
     user_fences: LinkSlot<PendingUserFence> = Slot::EMPTY;
+    user_ranges: Slot<UserRange> = Slot::EMPTY;
+    user_pins: LinkSlot<Pin> = Slot::EMPTY;
     pt_blocks: Option<DmaBuffer> = None;
     pt_notes: TableNote = TableNote::EMPTY;
     pt_directories: Directory = Directory::EMPTY;

@@ -92,6 +92,7 @@ mod testing;
 mod timeline;
 pub mod tlb;
 pub mod trace;
+mod user;
 
 pub use fault::Fault;
 pub use forcewake::AckMode;

@@ -66,6 +66,8 @@ fields! {
     syncobjs: Syncobjs,
     sync_points: SyncPoints,
     user_fences: UserFences,
+    user_ranges: UserRanges,
+    user_pins: UserPins,
     pt_blocks: PtBlocks,
     pt_notes: PtNodes,
     pt_directories: PtDirectories,

@@ -47,7 +47,8 @@ impl<'a, H: Hal> Device<'a, H> {
         self.check_client(client)?;
         // The interface answers EINVAL for an unknown VM here, where other calls answer ENOENT (M5).
         let vm = self.vm_of(client, call.vm).map_err(|_| Error::invalid("VM id", u64::from(call.vm)))?;
-        let count = self.read_ops(ops)?;
+        let has_user_pages = self.check_client(client)?.space.is_some();
+        let count = self.read_ops(ops, has_user_pages)?;
         let queue = self.bind_queue_for(client, vm, call)?;
         self.check_ops(client, vm, call.vm, count)?;
         let lr_mode = self.pools.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::LR_MODE));
@@ -60,7 +61,7 @@ impl<'a, H: Hal> Device<'a, H> {
 
     /// Reads the operations once into lent storage, checking each by itself: rows 8 to 10. That the array can be read
     /// decides before what is in it.
-    fn read_ops(&mut self, ops: &mut dyn Source<BindOp>) -> Result<u32, Error> {
+    fn read_ops(&mut self, ops: &mut dyn Source<BindOp>, has_user_pages: bool) -> Result<u32, Error> {
         let count = ops.len();
         if usize_of(count) > self.pools.bind_ops.len() {
             return Err(Error::ArrayExhausted(Capacity::BindOps));
@@ -70,7 +71,7 @@ impl<'a, H: Hal> Device<'a, H> {
             match ops.get(index) {
                 Ok(op) => {
                     *slot = op;
-                    checked = checked.and_then(|()| check_op(slot, &self.info));
+                    checked = checked.and_then(|()| check_op(slot, &self.info, has_user_pages));
                 }
                 Err(fault @ Error::ClientFault(_)) => return Err(fault),
                 Err(refused) => checked = checked.and(Err(refused)),
@@ -138,25 +139,37 @@ impl<'a, H: Hal> Device<'a, H> {
         mut syncs: CallSyncs,
     ) -> Result<Fence, Error> {
         let number = if syncs.user_fence.is_some() { self.next_user_fence() } else { NO_USER_FENCE };
-        let planned = self.room_for_bind(queue, &syncs).and_then(|()| self.plan(vm, count, number));
-        let change = match planned {
-            Ok(change) => change,
+        match self.prepare(vm, queue, count, number, &mut syncs) {
+            Ok(prepared) => self.accept(vm, queue, prepared, number, syncs),
             Err(error) => {
-                self.pools.release_syncs(syncs);
-                return Err(as_array_error(error, count));
-            }
-        };
-        let tiles = self.info.tile_count();
-        let ready = self.add_bind_dependencies(vm, queue, &change.totals, &mut syncs);
-        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need.on_tiles(tiles)));
-        match ready {
-            Ok(reservation) => self.accept(vm, queue, (change, reservation), number, syncs),
-            Err(error) => {
-                self.pools.refuse(vm, change, count);
                 self.pools.release_syncs(syncs);
                 Err(as_array_error(error, count))
             }
         }
+    }
+
+    /// Everything that can fail: client memory is pinned, the change planned, and what it takes reserved.
+    fn prepare(
+        &mut self,
+        vm: Handle<Vm>,
+        queue: Handle<Queue>,
+        count: u32,
+        number: u32,
+        syncs: &mut CallSyncs,
+    ) -> Result<(Change, Reservation), Error> {
+        self.room_for_bind(queue, syncs)?;
+        let pinned = self.pin_user_ranges(vm, count)?;
+        let planned = self.plan(vm, count, number, &pinned).and_then(|change| {
+            let ready = self.add_bind_dependencies(vm, queue, &change.totals, syncs);
+            match ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need)) {
+                Ok(reservation) => Ok((change, reservation)),
+                Err(error) => {
+                    self.pools.refuse(vm, change, count);
+                    Err(error)
+                }
+            }
+        });
+        planned.inspect_err(|_| self.unpin_refused(pinned))
     }
 
     fn room_for_bind(&self, queue: Handle<Queue>, syncs: &CallSyncs) -> Result<(), Error> {

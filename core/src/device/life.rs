@@ -93,6 +93,8 @@ impl<'a, H: Hal> Device<'a, H> {
             syncobjs: Pool::new(storage.syncobjs),
             sync_points: Pool::new(storage.sync_points),
             user_fences: Pool::new(storage.user_fences),
+            user_ranges: Pool::new(storage.user_ranges),
+            user_pins: Pool::new(storage.user_pins),
             bind_ops: storage.bind_ops,
         };
         Self {
@@ -173,6 +175,7 @@ impl<'a, H: Hal> Device<'a, H> {
                 self.free_vm(vm);
             }
         }
+        self.drop_user_ranges();
         for position in 0..self.pools.bos.positions() {
             let bo = self.pools.bos.handle_at(position).and_then(|bo| self.pools.bos.remove(bo));
             if let Some(bo) = bo {
@@ -208,6 +211,8 @@ impl<'a, H: Hal> Device<'a, H> {
             syncobjs: pools.syncobjs.into_slots(),
             sync_points: pools.sync_points.into_slots(),
             user_fences: pools.user_fences.into_slots(),
+            user_ranges: pools.user_ranges.into_slots(),
+            user_pins: pools.user_pins.into_slots(),
             pt_blocks,
             pt_notes,
             pt_directories,

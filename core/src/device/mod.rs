@@ -4,6 +4,7 @@
 //! and change nothing, or they are accepted and give a [`Ticket`]. [`Device::poll`] moves accepted work forward;
 //! who calls it, and how one waits in between, is the embedder's choice.
 
+mod backings;
 mod bind;
 mod bo;
 mod client;
@@ -17,6 +18,7 @@ pub mod request;
 mod syncobj;
 mod syncs;
 mod ticket;
+mod user;
 mod vm;
 pub mod wait;
 mod work;
@@ -40,6 +42,7 @@ use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
+use crate::mem::user::{PinPool, UserRanges};
 use crate::pool::Pool;
 use crate::submit::Ports;
 use crate::sync::fence::{DependencyPool, Timelines};
@@ -98,6 +101,8 @@ pub(crate) struct Pools<'a> {
     pub(crate) syncobjs: Pool<'a, Syncobj>,
     pub(crate) sync_points: SyncPoints<'a>,
     pub(crate) user_fences: LinkPool<'a, PendingUserFence>,
+    pub(crate) user_ranges: UserRanges<'a>,
+    pub(crate) user_pins: PinPool<'a>,
     pub(crate) bind_ops: &'a mut [BindOp],
 }
 
@@ -119,6 +124,8 @@ impl fmt::Debug for Pools<'_> {
             .field("syncobjs", &self.syncobjs)
             .field("sync_points", &self.sync_points)
             .field("user_fences", &self.user_fences)
+            .field("user_ranges", &self.user_ranges)
+            .field("user_pins", &self.user_pins)
             .field("bind_ops", &self.bind_ops)
             .finish()
     }

@@ -1,12 +1,13 @@
 //! From the operations of a bind call to the change of mappings that they make.
 
+use super::backings::Backings;
 use super::request::{BindKind, BindOp};
 use super::syncs::PendingUserFences;
+use super::user::PinnedRanges;
 use super::{Device, Pools};
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::format::PtFormat;
-use crate::mem::pages::Need;
-use crate::mem::tree::{Segment, need as tables_needed};
+use crate::mem::user::{PinPool, UserRange, UserRanges};
 use crate::num::{low32, usize_of};
 use crate::pool::{Handle, Pool};
 use crate::vm::bind::request;
@@ -21,14 +22,23 @@ use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
 
 impl<H: Hal> Device<'_, H> {
-    /// Plans the first `count` operations, whose user fence has this number.
+    /// Plans the first `count` operations, whose user fence has this number and for which client memory was pinned.
     ///
     /// # Errors
     /// [`Error::Exhausted`]; [`Error::Busy`] where a user fence that the client cannot have seen yet would lose its
     /// mapping (row 29). Everything is then as it was.
-    pub(super) fn plan(&mut self, vm: Handle<Vm>, count: u32, user_fence: u32) -> Result<Change, Error> {
+    pub(super) fn plan(
+        &mut self,
+        vm: Handle<Vm>,
+        count: u32,
+        user_fence: u32,
+        pinned: &PinnedRanges,
+    ) -> Result<Change, Error> {
         let format = &self.info.platform.family.pt;
-        let Pools { vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, bind_ops, .. } = &mut self.pools;
+        let Pools {
+            vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, user_ranges, user_pins, bind_ops, ..
+        } = &mut self.pools;
+        let mut pinned = pinned.first();
         let due = &self.user_fences_due;
         let pending = PendingUserFences { queues, jobs, due, user_fences };
         let mut change = Change::default();
@@ -36,7 +46,18 @@ impl<H: Hal> Device<'_, H> {
         for op in bind_ops.iter().take(usize_of(count)) {
             let mappings = mappings(vms, vm, vmas, steps);
             planned = mappings.and_then(|on| {
-                let mut planner = Planner { on, bos, blocks: bo_blocks, format, pending, vm: vm.index(), user_fence };
+                let mut planner = Planner {
+                    on,
+                    bos,
+                    blocks: bo_blocks,
+                    user_ranges,
+                    user_pins,
+                    pinned: &mut pinned,
+                    format,
+                    pending,
+                    vm: vm.index(),
+                    user_fence,
+                };
                 planner.expand(&mut change, op)
             });
             if planned.is_err() {
@@ -68,6 +89,10 @@ struct Planner<'p, 'a> {
     on: Mappings<'p, 'a>,
     bos: &'p mut Pool<'a, Bo>,
     blocks: &'p BlockPool<'a>,
+    user_ranges: &'p UserRanges<'a>,
+    user_pins: &'p PinPool<'a>,
+    /// What the next operation that maps client memory maps.
+    pinned: &'p mut Option<Handle<UserRange>>,
     format: &'static PtFormat,
     pending: PendingUserFences<'p, 'a>,
     /// Position of the VM in its pool.
@@ -80,6 +105,7 @@ impl Planner<'_, '_> {
         let backing = match op.kind {
             BindKind::Map { bo, offset_bytes } => Some(VmaBacking::Bo { object: self.part(bo)?, offset_bytes }),
             BindKind::MapNull => Some(VmaBacking::Null),
+            BindKind::MapUserptr { addr } => Some(VmaBacking::User { object: self.pinned()?, addr }),
             BindKind::Unmap => None,
             BindKind::UnmapAll { bo } => return self.unmap_all(change, bo),
             // Memory of these parts is in one place, and every mapping of a VM without page faults has its entries: what
@@ -101,6 +127,14 @@ impl Planner<'_, '_> {
         part.ok_or(Error::Exhausted(Capacity::VmBos))
     }
 
+    /// The part in the range of client memory that was pinned for the operation.
+    fn pinned(&mut self) -> Result<VmBoId, Error> {
+        let range = self.pinned.and_then(|range| self.user_ranges.get(range));
+        let range = range.ok_or(Error::Exhausted(Capacity::UserRanges))?;
+        *self.pinned = range.next;
+        Ok(range.part)
+    }
+
     /// One request for each mapping of an object.
     fn unmap_all(&mut self, change: &mut Change, id: u32) -> Result<(), Error> {
         let bo = self.bos.by_id(id).and_then(|bo| self.bos.get(bo));
@@ -115,26 +149,17 @@ impl Planner<'_, '_> {
     }
 
     fn add(&mut self, change: &mut Change, request: Request) -> Result<(), Error> {
-        let (bos, blocks, format, pending) = (&*self.bos, self.blocks, self.format, self.pending);
+        let (format, pending) = (self.format, self.pending);
+        let behind =
+            Backings { bos: self.bos, blocks: self.blocks, user_ranges: self.user_ranges, user_pins: self.user_pins };
         let check = |op: &SubOp| match op {
             SubOp::Unmap { old, .. } | SubOp::Remap { old, .. } if pending.has(old.user_fence()) => {
                 Err(Error::Busy { kind: ObjectKind::Vma, id: low32(old.start() >> 12) })
             }
             SubOp::Unmap { .. } | SubOp::Remap { .. } | SubOp::Map { .. } => Ok(()),
         };
-        let tables = |store: &VmaStore<'_>, vma: &Vma| tables_of(format, vma, store, bos, blocks);
+        let tables = |store: &VmaStore<'_>, vma: &Vma| behind.need(format, store, vma);
         change.add(&mut self.on, request.with_user_fence(self.user_fence), check, tables)
-    }
-}
-
-/// Tables that binding a mapping can take.
-fn tables_of(format: &PtFormat, vma: &Vma, store: &VmaStore<'_>, bos: &Pool<'_, Bo>, blocks: &BlockPool<'_>) -> Need {
-    match vma.backing() {
-        VmaBacking::Null => tables_needed(format, vma.range(), core::iter::once(Segment::Null)),
-        VmaBacking::Bo { object, offset_bytes } => {
-            let bo = bos.handle_at(store.bo_of(object)).and_then(|bo| bos.get(bo));
-            bo.map_or(Need::default(), |bo| tables_needed(format, vma.range(), bo.cursor(blocks, offset_bytes)))
-        }
     }
 }
 

@@ -92,6 +92,11 @@ pub enum BindKind {
         /// Offset of the first byte in the object.
         offset_bytes: u64,
     },
+    /// Maps client memory from `addr` on, a multiple of 4096.
+    MapUserptr {
+        /// Client address of the first byte.
+        addr: u64,
+    },
     /// Maps nothing: reads give zero, writes are dropped.
     MapNull,
     /// Removes whatever is mapped in the range.
@@ -123,7 +128,7 @@ impl BindKind {
     pub const fn bo(self) -> Option<u32> {
         match self {
             Self::Map { bo, .. } | Self::UnmapAll { bo } => Some(bo),
-            Self::MapNull | Self::Unmap | Self::Prefetch { .. } => None,
+            Self::MapNull | Self::MapUserptr { .. } | Self::Unmap | Self::Prefetch { .. } => None,
         }
     }
 }

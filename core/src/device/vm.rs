@@ -160,6 +160,9 @@ impl<H: Hal> Device<'_, H> {
     /// A mapping that was unmapped is in no page table any more.
     pub(super) fn release_vma(&mut self, vma: &Vma) {
         let Some(part) = self.pools.vmas.release(vma) else { return };
+        if vma.is_user() {
+            return self.drop_user_range_of(part);
+        }
         let Some(handle) = self.pools.bos.handle_at(self.pools.vmas.bo_of(part)) else { return };
         if let Some(bo) = self.pools.bos.get_mut(handle) {
             self.pools.vmas.end_object(&mut bo.parts, part);

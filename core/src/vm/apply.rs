@@ -30,6 +30,15 @@ pub enum TableChange {
     Bind(Vma),
 }
 
+/// A part of a mapping that has left the page tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// The part.
+    pub part: Vma,
+    /// It is all of the mapping.
+    pub whole: bool,
+}
+
 impl Step {
     /// What the change asks of page tables, in this order.
     #[must_use]
@@ -53,6 +62,18 @@ impl Step {
     #[must_use]
     pub fn unmapped(&self) -> Option<&Vma> {
         (self.is_whole() && !self.maps).then_some(&self.vma)
+    }
+
+    /// What the step took out of the page tables for good, if whatever lies behind is then to be let go: a whole
+    /// mapping, or a part of one of client memory.
+    #[must_use]
+    pub fn removed(&self) -> Option<Removed> {
+        let whole = self.is_whole();
+        if self.maps || !(whole || self.vma.is_user()) {
+            return None;
+        }
+        let (start, end) = (self.hole.range.start.max(self.vma.start()), self.hole.range.end.min(self.vma.end()));
+        Some(Removed { part: self.vma.part(VaRange { start, end }), whole })
     }
 
     /// Whether the hole has all of the mapping in it.

@@ -1,7 +1,6 @@
 //! The steps of an accepted bind, on their way into the page tables.
 
-use super::apply::{Step, TableChange};
-use super::vma::Vma;
+use super::apply::{Removed, Step, TableChange};
 use crate::chain::{Chain, LinkPool};
 
 /// The steps of all accepted binds.
@@ -9,7 +8,7 @@ pub type StepPool<'a> = LinkPool<'a, Step>;
 /// The steps of one bind.
 pub type Steps = Chain<Step>;
 
-/// Steps that are still to be brought into the page tables, and mappings that have left them.
+/// Steps that are still to be brought into the page tables, and what has left them.
 #[derive(Debug, Default)]
 pub struct StepQueue {
     left: Steps,
@@ -47,7 +46,7 @@ impl StepQueue {
             }
             self.changes_done = 0;
             let step = self.left.pop(pool)?;
-            if step.unmapped().is_some() {
+            if step.removed().is_some() {
                 // The slot of the step that was just taken is free, so this finds room.
                 let _ = self.removed.push(pool, step);
             }
@@ -59,9 +58,9 @@ impl StepQueue {
         self.changes_done = self.changes_done.saturating_add(1);
     }
 
-    /// A mapping that has left the page tables.
-    pub fn pop_removed(&mut self, pool: &mut StepPool<'_>) -> Option<Vma> {
-        self.removed.pop(pool)?.unmapped().copied()
+    /// A mapping, or a part of one of client memory, that has left the page tables.
+    pub fn pop_removed(&mut self, pool: &mut StepPool<'_>) -> Option<Removed> {
+        self.removed.pop(pool)?.removed()
     }
 
     /// Forgets everything that is left.

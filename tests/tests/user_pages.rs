@@ -1,6 +1,7 @@
 //! Client memory that the device reaches in place: pinning, page tables, and the moment pages go.
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "helpers of these tests fail by panicking, and compute with small numbers"
 )]
@@ -9,6 +10,7 @@ use barexe_core::Errno;
 use barexe_core::device::TicketState;
 use barexe_core::device::request::{BindFlags, BindOp};
 use barexe_core::gt::EngineClass;
+use barexe_hal::{ClientAddr, Nanos};
 use barexe_tests::found::{core_state, settled};
 use barexe_tests::rig::{BATCH_END, Mapped, Rig, SPACE, on_each_platform, store};
 
@@ -18,6 +20,20 @@ const VA: u64 = 0x40_0000;
 const BATCH: u64 = 0x1_0000;
 /// Bytes of a piece: what lies together on the bus.
 const PIECE: u64 = 0x4000;
+
+/// Says that pages change, and waits until they may.
+fn invalidate(rig: &mut Rig<'_>, addr: u64, len_bytes: u64) {
+    let ticket = rig.device.user_invalidate(SPACE, ClientAddr::new(addr).unwrap(), len_bytes);
+    for _ in 0..100 {
+        if rig.device.invalidation_state(ticket) == TicketState::Done {
+            return;
+        }
+        let now = rig.device.now();
+        let _ = rig.device.relax(now.saturating_add(Nanos::from_micros(20)));
+        rig.device.poll();
+    }
+    panic!("{:?}", rig.device.invalidation_state(ticket));
+}
 
 /// A VM with an object for batches and a queue.
 struct Scene {
@@ -140,5 +156,31 @@ fn a_client_without_a_memory_space_has_no_user_pointers() {
         let op = rig.user_op(USER, VA, 0x1000);
         assert_eq!(rig.bind(vm, 0, &[op], &[]).unwrap_err().errno(), Errno::EINVAL);
         rig.client = mine;
+    });
+}
+
+#[test]
+fn replaced_pages_are_seen_by_the_next_exec() {
+    on_each_platform(|rig| {
+        let scene = Scene::new(rig);
+        rig.sim.user_map(SPACE, USER..USER + 0x8000, PIECE);
+        rig.bind_now(scene.vm, &[rig.user_op(USER, VA, 0x8000)]);
+        scene.store(rig, &[VA, VA + 0x5000], 1);
+        invalidate(rig, USER + 0x4000, 0x2000);
+        assert_eq!(rig.sim.user_pinned(), 0, "the whole range is let go");
+        rig.sim.user_map(SPACE, USER + 0x4000..USER + 0x6000, 0x1000);
+        assert_eq!((word(rig, USER), word(rig, USER + 0x5000)), (1, 0));
+        scene.store(rig, &[VA + 0x5000, VA + 0x7000], 2);
+        assert_eq!([0, 0x5000, 0x7000].map(|at| word(rig, USER + at)), [1, 2, 2]);
+        assert_eq!(rig.sim.user_pinned(), 8);
+        // Once more, and then what is there can still be cut and unmapped.
+        invalidate(rig, USER, 0x1000);
+        rig.sim.user_map(SPACE, USER..USER + 0x1000, 0x1000);
+        rig.bind_now(scene.vm, &[rig.unmap_op(VA + 0x2000, 0x1000)]);
+        scene.store(rig, &[VA, VA + 0x3000], 3);
+        assert_eq!([0, 0x3000].map(|at| word(rig, USER + at)), [3, 3]);
+        assert_eq!(rig.sim.user_pinned(), 7);
+        rig.bind_now(scene.vm, &[rig.unmap_op(VA, 0x8000)]);
+        assert_eq!(rig.sim.user_pinned(), 0);
     });
 }

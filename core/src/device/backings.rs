@@ -99,7 +99,11 @@ impl<'p, 'a> Backings<'p, 'a> {
     }
 }
 
-fn stage_with<'p, S: Sink>(
+/// Stages the entries of a mapping of a backing.
+///
+/// # Errors
+/// [`Defect`].
+pub(super) fn stage_with<'p, S: Sink>(
     tree: &PageTree,
     stage: &mut Stage<'_, '_, S>,
     (vma, rebind): (&Vma, bool),
@@ -109,7 +113,7 @@ fn stage_with<'p, S: Sink>(
 }
 
 /// Memory that no large leaf fits, wherever it is.
-fn worst(range: VaRange) -> Segment<'static> {
+pub(super) fn worst(range: VaRange) -> Segment<'static> {
     const IN_SLOT: u64 = (2 << 20) - 1;
     let askew = (range.start & IN_SLOT) ^ 0x1000;
     Segment::Run { addr: BusAddr::new(askew).unwrap_or(BusAddr::ZERO), bytes: range.len_bytes() }

@@ -139,8 +139,20 @@ impl<'a, H: Hal> Device<'a, H> {
         mut syncs: CallSyncs,
     ) -> Result<Fence, Error> {
         let number = if syncs.user_fence.is_some() { self.next_user_fence() } else { NO_USER_FENCE };
-        match self.prepare(vm, queue, count, number, &mut syncs) {
-            Ok(prepared) => self.accept(vm, queue, prepared, number, syncs),
+        let prepared = self.room_for_bind(queue, &syncs).and_then(|()| self.repin_for_prefetch(vm, count));
+        let prepared = prepared.and_then(|repin| match self.prepare(vm, queue, count, number, &mut syncs) {
+            Ok(prepared) => Ok((prepared, repin)),
+            Err(error) => {
+                self.give_up_repin(repin);
+                Err(error)
+            }
+        });
+        match prepared {
+            Ok((prepared, repin)) => {
+                let fence = self.accept(vm, queue, prepared, number, syncs);
+                self.carry_out_repin(repin);
+                fence
+            }
             Err(error) => {
                 self.pools.release_syncs(syncs);
                 Err(as_array_error(error, count))
@@ -148,7 +160,7 @@ impl<'a, H: Hal> Device<'a, H> {
         }
     }
 
-    /// Everything that can fail: client memory is pinned, the change planned, and what it takes reserved.
+    /// What of a bind can fail: client memory is pinned, the change planned, and what it takes reserved.
     fn prepare(
         &mut self,
         vm: Handle<Vm>,
@@ -157,11 +169,11 @@ impl<'a, H: Hal> Device<'a, H> {
         number: u32,
         syncs: &mut CallSyncs,
     ) -> Result<(Change, Reservation), Error> {
-        self.room_for_bind(queue, syncs)?;
+        let tiles = self.info.tile_count();
         let pinned = self.pin_user_ranges(vm, count)?;
         let planned = self.plan(vm, count, number, &pinned).and_then(|change| {
             let ready = self.add_bind_dependencies(vm, queue, &change.totals, syncs);
-            match ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need)) {
+            match ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need.on_tiles(tiles))) {
                 Ok(reservation) => Ok((change, reservation)),
                 Err(error) => {
                     self.pools.refuse(vm, change, count);
@@ -169,7 +181,13 @@ impl<'a, H: Hal> Device<'a, H> {
                 }
             }
         });
-        planned.inspect_err(|_| self.unpin_refused(pinned))
+        match planned {
+            Ok(prepared) => Ok(prepared),
+            Err(error) => {
+                self.unpin_refused(pinned);
+                Err(error)
+            }
+        }
     }
 
     fn room_for_bind(&self, queue: Handle<Queue>, syncs: &CallSyncs) -> Result<(), Error> {
@@ -246,6 +264,7 @@ impl<'a, H: Hal> Device<'a, H> {
             by_engine,
             last_job: None,
             stale: Stale::NONE,
+            started: false,
             written: false,
             failure: None,
             user_fence,

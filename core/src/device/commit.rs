@@ -71,6 +71,7 @@ impl<H: Hal> Device<'_, H> {
             if !link.value.wait.are_met(&mut pools.dependencies, &pools.timelines) {
                 return Ok(false);
             }
+            work.started = true;
             let vm = pools.queues.get(queue).map(|queue| queue.vm);
             if !self.write_tables(vm, work)? {
                 return Ok(false);

@@ -109,6 +109,7 @@ impl<'a, H: Hal> Device<'a, H> {
             owns_copy_engine: owns_copy_engines(&info),
             migrations,
             irq,
+            invalidations: 0,
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
             hwconfig: &[],

@@ -11,14 +11,17 @@ mod client;
 mod commit;
 mod engines;
 mod exec;
+mod invalidate;
 mod life;
 mod plan;
 mod queues;
+mod repin;
 pub mod request;
 mod syncobj;
 mod syncs;
 mod ticket;
 mod user;
+mod user_units;
 mod vm;
 pub mod wait;
 mod work;
@@ -26,6 +29,7 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
+pub use invalidate::InvalidationTicket;
 pub use life::OpenError;
 pub use syncobj::SyncobjLook;
 pub use syncs::PendingUserFence;
@@ -178,6 +182,8 @@ pub struct Device<'a, H: Hal> {
     user_fences_reserved: u32,
     /// Number of the newest bind user fence.
     last_user_fence: u32,
+    /// Invalidations of client memory so far.
+    invalidations: u64,
     next_asid: u32,
     next_mmap_offset: u64,
     hwconfig: &'a [u8],

@@ -1,6 +1,6 @@
 //! From the operations of a bind call to the change of mappings that they make.
 
-use super::backings::Backings;
+use super::backings::{Backings, client_range};
 use super::request::{BindKind, BindOp};
 use super::syncs::PendingUserFences;
 use super::user::PinnedRanges;
@@ -8,7 +8,7 @@ use super::{Device, Pools};
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::format::PtFormat;
 use crate::mem::user::{PinPool, UserRange, UserRanges};
-use crate::num::{low32, usize_of};
+use crate::num::{low32, usize_capped, usize_of};
 use crate::pool::{Handle, Pool};
 use crate::vm::bind::request;
 use crate::vm::change::{Change, Mappings};
@@ -16,10 +16,10 @@ use crate::vm::plan::{Request, SubOp};
 use crate::vm::steps::{StepPool, Steps};
 use crate::vm::store::VmaStore;
 use crate::vm::vm_bo::VmBoId;
-use crate::vm::vma::{Vma, VmaBacking};
+use crate::vm::vma::{VaRange, Vma, VmaBacking};
 use crate::vm::{Vm, Vms};
 use crate::{Capacity, Error, ObjectKind};
-use barexe_hal::Hal;
+use barexe_hal::{ClientAddr, ClientFault, Hal};
 
 impl<H: Hal> Device<'_, H> {
     /// Plans the first `count` operations, whose user fence has this number and for which client memory was pinned.
@@ -108,9 +108,7 @@ impl Planner<'_, '_> {
             BindKind::MapUserptr { addr } => Some(VmaBacking::User { object: self.pinned()?, addr }),
             BindKind::Unmap => None,
             BindKind::UnmapAll { bo } => return self.unmap_all(change, bo),
-            // Memory of these parts is in one place, and every mapping of a VM without page faults has its entries: what
-            // is left of the operation is its place in the order of the queue (bind-and-exec sheet §4.1, D19).
-            BindKind::Prefetch { .. } => return Ok(()),
+            BindKind::Prefetch { .. } => return self.prefetch(change, op),
         };
         self.add(change, request(op, backing)?)
     }
@@ -133,6 +131,29 @@ impl Planner<'_, '_> {
         let range = range.ok_or(Error::Exhausted(Capacity::UserRanges))?;
         *self.pinned = range.next;
         Ok(range.part)
+    }
+
+    /// Memory of these parts is in one place, and every mapping of a VM without page faults has its entries: what is left
+    /// of the operation is its place in the order of the queue (bind-and-exec sheet §4.1, D19), and client memory that
+    /// was taken from the device. That has been pinned, as far as it is there: here it is looked whether it was.
+    fn prefetch(&mut self, change: &mut Change, op: &BindOp) -> Result<(), Error> {
+        change.carry_on(&mut self.on)?;
+        let range = VaRange { start: op.va, end: op.va.saturating_add(op.range_bytes) };
+        for vma in self.on.index.range(self.on.store, range) {
+            let VmaBacking::User { object, addr } = vma.backing() else { continue };
+            let client = client_range(&vma, addr);
+            let user = self.user_ranges.handle_at(self.on.store.bo_of(object));
+            let pinned = user.and_then(|user| self.user_ranges.get(user)).is_some_and(|user| {
+                let fresh = || user.fresh.pieces(self.user_pins, client);
+                user.pieces(self.user_pins, client).or_else(fresh).is_some()
+            });
+            if !pinned {
+                let addr = ClientAddr::new(addr).unwrap_or(ClientAddr::ZERO);
+                let len_bytes = usize_capped(vma.range().len_bytes());
+                return Err(Error::ClientFault(ClientFault { addr, len_bytes }));
+            }
+        }
+        Ok(())
     }
 
     /// One request for each mapping of an object.

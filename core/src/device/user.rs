@@ -105,6 +105,9 @@ impl<H: Hal> Device<'_, H> {
         let Some(mut range) = self.pools.user_ranges.remove(handle) else { return };
         self.pools.vmas.end_object(&mut range.parts, range.part);
         range.unpin(&mut self.pools.user_pins, &mut self.hal);
+        if let Some(vm) = self.pools.vms.get_mut(range.vm).filter(|_| range.is_unready()) {
+            vm.users.unready = vm.users.unready.saturating_sub(1);
+        }
     }
 
     /// Lets all client memory go: only on a device that no longer runs anything.
@@ -135,6 +138,7 @@ impl Pools<'_> {
             leaving_after: None,
             stale_since: None,
             leaving_since: None,
+            wanted: false,
             next: None,
         };
         let handle = self.user_ranges.insert(range).map_err(|_| Error::Exhausted(Capacity::UserRanges))?;

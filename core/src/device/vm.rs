@@ -10,7 +10,7 @@ use crate::mem::tree::{CpuSink, PageTree, Stage, need_of_new};
 use crate::pool::Handle;
 use crate::vm::index::VmaIndex;
 use crate::vm::vma::Vma;
-use crate::vm::{Vm, VmState};
+use crate::vm::{Vm, VmState, VmUsers};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
 
@@ -51,6 +51,7 @@ impl<H: Hal> Device<'_, H> {
             queues: 0,
             ring_flush: RingFlush::default(),
             kernel_fence: None,
+            users: VmUsers::default(),
             teardown: None,
         };
         let vm = self.pools.vms.insert(vm).map_err(|_| Error::Exhausted(Capacity::Vms))?;
@@ -151,6 +152,7 @@ impl<H: Hal> Device<'_, H> {
             self.release_vma(&vma);
         }
         // One by one from the end: dropping a half-used iterator over all of them could panic.
+        self.pages.release(core::mem::take(&mut vm.users.dropped));
         while let Some(tree) = vm.trees.pop() {
             let dropped = tree.into_dropped(&mut self.pages);
             self.pages.release(dropped);

@@ -64,6 +64,18 @@ impl Step {
         (self.is_whole() && !self.maps).then_some(&self.vma)
     }
 
+    /// The mapping that was there; the new one of a step that maps.
+    #[must_use]
+    pub const fn vma(&self) -> &Vma {
+        &self.vma
+    }
+
+    /// Whether it puts a new mapping in.
+    #[must_use]
+    pub const fn maps(&self) -> bool {
+        self.maps
+    }
+
     /// What the step took out of the page tables for good, if whatever lies behind is then to be let go: a whole
     /// mapping, or a part of one of client memory.
     #[must_use]

@@ -30,6 +30,11 @@ impl StepQueue {
         self.left.iter(pool).flat_map(Step::table_changes).flatten().skip(self.changes_done)
     }
 
+    /// Steps that are still to be brought into the page tables, at least in part.
+    pub fn left<'p>(&self, pool: &'p StepPool<'_>) -> impl Iterator<Item = &'p Step> {
+        self.left.iter(pool)
+    }
+
     /// None of them is left to be made.
     pub fn all_done(&mut self, pool: &mut StepPool<'_>) {
         while self.next(pool).is_some() {

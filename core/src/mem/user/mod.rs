@@ -60,6 +60,8 @@ pub struct UserRange {
     pub stale_since: Option<u64>,
     /// The same for pages that are zapped.
     pub leaving_since: Option<u64>,
+    /// The call under way wants its pages.
+    pub wanted: bool,
     /// The next range of the call that made it.
     pub next: Option<Handle<Self>>,
 }
@@ -89,6 +91,12 @@ impl UserRange {
     #[must_use]
     pub fn pieces<'p, 'a>(&self, pool: &'p PinPool<'a>, range: ClientRange) -> Option<PinCursor<'p, 'a>> {
         if self.state == UserState::Valid { self.pins.pieces(pool, range) } else { None }
+    }
+
+    /// Whether page tables do not lead to its pages as they are now.
+    #[must_use]
+    pub const fn is_unready(&self) -> bool {
+        !matches!(self.state, UserState::Valid)
     }
 
     /// Lets every page go.

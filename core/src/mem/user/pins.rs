@@ -100,6 +100,12 @@ impl Pins {
         Ok(())
     }
 
+    /// Whether anything of a range is pinned.
+    #[must_use]
+    pub fn overlap(&self, pool: &PinPool<'_>, range: ClientRange) -> bool {
+        self.0.iter(pool).any(|pin| range.overlaps(&ClientRange { start: pin.addr, end: pin.end() }))
+    }
+
     /// Lets everything go.
     pub fn unpin<H: UserPages>(&mut self, pool: &mut PinPool<'_>, hal: &mut H) {
         while let Some(pin) = self.0.pop(pool) {

@@ -12,6 +12,7 @@
 //! | [`outputs`] | judging a call |
 //! | `objects` | buffer objects by their numbers |
 //! | `engine` | one event after the other |
+//! | `user_pages` | ordinary memory that the device reaches |
 //! | `calling` | making a call and noting what it created |
 //! | [`report`] | what came of it |
 
@@ -25,6 +26,7 @@ mod objects;
 pub mod outputs;
 pub mod queries;
 pub mod report;
+mod user_pages;
 
 pub use report::{Difference, Report};
 
@@ -98,7 +100,7 @@ pub fn replay_file(path: &std::path::Path, options: &Options) -> Result<Report, 
 pub fn replay(recording: &Recording, options: &Options) -> Result<Report, ReplayError> {
     let sim = simulated(recording, options)?;
     let config = Config { system_memory_bytes: recording.header.system_memory, ..Config::default() };
-    let played = with_device(&sim, config, |device| engine::play(recording, device));
+    let played = with_device(&sim, config, |device| engine::play(recording, &sim, device));
     let (mut report, leftover) = played.map_err(ReplayError::Open)?;
     judge_leftover(recording.events.len(), &leftover, &mut report);
     Ok(report)

@@ -26,6 +26,8 @@ pub enum Capacity {
     BoBlocks,
     /// CPU mappings of buffer objects.
     BoMappings,
+    /// Handles to buffer objects of other clients.
+    BoImports,
     /// Exec queues and bind queues.
     Queues,
     /// Timelines of queues.

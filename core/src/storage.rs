@@ -5,7 +5,7 @@
 
 use crate::chain::LinkSlot;
 use crate::device::request::BindOp;
-use crate::device::{BoMapping, Client, PendingUserFence};
+use crate::device::{BoImport, BoMapping, Client, PendingUserFence};
 use crate::exec::{Job, Queue};
 use crate::mem::bo::{Block, Bo};
 use crate::mem::ggtt::GgttNode;
@@ -96,6 +96,8 @@ storage_fields! {
     bo_blocks: LinkSlot<Block> = Slot::EMPTY, default 1024;
     /// CPU mappings of buffer objects.
     bo_mappings: Slot<BoMapping> = Slot::EMPTY, default 256;
+    /// Handles to buffer objects of other clients.
+    bo_imports: Slot<BoImport> = Slot::EMPTY, default 64;
     /// Exec queues, bind queues, and one hidden bind queue for each VM.
     queues: Slot<Queue> = Slot::EMPTY, default 64;
     /// Timelines: one for each queue.

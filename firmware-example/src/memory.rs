@@ -2,7 +2,7 @@
 
 use barexe_core::chain::LinkSlot;
 use barexe_core::device::request::BindOp;
-use barexe_core::device::{BoMapping, Client, PendingUserFence};
+use barexe_core::device::{BoImport, BoMapping, Client, PendingUserFence};
 use barexe_core::exec::{Job, Queue};
 use barexe_core::mem::bo::{Block, Bo};
 use barexe_core::mem::ggtt::GgttNode;
@@ -29,6 +29,7 @@ pub const CAPACITIES: Capacities = Capacities {
     bos: 1,
     bo_blocks: 2,
     bo_mappings: 1,
+    bo_imports: 0,
     // The exec queue, and the VM's own bind queue.
     queues: 2,
     timelines: 2,
@@ -83,6 +84,7 @@ memory! {
     bos: Slot<Bo> = Slot::EMPTY;
     bo_blocks: LinkSlot<Block> = Slot::EMPTY;
     bo_mappings: Slot<BoMapping> = Slot::EMPTY;
+    bo_imports: Slot<BoImport> = Slot::EMPTY;
     queues: Slot<Queue> = Slot::EMPTY;
     timelines: Slot<Timeline> = Slot::EMPTY;
     jobs: LinkSlot<Job> = Slot::EMPTY;

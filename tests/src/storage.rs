@@ -58,6 +58,7 @@ fields! {
     bos: Bos,
     bo_blocks: BoBlocks,
     bo_mappings: BoMappings,
+    bo_imports: BoImports,
     queues: Queues,
     timelines: Timelines,
     jobs: Jobs,

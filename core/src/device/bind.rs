@@ -50,7 +50,7 @@ impl<'a, H: Hal> Device<'a, H> {
         let has_user_pages = self.check_client(client)?.space.is_some();
         let count = self.read_ops(ops, has_user_pages)?;
         let queue = self.bind_queue_for(client, vm, call)?;
-        self.check_ops(client, vm, call.vm, count)?;
+        self.check_ops(client, vm, count)?;
         let lr_mode = self.pools.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::LR_MODE));
         let rules = SyncRules { exec: false, lr_mode, no_user_fence: count == 0 };
         let captured = self.capture_syncs(client, rules, syncs, Some(memory))?;
@@ -115,16 +115,20 @@ impl<'a, H: Hal> Device<'a, H> {
     }
 
     /// Rows 18 and 20: ranges against the VM, objects against the operations.
-    fn check_ops(&self, client: ClientId, vm: Handle<Vm>, _vm_id: u32, count: u32) -> Result<(), Error> {
+    fn check_ops(&mut self, client: ClientId, vm: Handle<Vm>, count: u32) -> Result<(), Error> {
         let va_bytes = self.info.platform.family.pt.va_span_bytes();
         for op in self.pools.ops(count) {
             check_range(op, va_bytes)?;
         }
-        for op in self.pools.ops(count) {
-            if let Some(bo) = op.kind.bo() {
-                let handle = self.bo_of(client, bo)?;
-                let missing = Error::NotFound { kind: ObjectKind::Bo, id: bo };
-                check_bo(op, self.pools.bos.get(handle).ok_or(missing)?, vm, &self.info)?;
+        for index in 0..usize_of(count) {
+            let Some(op) = self.pools.bind_ops.get(index).copied() else { break };
+            let Some(bo) = op.kind.bo() else { continue };
+            let handle = self.bo_of(client, bo)?;
+            let missing = Error::NotFound { kind: ObjectKind::Bo, id: bo };
+            check_bo(&op, self.pools.bos.get(handle).ok_or(missing)?, vm, &self.info)?;
+            if let Some(op) = self.pools.bind_ops.get_mut(index) {
+                // From here on by its own name, whatever the client calls it.
+                op.kind = op.kind.with_bo(handle.id());
             }
         }
         Ok(())

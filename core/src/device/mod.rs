@@ -11,12 +11,15 @@ mod client;
 mod commit;
 mod engines;
 mod exec;
+mod inspect;
 mod invalidate;
 mod life;
+mod outside;
 mod plan;
 mod queues;
 mod repin;
 pub mod request;
+mod share;
 mod syncobj;
 mod syncs;
 mod ticket;
@@ -29,8 +32,11 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
+pub use inspect::MappingInfo;
 pub use invalidate::InvalidationTicket;
 pub use life::OpenError;
+pub use outside::OutsideFence;
+pub use share::{BoImport, ExportedBo};
 pub use syncobj::SyncobjLook;
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
@@ -97,6 +103,7 @@ pub(crate) struct Pools<'a> {
     pub(crate) bos: Pool<'a, Bo>,
     pub(crate) bo_blocks: BlockPool<'a>,
     pub(crate) bo_mappings: Pool<'a, BoMapping>,
+    pub(crate) bo_imports: Pool<'a, BoImport>,
     pub(crate) queues: Queues<'a>,
     pub(crate) timelines: Timelines<'a>,
     pub(crate) jobs: JobPool<'a>,
@@ -120,6 +127,7 @@ impl fmt::Debug for Pools<'_> {
             .field("bos", &self.bos)
             .field("bo_blocks", &self.bo_blocks)
             .field("bo_mappings", &self.bo_mappings)
+            .field("bo_imports", &self.bo_imports)
             .field("queues", &self.queues)
             .field("timelines", &self.timelines)
             .field("jobs", &self.jobs)

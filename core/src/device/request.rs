@@ -123,6 +123,16 @@ impl BindKind {
         region == Self::PREFERRED_REGION || (region < u32::BITS && REGION_MASK >> region & 1 != 0)
     }
 
+    /// The same with another GEM handle, if it names one.
+    #[must_use]
+    pub(crate) const fn with_bo(self, bo: u32) -> Self {
+        match self {
+            Self::Map { offset_bytes, .. } => Self::Map { bo, offset_bytes },
+            Self::UnmapAll { .. } => Self::UnmapAll { bo },
+            other @ (Self::MapNull | Self::MapUserptr { .. } | Self::Unmap | Self::Prefetch { .. }) => other,
+        }
+    }
+
     /// The GEM handle it names, if it names one.
     #[must_use]
     pub const fn bo(self) -> Option<u32> {

@@ -1,0 +1,58 @@
+//! Looks into an address space, for debuggers and tests: what is mapped, and where the hardware begins to walk.
+
+use super::Device;
+use super::client::ClientId;
+use super::request::BindFlags;
+use crate::vm::vma::{VaRange, Vma, VmaBacking};
+use crate::{Error, ObjectKind};
+use barexe_hal::Hal;
+
+/// One mapping of an address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappingInfo {
+    /// Addresses it covers.
+    pub range: VaRange,
+    /// GEM handle and offset of its first byte, of a mapping of an object. The handle may have been closed since.
+    pub bo: Option<(u32, u64)>,
+    /// Address of its first byte, of a mapping of client memory.
+    pub user: Option<u64>,
+    /// PAT index.
+    pub pat_index: u16,
+    /// Flags it was mapped with.
+    pub flags: BindFlags,
+}
+
+impl<H: Hal> Device<'_, H> {
+    /// Every mapping of a VM as the newest accepted call left them, in ascending order.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn vm_mappings(&self, client: ClientId, vm: u32) -> Result<impl Iterator<Item = MappingInfo>, Error> {
+        let missing = Error::NotFound { kind: ObjectKind::Vm, id: vm };
+        let found = self.pools.vms.get(self.vm_of(client, vm)?).ok_or(missing)?;
+        Ok(found.vmas.iter(&self.pools.vmas).map(|vma| self.mapping_info(&vma)))
+    }
+
+    fn mapping_info(&self, vma: &Vma) -> MappingInfo {
+        let user = if let VmaBacking::User { addr, .. } = vma.backing() { Some(addr) } else { None };
+        let bo = match vma.backing() {
+            VmaBacking::Null | VmaBacking::User { .. } => None,
+            VmaBacking::Bo { object, offset_bytes } => {
+                let handle = self.pools.bos.handle_at(self.pools.vmas.bo_of(object));
+                handle.map(|handle| (handle.id(), offset_bytes))
+            }
+        };
+        MappingInfo { range: vma.range(), bo, user, pat_index: vma.pat().get().into(), flags: vma.flags() }
+    }
+
+    /// The descriptor of a VM's root table, as context images carry it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn vm_root(&self, client: ClientId, vm: u32) -> Result<u64, Error> {
+        let missing = Error::NotFound { kind: ObjectKind::Vm, id: vm };
+        let found = self.pools.vms.get(self.vm_of(client, vm)?);
+        let root = found.and_then(|vm| vm.tree(0).ok()?.root(&self.pages)).ok_or(missing)?;
+        Ok(self.info.platform.family.pt.directory(root, false))
+    }
+}

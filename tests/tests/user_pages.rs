@@ -1,10 +1,5 @@
 //! Client memory that the device reaches in place: pinning, page tables, and the moment pages go.
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers of these tests fail by panicking, and compute with small numbers"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of these tests fail by panicking")]
 
 use barexe_core::Errno;
 use barexe_core::device::TicketState;

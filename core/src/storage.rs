@@ -89,7 +89,7 @@ storage_fields! {
     /// Mapping changes of binds that are not over.
     steps: LinkSlot<Step> = Slot::EMPTY, default 1024;
     /// Operations of one bind call.
-    bind_ops: BindOp = BindOp::EMPTY, default 256;
+    bind_ops: BindOp = BindOp::EMPTY, default 1024;
     /// Buffer objects.
     bos: Slot<Bo> = Slot::EMPTY, default 256;
     /// Contiguous pieces that back buffer objects.
@@ -118,7 +118,7 @@ storage_fields! {
     user_ranges: Slot<UserRange> = Slot::EMPTY, default 64;
     /// Pinned pieces of client memory.
     user_pins: LinkSlot<Pin> = Slot::EMPTY, default 1024;
-    /// Blocks of page-table memory.
+    /// Blocks of page-table memory. What page tables take they take on each tile: see [`Capacities::on_tiles`].
     pt_blocks: Option<DmaBuffer> = None, default 32;
     /// Notes about page tables, one for each table.
     pt_notes: TableNote = TableNote::EMPTY, default 1024;
@@ -126,4 +126,17 @@ storage_fields! {
     pt_directories: Directory = Directory::EMPTY, default 128;
     /// Ranges of the global GTT, firmware's own included.
     ggtt_nodes: Slot<GgttNode> = Slot::EMPTY, default 256;
+}
+
+impl Capacities {
+    /// The same for a device with so many tiles: each has page tables of its own.
+    #[must_use]
+    pub const fn on_tiles(self, tiles: usize) -> Self {
+        Self {
+            pt_blocks: self.pt_blocks.saturating_mul(tiles),
+            pt_notes: self.pt_notes.saturating_mul(tiles),
+            pt_directories: self.pt_directories.saturating_mul(tiles),
+            ..self
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, FaultPlan};
 use crate::forcewake::AckMode;
-use crate::gpu::Gpu;
+use crate::gpu::{BLOCK, Gpu};
 use crate::hal::SimHal;
 use crate::memory::Coherence;
 use crate::running::RunReport;
@@ -78,6 +78,8 @@ impl Inner {
         let (result, messages) = {
             let mut gpu = locked(&self.gpu);
             let result = work(&mut gpu);
+            // Whatever is found wrong outside of accesses and engines is no tile's.
+            gpu.shared.tiles.select(0);
             (result, gpu.take_messages())
         };
         for _ in 0..messages {
@@ -109,6 +111,12 @@ impl Sim {
             interrupt_relax: Mutex::new(0),
         };
         Some(Self { inner: Arc::new(inner) })
+    }
+
+    /// The part.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        self.inner.with(|gpu| gpu.shared.platform.clone())
     }
 
     /// A handle for the driver.
@@ -229,12 +237,12 @@ impl Sim {
 
     /// How forcewake acknowledges.
     pub fn set_forcewake(&self, mode: AckMode) {
-        self.inner.with(|gpu| gpu.shared.forcewake.mode = mode);
+        self.inner.with(|gpu| gpu.shared.tiles.iter_mut().for_each(|tile| tile.forcewake.mode = mode));
     }
 
-    /// Loses the next `count` interrupt messages.
+    /// Loses the next `count` interrupt messages of each tile.
     pub fn lose_messages(&self, count: u32) {
-        self.inner.with(|gpu| gpu.shared.interrupts.lose_messages = count);
+        self.inner.with(|gpu| gpu.shared.tiles.iter_mut().for_each(|tile| tile.interrupts.lose_messages = count));
     }
 
     /// Interrupts the next `count` waits.
@@ -250,16 +258,20 @@ impl Sim {
         read.ok().map(|()| bytes)
     }
 
-    /// A register as it is stored, without the side effects of a read.
+    /// A register as it is stored, by offset in BAR 0, without the side effects of a read. 0 where there is none.
     #[must_use]
     pub fn register(&self, offset: u32) -> u32 {
-        self.inner.with(|gpu| gpu.shared.registers.peek(offset))
+        self.inner.with(|gpu| {
+            let exists = gpu.shared.tiles.select((offset / BLOCK) as usize);
+            if exists { gpu.shared.tiles.one().registers.peek(offset % BLOCK) } else { 0 }
+        })
     }
 
-    /// Writes a GGTT entry as firmware would have before the driver came.
+    /// Writes a GGTT entry as firmware would have before the driver came; pages of tile n count from n << 20.
     pub fn plant_ggtt(&self, page: u32, entry: u64) {
         self.inner.with(|gpu| {
-            let _ = crate::bus::Bus::set_ggtt_entry(&mut gpu.shared, page, entry);
+            gpu.shared.tiles.select((page >> 20) as usize);
+            let _ = crate::bus::Bus::set_ggtt_entry(&mut gpu.shared, page & 0xF_FFFF, entry);
         });
     }
 
@@ -309,6 +321,19 @@ impl Sim {
     #[must_use]
     pub fn user_pinned(&self) -> u64 {
         self.inner.with(|gpu| gpu.shared.user.pinned())
+    }
+
+    /// Everything that the page tables under the root `descriptor` map, by the simulator's own walk; none if it names no
+    /// root.
+    #[must_use]
+    pub fn page_tables(&self, descriptor: u64) -> Option<crate::ppgtt::PageTables> {
+        self.inner.with(|gpu| {
+            let spec = crate::cs::CsSpec::for_version(gpu.shared.platform.version)?.walk;
+            gpu.shared.looking = true;
+            let found = crate::ppgtt::contents(&mut gpu.shared, &spec, descriptor).ok();
+            gpu.shared.looking = false;
+            found
+        })
     }
 
     /// Buffers given out and taken back so far.

@@ -119,15 +119,18 @@ impl Lines {
         };
         let (before, after) = self.lines.split_at(at);
         let renumbered = after.iter().cloned().map(|mut line| {
-            line["n"] = moved(&line["n"]);
-            if line["type"] == "repeat" {
-                line["of"] = moved(&line["of"]);
+            for key in ["n", "of"] {
+                if let Some(number) = line.get_mut(key) {
+                    *number = moved(number);
+                }
             }
             line
         });
         let numbered = (at..).zip(events).map(|(n, event)| {
             let mut event = event.clone();
-            event["n"] = Value::from(n);
+            if let Some(event) = event.as_object_mut() {
+                event.insert(String::from("n"), Value::from(n));
+            }
             event
         });
         Self { lines: before.iter().cloned().chain(numbered).chain(renumbered).collect() }

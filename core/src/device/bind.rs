@@ -18,7 +18,7 @@ use crate::sync::fence::Fence;
 use crate::vm::bind::{check_bo, check_op, check_range};
 use crate::vm::change::{Change, Totals};
 use crate::vm::steps::StepQueue;
-use crate::vm::vma::NO_USER_FENCE;
+use crate::vm::vma::{NO_USER_FENCE, Vma};
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::{ClientAddr, ClientMemory, Hal};
@@ -140,22 +140,49 @@ impl<'a, H: Hal> Device<'a, H> {
         vm: Handle<Vm>,
         queue: Handle<Queue>,
         count: u32,
-        mut syncs: CallSyncs,
+        syncs: CallSyncs,
     ) -> Result<Fence, Error> {
         let number = if syncs.user_fence.is_some() { self.next_user_fence() } else { NO_USER_FENCE };
-        let prepared = self.room_for_bind(queue, &syncs).and_then(|()| self.repin_for_prefetch(vm, count));
-        let prepared = prepared.and_then(|repin| match self.prepare(vm, queue, count, number, &mut syncs) {
-            Ok(prepared) => Ok((prepared, repin)),
+        let ready = self.room_for_bind(queue, &syncs).and_then(|()| self.repin_for_prefetch(vm, count));
+        let repin = match ready {
+            Ok(repin) => repin,
             Err(error) => {
-                self.give_up_repin(repin);
+                self.pools.release_syncs(syncs);
+                return Err(as_array_error(error, count));
+            }
+        };
+        let accepted = self.pin_and_accept(vm, queue, count, number, syncs);
+        match accepted {
+            Ok(_) => self.carry_out_repin(repin),
+            Err(_) => self.give_up_repin(repin),
+        }
+        accepted
+    }
+
+    /// Client memory is pinned, and the change planned.
+    fn pin_and_accept(
+        &mut self,
+        vm: Handle<Vm>,
+        queue: Handle<Queue>,
+        count: u32,
+        number: u32,
+        syncs: CallSyncs,
+    ) -> Result<Fence, Error> {
+        let pinned = self.pin_user_ranges(vm, count);
+        let planned = pinned.and_then(|pinned| match self.plan(vm, count, number, &pinned) {
+            Ok(change) => Ok((change, pinned)),
+            Err(error) => {
+                self.unpin_refused(pinned);
                 Err(error)
             }
         });
-        match prepared {
-            Ok((prepared, repin)) => {
-                let fence = self.accept(vm, queue, prepared, number, syncs);
-                self.carry_out_repin(repin);
-                fence
+        match planned {
+            Ok((change, pinned)) => {
+                let accepted = self.reserve_and_accept(vm, queue, (change, count), number, syncs);
+                if accepted.is_err() {
+                    self.unpin_refused(pinned);
+                }
+                accepted
             }
             Err(error) => {
                 self.pools.release_syncs(syncs);
@@ -164,32 +191,35 @@ impl<'a, H: Hal> Device<'a, H> {
         }
     }
 
-    /// What of a bind can fail: client memory is pinned, the change planned, and what it takes reserved.
-    fn prepare(
+    /// Entries for a mapping that has none, as a job of the VM's own bind queue.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`], [`Error::Again`], the HAL's; nothing has changed then.
+    pub(super) fn accept_entries(&mut self, vm: Handle<Vm>, queue: Handle<Queue>, vma: &Vma) -> Result<Fence, Error> {
+        let syncs = CallSyncs::default();
+        self.room_for_bind(queue, &syncs)?;
+        let change = self.plan_entries(vm, vma)?;
+        self.reserve_and_accept(vm, queue, (change, 0), NO_USER_FENCE, syncs)
+    }
+
+    /// From a planned change to an accepted job, or back to where the call began.
+    fn reserve_and_accept(
         &mut self,
         vm: Handle<Vm>,
         queue: Handle<Queue>,
-        count: u32,
+        (change, count): (Change, u32),
         number: u32,
-        syncs: &mut CallSyncs,
-    ) -> Result<(Change, Reservation), Error> {
+        mut syncs: CallSyncs,
+    ) -> Result<Fence, Error> {
         let tiles = self.info.tile_count();
-        let pinned = self.pin_user_ranges(vm, count)?;
-        let planned = self.plan(vm, count, number, &pinned).and_then(|change| {
-            let ready = self.add_bind_dependencies(vm, queue, &change.totals, syncs);
-            match ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need.on_tiles(tiles))) {
-                Ok(reservation) => Ok((change, reservation)),
-                Err(error) => {
-                    self.pools.refuse(vm, change, count);
-                    Err(error)
-                }
-            }
-        });
-        match planned {
-            Ok(prepared) => Ok(prepared),
+        let ready = self.add_bind_dependencies(vm, queue, &change.totals, &mut syncs);
+        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need.on_tiles(tiles)));
+        match ready {
+            Ok(reservation) => self.accept(vm, queue, (change, reservation), number, syncs),
             Err(error) => {
-                self.unpin_refused(pinned);
-                Err(error)
+                self.pools.refuse(vm, change, count);
+                self.pools.release_syncs(syncs);
+                Err(as_array_error(error, count))
             }
         }
     }

@@ -24,7 +24,8 @@ use crate::mem::tlb::{AddressSpace, Invalidate, Remedy, Stale, TlbTicket, VmKind
 use crate::mem::tree::{CpuSink, Sink, Stage};
 use crate::num::{low8, u64_of};
 use crate::pool::Handle;
-use crate::vm::apply::{Removed, TableChange};
+use crate::vm::apply::Removed;
+use crate::vm::plan::TableChange;
 use crate::vm::store::VmaStore;
 use crate::vm::{Vm, VmState};
 use barexe_hal::Hal;
@@ -119,6 +120,9 @@ impl<H: Hal> Device<'_, H> {
         let mut done = Ok(());
         for tile in 0..self.info.tile_count() {
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
+            if self.broken_tile == Some(tile) {
+                done = done.and(Err(Defect::Tile { tile }));
+            }
             for change in work.steps.changes(&pools.steps) {
                 done = done.and_then(|()| {
                     let behind = backings!(pools);
@@ -171,7 +175,10 @@ impl<H: Hal> Device<'_, H> {
             let mut sink = EngineSink { dma: &mut self.hal, batch };
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, &family.pt, &mut sink);
             let behind = backings!(pools);
-            let done = stage_change(change, (vm, tile), &mut stage, &mut pools.vmas, behind);
+            let done = match self.broken_tile {
+                Some(broken) if broken == tile => Err(Defect::Tile { tile }),
+                _ => stage_change(change, (vm, tile), &mut stage, &mut pools.vmas, behind),
+            };
             let stale = stage.finish();
             work.stale.absorb(&mut self.pages, stale);
             let halves = done.and_then(|()| match sink.batch.is_empty() {
@@ -200,8 +207,10 @@ impl<H: Hal> Device<'_, H> {
 
     /// Frees what a bind that is over leaves behind, and lets its user fence be stored.
     pub(super) fn finish_bind(&mut self, client: ClientId, mut work: BindWork, succeeded: bool) {
-        while let Some(Removed { part, whole }) = work.steps.pop_removed(&mut self.pools.steps) {
-            self.unpin_part(&part);
+        while let Some(Removed { part, whole, kept }) = work.steps.pop_removed(&mut self.pools.steps) {
+            if !kept {
+                self.unpin_part(&part);
+            }
             if whole {
                 self.release_vma(&part);
             }

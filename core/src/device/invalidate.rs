@@ -6,6 +6,7 @@
 //! binds it anew, by the CPU: nothing in the VM runs that could mind.
 
 use super::client::ClientId;
+use super::request::VmFlags;
 use super::ticket::TicketState;
 use super::user_units::Units;
 use super::{Device, DeviceState, Pools};
@@ -99,7 +100,9 @@ impl<H: Hal> Device<'_, H> {
             return false;
         };
         let vm = user.vm;
-        if self.pools.runs_batches(vm) || self.pools.units(vm).is_none_or(Units::are_being_written) {
+        // Where faults are served a batch only waits for its next one.
+        let faults = self.pools.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
+        if !faults && self.pools.runs_batches(vm) || self.pools.units(vm).is_none_or(Units::are_being_written) {
             return false;
         }
         let proof = self.zap(vm, handle);
@@ -119,15 +122,13 @@ impl<H: Hal> Device<'_, H> {
         let (Some(user), Some(units)) = (self.pools.user_ranges.get(range), self.pools.units(handle)) else {
             return None;
         };
-        if !units.is_mapped(user.part) {
-            return None;
-        }
+        units.shown(user.part).next()?;
         let vm = self.pools.vms.get(handle)?;
         let (format, mut none) = (&self.info.platform.family.pt, Reservation::NONE);
         let mut sink = CpuSink::new(&mut self.hal);
         let mut stage = Stage::new(&mut self.pages, &mut none, format, &mut sink);
         let mut done = Ok(());
-        for unit in units.of(user.part) {
+        for unit in units.shown(user.part) {
             for tree in &vm.trees {
                 done = done.and(tree.zap(&mut stage, unit.range()).map(drop));
             }

@@ -13,11 +13,11 @@ use crate::mem::pages::{Need, Reservation};
 use crate::mem::tlb::{AddressSpace, Remedy, Stale, VmKind};
 use crate::mem::tree::{CpuSink, Segment, Stage, VaRange, need as tables_needed};
 use crate::mem::user::{Pins, UserRange, UserState};
-use crate::num::usize_of;
+use crate::num::{usize_capped, usize_of};
 use crate::pool::Handle;
 use crate::vm::Vm;
 use crate::vm::vma::{Vma, VmaBacking};
-use barexe_hal::Hal;
+use barexe_hal::{ClientAddr, ClientFault, Hal};
 
 /// Pages that were pinned for the ranges of a VM that the call under way wants, and tables to bind them.
 #[derive(Debug)]
@@ -34,6 +34,12 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::Again`] while an invalidation waits for the VM's batches; [`Error::Exhausted`], the HAL's.
     pub(super) fn repin_for_exec(&mut self, vm: Handle<Vm>) -> Result<Option<Repin>, Error> {
+        let faults = self.pools.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
+        if faults { Ok(None) } else { self.repin_for_use(vm) }
+    }
+
+    /// Pins every range of the VM whose pages have changed.
+    fn repin_for_use(&mut self, vm: Handle<Vm>) -> Result<Option<Repin>, Error> {
         if self.pools.vms.get(vm).is_none_or(|vm| vm.users.unready == 0) {
             return Ok(None);
         }
@@ -46,6 +52,26 @@ impl<H: Hal> Device<'_, H> {
             }
         }
         self.reserve_repin(vm, need).map(Some)
+    }
+
+    /// Pins what a page fault in a mapping needs: the range it shows.
+    ///
+    /// # Errors
+    /// As [`repin_for_exec`](Self::repin_for_exec); [`Error::ClientFault`] for memory that is gone.
+    pub(super) fn repin_for_fault(&mut self, vm: Handle<Vm>, vma: &Vma) -> Result<Option<Repin>, Error> {
+        let VmaBacking::User { object, addr } = vma.backing() else { return Ok(None) };
+        let Some(handle) = self.pools.user_range_of(object) else { return Ok(None) };
+        let need = self.pin_units(handle, Some(vma.range()));
+        let repin = self.reserve_repin(vm, need)?;
+        let client = client_range(vma, addr);
+        let Pools { user_ranges, user_pins, .. } = &self.pools;
+        let pinned = |user: &UserRange| [&user.pins, &user.fresh].iter().any(|p| p.pieces(user_pins, client).is_some());
+        if user_ranges.get(handle).is_some_and(pinned) {
+            return Ok(Some(repin));
+        }
+        self.give_up_repin(Some(repin));
+        let addr = ClientAddr::new(addr).unwrap_or(ClientAddr::ZERO);
+        Err(Error::ClientFault(ClientFault { addr, len_bytes: usize_capped(vma.range().len_bytes()) }))
     }
 
     /// Pins what the PREFETCH operations of a call need: ranges whose pages have changed as a whole, and mappings of
@@ -159,13 +185,11 @@ impl<H: Hal> Device<'_, H> {
         let (Some(user), Some(units)) = (pools.user_ranges.get(range), pools.units(handle)) else {
             return (Stale::NONE, Ok(()));
         };
-        let Some(vm) = pools.vms.get(handle).filter(|_| units.is_mapped(user.part)) else {
-            return (Stale::NONE, Ok(()));
-        };
+        let Some(vm) = pools.vms.get(handle) else { return (Stale::NONE, Ok(())) };
         let mut sink = CpuSink::new(&mut self.hal);
         let mut stage = Stage::new(&mut self.pages, reservation, &self.info.platform.family.pt, &mut sink);
         let mut done = Ok(());
-        for unit in units.of(user.part) {
+        for unit in units.shown(user.part) {
             let VmaBacking::User { addr, .. } = unit.backing() else { continue };
             let pieces = user.fresh.pieces(&pools.user_pins, client_range(&unit, addr));
             // Where memory is gone a scratch VM reads zero; any other goes on faulting.

@@ -5,7 +5,7 @@
 //! it.
 
 use super::backings::client_range;
-use super::request::{BindFlags, BindKind, BindOp};
+use super::request::{BindFlags, BindKind, BindOp, VmFlags};
 use super::{Device, Pools};
 use crate::mem::user::{ClientRange, Pins, UserRange, UserState};
 use crate::num::{usize_capped, usize_of};
@@ -66,8 +66,15 @@ impl<H: Hal> Device<'_, H> {
             Some(before) => before.next = Some(handle),
             None => pinned.first = Some(handle),
         }
-        let Pools { user_ranges, user_pins, .. } = &mut self.pools;
+        let Pools { user_ranges, user_pins, vms, .. } = &mut self.pools;
         let Some(range) = user_ranges.get_mut(handle) else { return Ok(()) };
+        let faults = vms.get_mut(vm).filter(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
+        if let (Some(vm), false) = (faults, op.flags.contains(BindFlags::IMMEDIATE)) {
+            // Pinned when the device first needs it.
+            range.state = UserState::Zapped;
+            vm.users.unready = vm.users.unready.saturating_add(1);
+            return Ok(());
+        }
         let mut pins = Pins::NONE;
         let whole = range.range;
         range.pin(whole, self.info.dma_last, &mut pins, (user_pins, &mut self.hal))?;

@@ -48,9 +48,15 @@ impl<'p, 'a> Units<'p, 'a> {
         self.waiting(part).filter(|step| !step.maps()).map(|step| *step.vma())
     }
 
-    /// Whether page tables show anything of it at all: the bind that maps it has had its turn.
-    pub(super) fn is_mapped(self, part: VmBoId) -> bool {
-        !self.waiting(part).any(Step::maps)
+    /// Whether page tables show it: the bind that maps it has had its turn, and its entries do not wait for a fault.
+    fn is_shown(self, part: VmBoId, unit: &Vma) -> bool {
+        let covers = |step: &Step| step.maps() && step.vma().start() <= unit.start() && unit.end() <= step.vma().end();
+        !unit.is_deferred() && !self.waiting(part).any(covers)
+    }
+
+    /// What of a range page tables show.
+    pub(super) fn shown(self, part: VmBoId) -> impl Iterator<Item = Vma> + use<'p, 'a> {
+        self.of(part).filter(move |unit| self.is_shown(part, unit))
     }
 
     /// Whether jobs on the copy engine are at work on entries of the VM.
@@ -58,7 +64,7 @@ impl<'p, 'a> Units<'p, 'a> {
         self.binds().any(|work| work.started && !work.written)
     }
 
-    /// The units.
+    /// The units, those too that are not there yet.
     pub(super) fn of(self, part: VmBoId) -> impl Iterator<Item = Vma> + use<'p, 'a> {
         let whole = move |unit: &Vma| {
             let unit = unit.range();

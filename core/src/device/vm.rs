@@ -25,7 +25,7 @@ impl<H: Hal> Device<'_, H> {
     pub fn vm_create(&mut self, client: ClientId, flags: VmFlags) -> Result<u32, Error> {
         self.check_live()?;
         self.check_client(client)?;
-        check_flags(flags)?;
+        check_flags(flags, self.info.platform.fault_mode)?;
         self.room_for_vm()?;
         let format = &self.info.platform.family.pt;
         let scratch = flags.contains(VmFlags::SCRATCH_PAGE);
@@ -83,11 +83,13 @@ impl<H: Hal> Device<'_, H> {
     /// Destroys an address space. Its id is gone at once; its memory goes when no queue can reach it any more.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Busy`] for a long-running VM that still has exec queues.
+    /// [`Error::NotFound`]; [`Error::Busy`] for a long-running VM without page faults that still has exec queues.
     pub fn vm_destroy(&mut self, client: ClientId, id: u32) -> Result<(), Error> {
         self.check_client(client)?;
         let vm = self.vm_of(client, id)?;
-        if self.vm_flags(client, id)?.contains(VmFlags::LR_MODE) && self.has_exec_queues(vm) {
+        let preempts =
+            self.vm_flags(client, id)?.intersection(VmFlags::LR_MODE | VmFlags::FAULT_MODE) == VmFlags::LR_MODE;
+        if preempts && self.has_exec_queues(vm) {
             return Err(Error::Busy { kind: ObjectKind::Vm, id });
         }
         let queue = self.pools.vms.get_mut(vm).and_then(|vm| {
@@ -200,12 +202,12 @@ impl<H: Hal> Device<'_, H> {
     }
 }
 
-/// Bind-and-exec sheet §3.1. This core has no device page faults yet, whatever the hardware.
-fn check_flags(flags: VmFlags) -> Result<(), Error> {
-    let bits = u64::from(flags.bits());
-    let unknown = flags.difference(VmFlags::all());
-    if !unknown.is_empty() || flags.intersects(VmFlags::FAULT_MODE | VmFlags::NO_VM_OVERCOMMIT) {
-        return Err(Error::invalid("VM flags", bits));
-    }
-    Ok(())
+/// Bind-and-exec sheet §3.1, rows 4 to 7. No platform here needs scratch, so none takes it with page faults.
+fn check_flags(flags: VmFlags, can_fault: bool) -> Result<(), Error> {
+    let has = |flag| flags.contains(flag);
+    let fault = has(VmFlags::FAULT_MODE);
+    let wrong = !flags.difference(VmFlags::all()).is_empty()
+        || fault && (!can_fault || has(VmFlags::SCRATCH_PAGE) || !has(VmFlags::LR_MODE))
+        || has(VmFlags::NO_VM_OVERCOMMIT) && !fault;
+    if wrong { Err(Error::invalid("VM flags", u64::from(flags.bits()))) } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
 //! Carrying a plan out, and undoing it.
 
 use super::index::VmaIndex;
-use super::plan::{Hole, Plan, Request, SubOp};
+use super::plan::{Hole, Plan, Request, SubOp, TableChange};
 use super::store::VmaStore;
 use super::vm_bo::{NO_PLACE, VmBoId, VmBos};
 use super::vma::{VaRange, Vma};
@@ -21,15 +21,6 @@ pub struct Step {
 
 const _: () = assert!(size_of::<Step>() == 64);
 
-/// A change of page tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableChange {
-    /// The entries of a mapping go.
-    Unbind(VaRange),
-    /// Those of a mapping come.
-    Bind(Vma),
-}
-
 /// A part of a mapping that has left the page tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Removed {
@@ -37,19 +28,15 @@ pub struct Removed {
     pub part: Vma,
     /// It is all of the mapping.
     pub whole: bool,
+    /// The same bytes are mapped there again.
+    pub kept: bool,
 }
 
 impl Step {
     /// What the change asks of page tables, in this order.
     #[must_use]
     pub fn table_changes(&self) -> [Option<TableChange>; 3] {
-        match self.sub_op() {
-            SubOp::Unmap { old, .. } => [Some(TableChange::Unbind(old.range())), None, None],
-            SubOp::Remap { old, prev, next, .. } => {
-                [Some(TableChange::Unbind(old.range())), prev.map(TableChange::Bind), next.map(TableChange::Bind)]
-            }
-            SubOp::Map { new } => [Some(TableChange::Bind(new)), None, None],
-        }
+        self.sub_op().table_changes()
     }
 
     /// The change.
@@ -85,7 +72,7 @@ impl Step {
             return None;
         }
         let (start, end) = (self.hole.range.start.max(self.vma.start()), self.hole.range.end.min(self.vma.end()));
-        Some(Removed { part: self.vma.part(VaRange { start, end }), whole })
+        Some(Removed { part: self.vma.part(VaRange { start, end }), whole, kept: self.keep })
     }
 
     /// Whether the hole has all of the mapping in it.

@@ -1,6 +1,7 @@
 //! The steps of an accepted bind, on their way into the page tables.
 
-use super::apply::{Removed, Step, TableChange};
+use super::apply::{Removed, Step};
+use super::plan::TableChange;
 use crate::chain::{Chain, LinkPool};
 
 /// The steps of all accepted binds.

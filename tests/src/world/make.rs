@@ -82,8 +82,9 @@ impl Made {
     }
 
     fn import(&self, device: &mut Device<'_, impl Hal>, bo: usize) -> Result<(), Error> {
+        let other = self.other()?;
         let exported = device.bo_export(self.client()?, self.bo(bo))?;
-        let imported = device.bo_import(self.other()?, &exported);
+        let imported = device.bo_import(other, &exported);
         device.bo_export_close(exported)?;
         imported.map(drop)
     }

@@ -6,6 +6,8 @@ mod client_memory;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod tiles;
+#[cfg(test)]
 mod vmas;
 
 #[cfg(test)]
@@ -13,4 +15,4 @@ use barexe_tests::trial::Scenario;
 
 /// Every chapter.
 #[cfg(test)]
-const CHAPTERS: &[&[Scenario]] = &[client_memory::ALL, vmas::ALL];
+const CHAPTERS: &[&[Scenario]] = &[client_memory::ALL, vmas::ALL, tiles::ALL];

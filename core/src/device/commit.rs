@@ -10,6 +10,7 @@
 //! these entries itself is decided when the call is accepted (R29); the result is the same.
 
 use super::Device;
+use super::backings::{Backings, backings};
 use super::client::ClientId;
 use crate::Error;
 use crate::chain::LinkHandle;
@@ -19,14 +20,13 @@ use crate::exec::migration::EngineSink;
 use crate::exec::queue::Queue;
 use crate::gt::MAX_TILES;
 use crate::mem::Defect;
-use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::tlb::{AddressSpace, Invalidate, Remedy, Stale, TlbTicket, VmKind};
-use crate::mem::tree::{CpuSink, Mapping, Segment, Sink, Stage};
+use crate::mem::tree::{CpuSink, Sink, Stage};
 use crate::num::{low8, u64_of};
-use crate::pool::{Handle, Pool};
+use crate::pool::Handle;
+use crate::vm::apply::Removed;
 use crate::vm::plan::TableChange;
 use crate::vm::store::VmaStore;
-use crate::vm::vma::VmaBacking;
 use crate::vm::{Vm, VmState};
 use barexe_hal::Hal;
 
@@ -72,6 +72,7 @@ impl<H: Hal> Device<'_, H> {
             if !link.value.wait.are_met(&mut pools.dependencies, &pools.timelines) {
                 return Ok(false);
             }
+            work.started = true;
             let vm = pools.queues.get(queue).map(|queue| queue.vm);
             if !self.write_tables(vm, work)? {
                 return Ok(false);
@@ -124,7 +125,7 @@ impl<H: Hal> Device<'_, H> {
             }
             for change in work.steps.changes(&pools.steps) {
                 done = done.and_then(|()| {
-                    let behind = (&pools.bos, &pools.bo_blocks);
+                    let behind = backings!(pools);
                     stage_change(change, (vm, tile), &mut stage, &mut pools.vmas, behind)
                 });
             }
@@ -173,7 +174,7 @@ impl<H: Hal> Device<'_, H> {
             };
             let mut sink = EngineSink { dma: &mut self.hal, batch };
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, &family.pt, &mut sink);
-            let behind = (&pools.bos, &pools.bo_blocks);
+            let behind = backings!(pools);
             let done = match self.broken_tile {
                 Some(broken) if broken == tile => Err(Defect::Tile { tile }),
                 _ => stage_change(change, (vm, tile), &mut stage, &mut pools.vmas, behind),
@@ -206,8 +207,13 @@ impl<H: Hal> Device<'_, H> {
 
     /// Frees what a bind that is over leaves behind, and lets its user fence be stored.
     pub(super) fn finish_bind(&mut self, client: ClientId, mut work: BindWork, succeeded: bool) {
-        while let Some(vma) = work.steps.pop_removed(&mut self.pools.steps) {
-            self.release_vma(&vma);
+        while let Some(Removed { part, whole, kept }) = work.steps.pop_removed(&mut self.pools.steps) {
+            if !kept {
+                self.unpin_part(&part);
+            }
+            if whole {
+                self.release_vma(&part);
+            }
         }
         work.steps.clear(&mut self.pools.steps);
         self.pages.unreserve(work.reservation);
@@ -226,25 +232,13 @@ fn stage_change<S: Sink>(
     (vm, tile): (&mut Vm, u8),
     stage: &mut Stage<'_, '_, S>,
     vmas: &mut VmaStore<'_>,
-    (bos, blocks): (&Pool<'_, Bo>, &BlockPool<'_>),
+    behind: Backings<'_, '_>,
 ) -> Result<(), Defect> {
     let vma = match change {
         TableChange::Unbind(range) => return vm.tree(tile)?.unbind(stage, range).map(drop),
         TableChange::Bind(vma) => vma,
     };
-    let (range, attributes, rebind) = (vma.range(), vma.attributes(), false);
-    let bound = match vma.backing() {
-        VmaBacking::Null => {
-            let backing = core::iter::once(Segment::Null);
-            vm.tree(tile)?.bind(stage, Mapping { range, backing, attributes, rebind })?
-        }
-        VmaBacking::Bo { object, offset_bytes } => {
-            let bo = bos.handle_at(vmas.bo_of(object)).and_then(|bo| bos.get(bo));
-            let bo = bo.ok_or(Defect::Backing { va: range.start })?;
-            let backing = bo.cursor(blocks, offset_bytes);
-            vm.tree(tile)?.bind(stage, Mapping { range, backing, attributes, rebind })?
-        }
-    };
+    let bound = behind.bind(vm.tree(tile)?, stage, vmas, (&vma, false))?;
     vm.vmas.note_sizes(vmas, &vma, bound.sizes);
     Ok(())
 }

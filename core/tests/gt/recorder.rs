@@ -6,7 +6,7 @@
 
 use barexe_hal::{
     BusAddr, Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, HalErrorKind, InterruptLine, Interrupted,
-    Mmio, Nanos, RegOffset,
+    Mmio, Nanos, RegOffset, UserPages,
 };
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -316,6 +316,8 @@ impl Clock for Recorder {
         Ok(())
     }
 }
+
+impl UserPages for Recorder {}
 
 impl InterruptLine for Recorder {
     fn irq_enable(&mut self) -> Result<(), HalError> {

@@ -6,6 +6,8 @@ mod atomic;
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
+mod client_memory;
+#[cfg(test)]
 mod syncs;
 #[cfg(test)]
 mod table;
@@ -27,6 +29,7 @@ use barexe_tests::trial::Scenario;
 const CHAPTERS: &[&[Scenario]] = &[
     atomic::ALL,
     checks::ALL,
+    client_memory::ALL,
     syncs::ALL,
     tiles::ALL,
     vmas::ALL,

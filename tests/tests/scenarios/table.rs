@@ -18,13 +18,9 @@ const PENDING: &[u16] = &[
     48,
     49,
     50,
-    51,
-    52,
     53,
     55,
-    56,
     57,
-    60,
     61,
     62,
     64,
@@ -41,9 +37,6 @@ const PENDING: &[u16] = &[
     76,
     77,
     84,
-    107,
-    108,
-    111,
 ];
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenarios.md");

@@ -1,6 +1,6 @@
 //! From the operations of a bind call to the change of mappings that they make.
 
-use super::request::{BindKind, BindOp};
+use super::request::{BindKind, BindOp, VmFlags};
 use super::syncs::PendingUserFences;
 use super::{Device, Pools};
 use crate::mem::bo::{BlockPool, Bo};
@@ -31,13 +31,14 @@ impl<H: Hal> Device<'_, H> {
         let Pools { vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, bind_ops, .. } = &mut self.pools;
         let due = &self.user_fences_due;
         let pending = PendingUserFences { queues, jobs, due, user_fences };
+        let faults = vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
         let mut change = Change::default();
         let mut planned = Ok(());
         for op in bind_ops.iter().take(usize_of(count)) {
             let mappings = mappings(vms, vm, vmas, steps);
             planned = mappings.and_then(|on| {
-                let mut planner = Planner { on, bos, blocks: bo_blocks, format, pending, vm: vm.index(), user_fence };
-                planner.expand(&mut change, op)
+                let (blocks, vm) = (&*bo_blocks, vm.index());
+                Planner { on, bos, blocks, format, pending, vm, faults, user_fence }.expand(&mut change, op)
             });
             if planned.is_err() {
                 break;
@@ -72,6 +73,8 @@ struct Planner<'p, 'a> {
     pending: PendingUserFences<'p, 'a>,
     /// Position of the VM in its pool.
     vm: u32,
+    /// The VM's mappings get their entries with the first access.
+    faults: bool,
     user_fence: u32,
 }
 
@@ -84,9 +87,25 @@ impl Planner<'_, '_> {
             BindKind::UnmapAll { bo } => return self.unmap_all(change, bo),
             // Memory of these parts is in one place, and every mapping of a VM without page faults has its entries: what
             // is left of the operation is its place in the order of the queue (bind-and-exec sheet §4.1, D19).
-            BindKind::Prefetch { .. } => return Ok(()),
+            BindKind::Prefetch { .. } if !self.faults => return Ok(()),
+            BindKind::Prefetch { .. } => return self.populate(change, op),
         };
-        self.add(change, request(op, backing)?)
+        self.add(change, request(op, backing, self.faults)?)
+    }
+
+    /// One request for each mapping that the range touches and that has no entries yet: it is put where it is again, and
+    /// gets them, all of it.
+    fn populate(&mut self, change: &mut Change, op: &BindOp) -> Result<(), Error> {
+        change.carry_on(&mut self.on)?;
+        let mut left = VaRange { start: op.va, end: op.va.saturating_add(op.range_bytes) };
+        while let Some(vma) = self.on.index.first_overlap(self.on.store, left) {
+            left.start = vma.end();
+            if vma.is_put_off() && vma.sizes().is_empty() {
+                self.add(change, Request::map(Vma::new(vma.range(), vma.backing(), vma.pat(), vma.flags())))?;
+                change.carry_on(&mut self.on)?;
+            }
+        }
+        Ok(())
     }
 
     /// The VM's part in a buffer object, made if there is none yet.

@@ -25,7 +25,7 @@ impl<H: Hal> Device<'_, H> {
     pub fn vm_create(&mut self, client: ClientId, flags: VmFlags) -> Result<u32, Error> {
         self.check_live()?;
         self.check_client(client)?;
-        check_flags(flags)?;
+        check_flags(flags, self.info.platform.recoverable_faults)?;
         self.room_for_vm()?;
         let format = &self.info.platform.family.pt;
         let scratch = flags.contains(VmFlags::SCRATCH_PAGE);
@@ -82,11 +82,13 @@ impl<H: Hal> Device<'_, H> {
     /// Destroys an address space. Its id is gone at once; its memory goes when no queue can reach it any more.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Busy`] for a long-running VM that still has exec queues.
+    /// [`Error::NotFound`]; [`Error::Busy`] for a long-running VM without page faults that still has exec queues.
     pub fn vm_destroy(&mut self, client: ClientId, id: u32) -> Result<(), Error> {
         self.check_client(client)?;
         let vm = self.vm_of(client, id)?;
-        if self.vm_flags(client, id)?.contains(VmFlags::LR_MODE) && self.has_exec_queues(vm) {
+        // Where faults bring memory in, nothing of a queue has to be stopped first.
+        let by_fence = self.vm_flags(client, id)? & (VmFlags::LR_MODE | VmFlags::FAULT_MODE) == VmFlags::LR_MODE;
+        if by_fence && self.has_exec_queues(vm) {
             return Err(Error::Busy { kind: ObjectKind::Vm, id });
         }
         let queue = self.pools.vms.get_mut(vm).and_then(|vm| {
@@ -195,12 +197,13 @@ impl<H: Hal> Device<'_, H> {
     }
 }
 
-/// Bind-and-exec sheet §3.1. This core has no device page faults yet, whatever the hardware.
-fn check_flags(flags: VmFlags) -> Result<(), Error> {
-    let bits = u64::from(flags.bits());
-    let unknown = flags.difference(VmFlags::all());
-    if !unknown.is_empty() || flags.intersects(VmFlags::FAULT_MODE | VmFlags::NO_VM_OVERCOMMIT) {
-        return Err(Error::invalid("VM flags", bits));
+/// Bind-and-exec sheet §3.1, rows 2 and 4 to 7.
+fn check_flags(flags: VmFlags, faults: bool) -> Result<(), Error> {
+    let on = |flag| flags.contains(flag);
+    let unknown = !flags.difference(VmFlags::all()).is_empty();
+    let faulty = on(VmFlags::FAULT_MODE) && (!faults || on(VmFlags::SCRATCH_PAGE) || !on(VmFlags::LR_MODE));
+    if unknown || faulty || (on(VmFlags::NO_VM_OVERCOMMIT) && !on(VmFlags::FAULT_MODE)) {
+        return Err(Error::invalid("VM flags", u64::from(flags.bits())));
     }
     Ok(())
 }

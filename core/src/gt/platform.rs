@@ -51,6 +51,9 @@ pub struct Platform {
     pub va_bits: u8,
     /// Most tiles a device has. How many it has says `MTCFG`, which is read only if there can be more than one.
     pub max_tiles: u8,
+    /// Page faults of engines can be answered, and the access made again. No part driven so far is trusted with that:
+    /// it takes scheduling firmware.
+    pub recoverable_faults: bool,
 }
 
 /// The platforms, in order of release.
@@ -70,6 +73,7 @@ pub static PLATFORMS: [Platform; 2] = [
         dma_bits: 39,
         va_bits: 48,
         max_tiles: 1,
+        recoverable_faults: false,
     },
     Platform {
         name: "lnl",
@@ -82,6 +86,7 @@ pub static PLATFORMS: [Platform; 2] = [
         dma_bits: 46,
         va_bits: 48,
         max_tiles: 1,
+        recoverable_faults: false,
     },
 ];
 

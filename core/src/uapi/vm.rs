@@ -28,8 +28,9 @@ mod destroy {
 pub(super) fn create<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg: &mut [u8]) -> Result<Answer, Error> {
     check_zero(arg, &create::NO_EXTENSION)?;
     let flags = read(arg, create::FLAGS);
-    if VmFlags::from_bits_retain(flags).contains(VmFlags::FAULT_MODE) {
-        // Row 2: this core has no device page faults, whatever the hardware.
+    let faults = device.info().platform.recoverable_faults;
+    if VmFlags::from_bits_retain(flags).contains(VmFlags::FAULT_MODE) && !faults {
+        // Row 2 comes before what is reserved; the others do not.
         return Err(Error::invalid("VM flags", u64::from(flags)));
     }
     check_zero(arg, &create::RESERVED)?;

@@ -3,8 +3,7 @@
 use super::plan::Request;
 use super::vma::{VaRange, Vma, VmaBacking};
 use crate::Error;
-use crate::device::request::CpuCaching;
-use crate::device::request::{BindKind, BindOp};
+use crate::device::request::{BindFlags, BindKind, BindOp, CpuCaching};
 use crate::gt::DeviceInfo;
 use crate::mem::bo::Bo;
 use crate::mem::pat::{Coherence, PatIndex};
@@ -72,14 +71,16 @@ pub fn check_bo(op: &BindOp, bo: &Bo, vm: Handle<super::Vm>, info: &DeviceInfo) 
     Ok(())
 }
 
-/// The request of an operation on a range: to map `backing`, or to unmap.
+/// The request of an operation on a range: to map `backing`, or to unmap. Where `faults` bring entries in, a mapping gets
+/// none now unless the operation says so (bind-and-exec sheet §4.5).
 ///
 /// # Errors
 /// [`Error::Invalid`] with the PAT index, if that was not checked.
-pub fn request(op: &BindOp, backing: Option<VmaBacking>) -> Result<Request, Error> {
+pub fn request(op: &BindOp, backing: Option<VmaBacking>, faults: bool) -> Result<Request, Error> {
     let range = VaRange { start: op.va, end: op.va.saturating_add(op.range_bytes) };
     let Some(backing) = backing else { return Ok(Request::unmap(range)) };
     let index = u64::from(op.pat_index);
     let pat = u8::try_from(op.pat_index).ok().and_then(PatIndex::new).ok_or(Error::invalid("PAT index", index))?;
-    Ok(Request::map(Vma::new(range, backing, pat, op.flags)))
+    let put_off = faults && !op.flags.contains(BindFlags::IMMEDIATE);
+    Ok(Request::map(Vma::new(range, backing, pat, op.flags).with_put_off(put_off)))
 }

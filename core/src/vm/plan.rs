@@ -161,7 +161,8 @@ impl SubOp {
                 let gone = TableChange::Unbind(VaRange { start, end });
                 [Some(gone), prev.map(TableChange::Bind), next.map(TableChange::Bind)]
             }
-            Self::Map { new } => [Some(TableChange::Bind(*new)), None, None],
+            // What is left of a mapping is written whether it was put off or not: who cut it counts on that.
+            Self::Map { new } => [Some(TableChange::Bind(*new)).filter(|_| !new.is_put_off()), None, None],
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Struct checks: S21 to S35, as far as they are about binds, and VM create and destroy: S27, S93 to S95.
+//! Struct checks: S23 to S35, as far as they are about binds, and VM create and destroy: S27, S93 to S95.
 
 use barexe_core::Errno::{EBUSY, EFAULT, EINVAL, ENOBUFS, ENOENT};
 use barexe_core::gt::EngineClass;
@@ -7,7 +7,6 @@ use barexe_tests::trial::{Bind, Dialect, Exec, Mapping, NOWHERE, Need, OPS, Tria
 use barexe_tests::wire::Bytes;
 
 scenarios! {
-    s21_a_refused_bind_holds_on_to_no_sync { cases: 2, holds: [D20] }
     s23_each_size_has_its_rules { cases: 5, holds: [R35, R39, M4], needs: [Need::DialectA] }
     s25_padding_reserved_words_and_extensions_are_zero { cases: 13, holds: [R40, D12, M4], needs: [Need::DialectA] }
     s27_modes_that_the_hardware_has_not_are_refused { cases: 4, holds: [R33], needs: [Need::NoFaultMode] }
@@ -25,16 +24,6 @@ scenarios! {
 
 const VA: u64 = 0x40_0000;
 const PAGE: u64 = 0x1000;
-
-fn s21_a_refused_bind_holds_on_to_no_sync(on: &mut Trial<'_>) {
-    let (vm, bo, object, timeline) = (on.vm(), on.bo(PAGE), on.syncobj(), on.syncobj());
-    let map = || Bind::on(vm).op(op::map(bo, 0, VA, PAGE));
-    on.case("the failing entry is the second");
-    on.bind_refused(&map().out(object).sync(sync::wait_point(timeline, 3)), EINVAL);
-    on.case("an out-point was reserved before it");
-    let outs = map().out(object).sync(sync::out_point(timeline, 3));
-    on.bind_refused(&outs.sync(sync::wait_point(timeline, 3)), EINVAL);
-}
 
 /// A bind of another dialect than the trial's, with one operation and a flag or a byte that only one dialect takes.
 fn s23_each_size_has_its_rules(on: &mut Trial<'_>) {

@@ -25,7 +25,7 @@ scenarios! {
 const VA: u64 = 0x40_0000;
 const PAGE: u64 = 0x1000;
 
-/// A bind of another dialect than the trial's, with one operation and a flag or a byte that only one dialect takes.
+/// Binds of every size, with a flag and a byte in the operation that only one dialect takes.
 fn s23_each_size_has_its_rules(on: &mut Trial<'_>) {
     let (vm, bo) = (on.vm(), on.bo(PAGE));
     let bind = |size: u32, op: &Bytes| {

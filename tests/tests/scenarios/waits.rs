@@ -23,6 +23,7 @@ scenarios! {
     s39_an_interruption_before_commit_leaves_everything { cases: 2, holds: [R52, R55], needs: [Need::DialectA] }
     s41_nobody_is_held_up_by_a_wait { cases: 4, holds: [D9, D10], needs: [Need::DialectA] }
     s42_a_wait_is_never_over_before_its_work { cases: 2, holds: [D11, R37], needs: [Need::DialectA] }
+    s43_a_prefetch_with_nothing_to_move_waits_like_any_bind { cases: 4, holds: [R25, D19], needs: [Need::DialectA] }
     s44_a_bad_cookie_is_refused { cases: 3, holds: [R50], needs: [Need::DialectA] }
     s45_a_cookie_needs_the_wait_flag { cases: 1, holds: [], needs: [Need::DialectA] }
     s46_a_barrier_that_waits_keeps_the_order_of_calls { cases: 4, holds: [R31, R41, R57], needs: [Need::DialectA] }
@@ -240,6 +241,34 @@ fn s42_a_wait_is_never_over_before_its_work(on: &mut Trial<'_>) {
         let done = bind_waiting(on, &waiting(Bind::on(vm).op(op)), &mut [&mut interrupt, &mut signal]);
         on.check("0 after b0", done, (Ok(0), true));
         on.check("work is done", on.seen(vm, VA), after);
+    }
+}
+
+fn s43_a_prefetch_with_nothing_to_move_waits_like_any_bind(on: &mut Trial<'_>) {
+    let bo = on.bo(PAGE);
+    for (range, maps) in [("empty range", None), ("entries present", Some(op::map(bo, 0, VA, PAGE)))] {
+        let vm = on.vm();
+        if let Some(map) = maps {
+            on.bind_now(&Bind::on(vm).op(map));
+        }
+        let prefetch = || Bind::on(vm).op(op::on(op::PREFETCH, VA, PAGE));
+        on.case(&format!("{range}: the call returns after b0"));
+        let b0 = hold(on, vm, 0);
+        let mut signal = |on: &mut Trial<'_>| {
+            on.settle();
+            on.unblock(b0);
+            Ok(())
+        };
+        let done = bind_waiting(on, &waiting(prefetch()), &mut [&mut signal]);
+        on.check("0 after b0", done, (Ok(0), true));
+        on.case(&format!("{range}: Out signals after b1"));
+        let (b1, out) = (on.blocked(), on.syncobj());
+        on.bind(&prefetch().after(b1).out(out));
+        on.settle();
+        on.check_signalled("Out", out, false);
+        on.unblock(b1);
+        on.settle();
+        on.check_signalled("Out", out, true);
     }
 }
 

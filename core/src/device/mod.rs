@@ -25,7 +25,7 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
-pub use inspect::MappingInfo;
+pub use inspect::{FencesInUse, MappingInfo};
 pub use life::OpenError;
 pub use outside::OutsideFence;
 pub use syncobj::SyncobjLook;

@@ -108,6 +108,15 @@ impl<H: Hal> Device<'_, H> {
         Ok(if look.all && open { None } else { first })
     }
 
+    /// The newest point of a timeline that has signalled; 0 for a sync object that is no timeline, or has none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn syncobj_signalled_point(&self, client: ClientId, handle: u32) -> Result<u64, Error> {
+        let syncobj = self.pools.syncobjs.get(self.syncobj_of(client, handle)?);
+        Ok(syncobj.map_or(0, |s| s.signalled_point(&self.pools.sync_points, &self.pools.timelines)))
+    }
+
     fn syncobj_progress(&self, client: ClientId, handle: u32) -> Result<Progress, Error> {
         let syncobj = self.syncobj_of(client, handle)?;
         let found = self.pools.syncobjs.get(syncobj);

@@ -174,6 +174,20 @@ impl Syncobj {
         if signalled { Progress::Signalled } else { Progress::Pending }
     }
 
+    /// The newest point that has signalled; 0 for an object that is no timeline.
+    #[must_use]
+    pub fn signalled_point(&self, points: &SyncPoints<'_>, timelines: &Timelines<'_>) -> u64 {
+        let Content::Timeline(newest) = self.content else { return 0 };
+        let (mut at, mut signalled) = (Some(newest), None);
+        while let Some(point) = at.and_then(|at| points.get(at)) {
+            let pending = point.fence.is_some_and(|fence| !fence.is_signalled(timelines));
+            // Below a pending point nothing above counts, and what was there before it is the best there can be.
+            signalled = if pending { Some(point.previous) } else { signalled.or(Some(point.value)) };
+            at = point.older;
+        }
+        signalled.unwrap_or(0)
+    }
+
     /// Makes accepted work wait for the object at point `value` (0: a binary in-sync), as it stands now.
     ///
     /// # Errors

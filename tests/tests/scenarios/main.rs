@@ -2,13 +2,17 @@
 #![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
 
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod vmas;
+#[cfg(test)]
+mod zero_ops;
 
 #[cfg(test)]
 use barexe_tests::trial::Scenario;
 
 /// Every chapter.
 #[cfg(test)]
-const CHAPTERS: &[&[Scenario]] = &[vmas::ALL];
+const CHAPTERS: &[&[Scenario]] = &[zero_ops::ALL, vmas::ALL, order::ALL];

@@ -79,19 +79,38 @@ impl<'a, H: Hal> Device<'a, H> {
         checked.map(|()| count)
     }
 
+    /// Rows 11 to 17.
     fn bind_queue_for(&self, client: ClientId, vm: Handle<Vm>, call: &BindCall) -> Result<Handle<Queue>, Error> {
-        let found = self.pools.vms.get(vm).ok_or(Error::invalid("VM id", u64::from(call.vm)))?;
+        let queue = self.bind_queue_named(client, vm, call)?;
+        let live = self.pools.vms.get(vm).is_some_and(|vm| vm.state == VmState::Live);
+        if live { Ok(queue) } else { Err(Error::NotFound { kind: ObjectKind::Vm, id: call.vm }) }
+    }
+
+    /// Rows 11 to 14.
+    fn bind_queue_named(&self, client: ClientId, vm: Handle<Vm>, call: &BindCall) -> Result<Handle<Queue>, Error> {
         let named = if call.queue == 0 { None } else { Some(self.queue_of(client, call.queue)?) };
         if let Some(queue) = named.and_then(|queue| self.pools.queues.get(queue))
             && (queue.exec().is_some() || queue.vm != vm)
         {
             return Err(Error::invalid("bind queue id", u64::from(call.queue)));
         }
-        let closed = Error::NotFound { kind: ObjectKind::Vm, id: call.vm };
-        if found.state != VmState::Live {
-            return Err(closed);
-        }
-        named.or(found.default_queue).ok_or(closed)
+        let default = self.pools.vms.get(vm).and_then(|vm| vm.default_queue);
+        named.or(default).ok_or(Error::NotFound { kind: ObjectKind::Vm, id: call.vm })
+    }
+
+    /// A ticket for everything the queue of a bind call has accepted so far.
+    ///
+    /// For a wait that is resumed (bind-and-exec sheet §2.2, K6): nothing is submitted, and that the VM was banned
+    /// meanwhile is no reason not to say how the work ended.
+    ///
+    /// # Errors
+    /// Bind-and-exec sheet §3.2, rows 11 to 14.
+    pub fn bind_queue_last(&self, client: ClientId, call: &BindCall) -> Result<Ticket, Error> {
+        self.check_client(client)?;
+        let vm = self.vm_of(client, call.vm).map_err(|_| Error::invalid("VM id", u64::from(call.vm)))?;
+        let queue = self.bind_queue_named(client, vm, call)?;
+        let queue = self.pools.queues.get(queue).ok_or(Error::NotFound { kind: ObjectKind::Queue, id: call.queue })?;
+        Ok(Ticket::new(client, Fence::last_of(&self.pools.timelines, queue.timeline)))
     }
 
     /// Rows 18 and 20: ranges against the VM, objects against the operations.

@@ -20,6 +20,7 @@ mod syncobj;
 mod syncs;
 mod ticket;
 mod vm;
+pub mod wait;
 mod work;
 
 pub use bo::{BoMapping, MappingId};

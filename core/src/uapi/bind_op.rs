@@ -1,8 +1,8 @@
 //! Bind operations: 80 bytes each (bind-and-exec sheet §2.4), and the checks of one operation by itself (§3.2,
 //! table "per op").
 
-use super::REGION_MASK;
-use super::wire::{Field, read};
+use super::wire::{Field, part, read};
+use super::{Dialect, REGION_MASK};
 use crate::Error;
 use crate::device::request::{BindFlags, BindKind, BindOp};
 use crate::mem::pat::{Coherence, PatEntry, PatTable};
@@ -31,12 +31,17 @@ const MADVISE_AUTORESET: u32 = 64;
 const DECOMPRESS: u32 = 128;
 /// Eight flags; READONLY, IMMEDIATE, DUMPABLE and CHECK_PXP are legal on every operation. The last means nothing:
 /// objects are never protected.
-const KNOWN_FLAGS: u32 = 0xFF;
+const FLAGS_OF_U: u32 = 0xFF;
+/// READONLY, IMMEDIATE and NULL, and nothing else (D13).
+const FLAGS_OF_A: u32 = 7;
 /// Prefetch region: where the range's attributes prefer it.
 const PREFERRED_REGION: u32 = u32::MAX;
 
-/// An operation, field by field. Extensions, padding and reserved words are not looked at in this dialect.
+/// An operation, field by field.
 struct RawOp {
+    dialect: Dialect,
+    /// A byte of extensions, padding or reserved words that is not zero, if there is one; dialect U does not look.
+    spare: u8,
     obj: u32,
     pat_index: u16,
     offset: u64,
@@ -48,8 +53,10 @@ struct RawOp {
 }
 
 impl RawOp {
-    fn read(bytes: &[u8]) -> Self {
+    fn read(bytes: &[u8; LEN], dialect: Dialect) -> Self {
         Self {
+            dialect,
+            spare: if dialect == Dialect::A { spare(bytes) } else { 0 },
             obj: read(bytes, OBJ),
             pat_index: read(bytes, PAT_INDEX),
             offset: read(bytes, OFFSET),
@@ -69,10 +76,26 @@ impl RawOp {
         self.op == op
     }
 
-    /// The region mask has no such bit.
-    const fn names_no_region(&self) -> bool {
-        self.region != PREFERRED_REGION && (self.region >= 32 || REGION_MASK >> self.region & 1 == 0)
+    const fn has_unknown_flag(&self) -> bool {
+        let known = match self.dialect {
+            Dialect::A => FLAGS_OF_A,
+            Dialect::U => FLAGS_OF_U,
+        };
+        self.has(!known)
     }
+
+    /// The region mask has no such bit. Ranges have attributes in dialect U alone.
+    const fn names_no_region(&self) -> bool {
+        let preferred = matches!(self.dialect, Dialect::U) && self.region == PREFERRED_REGION;
+        !preferred && (self.region >= 32 || REGION_MASK >> self.region & 1 == 0)
+    }
+}
+
+/// The first byte that is not zero of extensions, padding and reserved words.
+fn spare(bytes: &[u8; LEN]) -> u8 {
+    let (extensions, pad, rest) = (part::<8>(bytes, 0), part::<2>(bytes, 14), part::<28>(bytes, 52));
+    let mut all = extensions.iter().chain(&pad).chain(&rest);
+    all.find(|byte| **byte != 0).copied().unwrap_or(0)
 }
 
 /// A row of the table: what is wrong, the value that is, and when.
@@ -93,13 +116,15 @@ const PAT_OF: fn(&RawOp) -> u64 = |raw| u64::from(raw.pat_index);
 const REGION_OF: fn(&RawOp) -> u64 = |raw| u64::from(raw.region);
 const OFFSET_OF: fn(&RawOp) -> u64 = |raw| raw.offset;
 const ADDR_OF: fn(&RawOp) -> u64 = |raw| raw.addr;
+const SPARE_OF: fn(&RawOp) -> u64 = |raw| u64::from(raw.spare);
 const RANGE_OF: fn(&RawOp) -> u64 = |raw| raw.range;
 
-/// Rows 10b1 to 10c2, in the sheet's order. Row 10b3 is not of this dialect; 10b10 is met by every user pointer, since
+/// Rows 10b1 to 10b17, in the sheet's order. 10b10 is met by every user pointer, since
 /// this core has none; 10b11 and 10b12 are about mirrors and user pointers that earlier rows refuse.
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 19] = [
     row("bind operation", OP_OF, |raw, _| raw.op > PREFETCH),
-    row("bind flags", FLAGS_OF, |raw, _| raw.flags & !KNOWN_FLAGS != 0),
+    row("bind flags", FLAGS_OF, |raw, _| raw.has_unknown_flag()),
+    row("extension, padding or reserved word", SPARE_OF, |raw, _| raw.spare != 0),
     row("object of a null mapping", OBJ_OF, |raw, _| raw.has(NULL | CPU_ADDR_MIRROR) && raw.obj != 0),
     row("offset of a null mapping", OFFSET_OF, |raw, _| raw.has(NULL | CPU_ADDR_MIRROR) && raw.offset != 0),
     row("map flags on another operation", FLAGS_OF, |raw, _| {
@@ -129,9 +154,9 @@ const ROWS: [Row; 18] = [
 /// # Errors
 /// The first row that applies: [`Error::Invalid`] for 10a to 10c; then [`Error::Unsupported`] for what is right but not
 /// there.
-pub(super) fn decode(bytes: &[u8], pat: &PatTable) -> Result<BindOp, Error> {
-    let raw = RawOp::read(bytes);
-    if raw.has(CPU_ADDR_MIRROR) {
+pub(super) fn decode(bytes: &[u8; LEN], dialect: Dialect, pat: &PatTable) -> Result<BindOp, Error> {
+    let raw = RawOp::read(bytes, dialect);
+    if dialect == Dialect::U && raw.has(CPU_ADDR_MIRROR) {
         // 10a1. No VM of this core takes device page faults.
         return Err(Error::invalid("flag CPU_ADDR_MIRROR", u64::from(raw.flags)));
     }

@@ -37,7 +37,7 @@ macro_rules! calls {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// The request code of the driver's own argument struct.
+            /// The request code of the driver's own argument struct, in dialect U.
             #[must_use]
             pub const fn request(self) -> u32 {
                 match self { $(Self::$name => $code,)+ }
@@ -79,6 +79,11 @@ calls! {
     SyncobjReset, SYNCOBJ_RESET = 0xC010_64C4;
 }
 
+/// Change mappings, with the argument struct of dialect A.
+pub const XE_VM_BIND_A: u32 = 0x40A0_6445;
+/// Run a batch, with the argument struct of dialect A.
+pub const XE_EXEC_A: u32 = 0x4058_6449;
+
 /// Calls of the interface that this core does not have yet, by number.
 const UNSERVED: [(u32, &str); 14] = [
     (0x48, "XE_EXEC_QUEUE_GET_PROPERTY"),
@@ -115,7 +120,7 @@ impl Call {
         })
     }
 
-    /// Size of the driver's argument struct.
+    /// Size of the driver's argument struct, in dialect U.
     #[must_use]
     pub const fn size_bytes(self) -> usize {
         size_bytes(self.request())

@@ -5,11 +5,15 @@
 #![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
 
 #[cfg(test)]
+mod form;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod rows_bind;
+#[cfg(test)]
+mod rows_bind_ops;
 #[cfg(test)]
 mod rows_exec;
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::vm::steps::StepQueue;
 use crate::vm::vma::NO_USER_FENCE;
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
-use barexe_hal::{ClientAddr, ClientMemory, Hal};
+use barexe_hal::{ClientAddr, ClientMemory, Hal, HalErrorKind};
 
 /// Binds whose ranges lie in one block of this size are kept in call order across bind queues: the widest block one
 /// change of a directory can touch on these platforms (bind-and-exec sheet §4.7).
@@ -248,7 +248,11 @@ impl<'a, H: Hal> Device<'a, H> {
 
 /// Array calls report exhausted bookkeeping as ENOBUFS, so that the client can shorten the array.
 const fn as_array_error(error: Error, count: u32) -> Error {
-    if let (Error::Exhausted(capacity), true) = (error, count > 1) { Error::ArrayExhausted(capacity) } else { error }
+    match error {
+        Error::Exhausted(capacity) if count > 1 => Error::ArrayExhausted(capacity),
+        Error::Hal(cause) if count > 1 && matches!(cause.kind(), HalErrorKind::NoMemory) => Error::ArrayNoMemory(cause),
+        other => other,
+    }
 }
 
 fn conflicts(work: &Work, span: Option<VaRange>) -> bool {

@@ -10,6 +10,8 @@ mod client;
 mod commit;
 mod engines;
 mod exec;
+#[cfg(feature = "inject")]
+mod inject;
 mod inspect;
 mod life;
 mod outside;
@@ -180,6 +182,8 @@ pub struct Device<'a, H: Hal> {
     hwconfig: &'a [u8],
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    #[cfg(feature = "inject")]
+    fails_table_change: bool,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

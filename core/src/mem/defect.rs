@@ -29,6 +29,9 @@ pub enum Defect {
         /// Its position in page-table memory.
         position: u32,
     },
+    /// A failure that a test asked for.
+    #[cfg(feature = "inject")]
+    Injected,
 }
 
 impl fmt::Display for Defect {
@@ -39,6 +42,8 @@ impl fmt::Display for Defect {
             Self::Edge { va } => write!(f, "an entry reaches over the edge at {va:#x}"),
             Self::Job(cause) => write!(f, "{cause}"),
             Self::Table { position } => write!(f, "page table {position} is not there"),
+            #[cfg(feature = "inject")]
+            Self::Injected => f.write_str("a failure that was asked for"),
         }
     }
 }

@@ -2,6 +2,8 @@
 #![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
 
 #[cfg(test)]
+mod atomicity;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod table;
@@ -15,4 +17,4 @@ use barexe_tests::trial::Scenario;
 
 /// Every chapter.
 #[cfg(test)]
-const CHAPTERS: &[&[Scenario]] = &[zero_ops::ALL, vmas::ALL, order::ALL];
+const CHAPTERS: &[&[Scenario]] = &[zero_ops::ALL, vmas::ALL, atomicity::ALL, order::ALL];

@@ -53,10 +53,10 @@ fn count(platform: &Platform) -> Counts {
 
 /// Whether a refusal is the injected failure and nothing else.
 const fn is_injected(error: Error) -> bool {
-    match error {
-        Error::Hal(cause) | Error::ArrayNoMemory(cause) => cause.code() == INJECTED,
-        other => matches!(other, Error::Interrupted),
+    if let Error::Hal(cause) | Error::ArrayNoMemory(cause) = error {
+        return cause.code() == INJECTED;
     }
+    matches!(error, Error::Interrupted)
 }
 
 /// Opens with a failure ahead: refused with everything as found and then opened, or opened at once.

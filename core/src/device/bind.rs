@@ -248,11 +248,15 @@ impl<'a, H: Hal> Device<'a, H> {
 
 /// Array calls report exhausted bookkeeping as ENOBUFS, so that the client can shorten the array.
 const fn as_array_error(error: Error, count: u32) -> Error {
-    match error {
-        Error::Exhausted(capacity) if count > 1 => Error::ArrayExhausted(capacity),
-        Error::Hal(cause) if count > 1 && matches!(cause.kind(), HalErrorKind::NoMemory) => Error::ArrayNoMemory(cause),
-        other => other,
+    if count <= 1 {
+        return error;
     }
+    if let Error::Hal(cause) = error
+        && matches!(cause.kind(), HalErrorKind::NoMemory)
+    {
+        return Error::ArrayNoMemory(cause);
+    }
+    if let Error::Exhausted(capacity) = error { Error::ArrayExhausted(capacity) } else { error }
 }
 
 fn conflicts(work: &Work, span: Option<VaRange>) -> bool {

@@ -232,8 +232,8 @@ impl core::fmt::Display for Trial<'_> {
 
 /// Whether a refusal is the failure that was asked for.
 const fn is_injected(error: Error) -> bool {
-    match error {
-        Error::Hal(cause) | Error::ArrayNoMemory(cause) => cause.code() == INJECTED,
-        other => matches!(other, Error::Interrupted),
+    if let Error::Hal(cause) | Error::ArrayNoMemory(cause) = error {
+        return cause.code() == INJECTED;
     }
+    matches!(error, Error::Interrupted)
 }

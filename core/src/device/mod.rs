@@ -10,6 +10,8 @@ mod client;
 mod commit;
 mod engines;
 mod exec;
+#[cfg(feature = "inject")]
+mod inject;
 mod inspect;
 mod life;
 mod outside;
@@ -26,7 +28,7 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
-pub use inspect::MappingInfo;
+pub use inspect::{FencesInUse, MappingInfo};
 pub use life::OpenError;
 pub use outside::OutsideFence;
 pub use syncobj::{SyncobjLook, TimelineLook};
@@ -180,6 +182,8 @@ pub struct Device<'a, H: Hal> {
     hwconfig: &'a [u8],
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    #[cfg(feature = "inject")]
+    fails_table_change: bool,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

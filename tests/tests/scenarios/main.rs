@@ -2,9 +2,13 @@
 #![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
 
 #[cfg(test)]
-mod atomic;
+mod atomicity;
 #[cfg(test)]
 mod checks;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod refused_arrays;
 #[cfg(test)]
 mod syncs;
 #[cfg(test)]
@@ -15,10 +19,22 @@ mod vmas;
 mod waits;
 #[cfg(test)]
 mod zero_op_checks;
+#[cfg(test)]
+mod zero_ops;
 
 #[cfg(test)]
 use barexe_tests::trial::Scenario;
 
 /// Every chapter.
 #[cfg(test)]
-const CHAPTERS: &[&[Scenario]] = &[atomic::ALL, checks::ALL, syncs::ALL, vmas::ALL, waits::ALL, zero_op_checks::ALL];
+const CHAPTERS: &[&[Scenario]] = &[
+    zero_ops::ALL,
+    zero_op_checks::ALL,
+    checks::ALL,
+    waits::ALL,
+    vmas::ALL,
+    atomicity::ALL,
+    refused_arrays::ALL,
+    order::ALL,
+    syncs::ALL,
+];

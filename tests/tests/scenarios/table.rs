@@ -5,9 +5,18 @@ use barexe_tests::trial::{Scenario, missing_scenarios, table};
 use std::collections::BTreeSet;
 
 /// Scenarios of the bind half that nobody has written yet. Who writes one takes it out.
+#[rustfmt::skip] // one a line: many hands take numbers out
 const PENDING: &[u16] = &[
-    1, 2, 3, 7, 8, 9, 14, 18, 21, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 60, 61, 62, 63, 64, 66, 67, 68, 69, 70, 71,
-    72, 73, 74, 75, 76, 77, 83, 84, 107, 111,
+    51,
+    52,
+    53,
+    54,
+    56,
+    60,
+    63,
+    83,
+    107,
+    111,
 ];
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenarios.md");

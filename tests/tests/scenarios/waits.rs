@@ -28,6 +28,7 @@ scenarios! {
     s45_a_cookie_needs_the_wait_flag { cases: 1, holds: [], needs: [Need::DialectA] }
     s46_a_barrier_that_waits_keeps_the_order_of_calls { cases: 4, holds: [R31, R41, R57], needs: [Need::DialectA] }
     a_cookie_that_is_not_zero_resumes_a_wait { cases: 5, holds: [R50], needs: [Need::DialectA] }
+    a_wait_ends_with_the_error_of_its_work { cases: 3, holds: [R56], needs: [Need::DialectA] }
     a_wait_ends_with_the_queue_it_waits_on { cases: 1, holds: [M13], needs: [Need::DialectA] }
 }
 
@@ -347,6 +348,26 @@ fn a_cookie_that_is_not_zero_resumes_a_wait(on: &mut Trial<'_>) {
     on.case("and does nothing");
     let other = VA + 0x10_0000;
     on.check_mappings(vm, &[Mapping::null(other, other + PAGE)]);
+}
+
+fn a_wait_ends_with_the_error_of_its_work(on: &mut Trial<'_>) {
+    let (vm, bo) = (on.vm(), on.bo(PAGE));
+    let b0 = hold(on, vm, 0);
+    on.case("K8: the error of the change, and never 0");
+    let mut fail = |on: &mut Trial<'_>| {
+        on.device.fail_next_table_change();
+        on.unblock(b0);
+        Ok(())
+    };
+    let (failed, all) = bind_waiting(on, &waiting(Bind::on(vm).op(op::map(bo, 0, VA, PAGE))), &mut [&mut fail]);
+    on.check("everything happened", all, true);
+    let code = failed.expect_err("a change that failed");
+    on.check("code", code, Errno::EIO);
+    on.case("the VM is banned");
+    on.bind_refused(&waiting(Bind::on(vm)), ENOENT);
+    on.case("a resumed wait still tells how the work ended");
+    on.put(FENCES, &[1]);
+    on.bind_refused(&with_cookie(Bind::on(vm), FENCES), code);
 }
 
 fn a_wait_ends_with_the_queue_it_waits_on(on: &mut Trial<'_>) {

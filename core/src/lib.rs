@@ -106,7 +106,8 @@
 //! # Features
 //!
 //! `log` and `defmt`: messages about probe, failure and close, through either or both; `defmt` also derives
-//! `defmt::Format` for errors. Features only add, and neither is on by default. Minimum compiler: see `rust-version`.
+//! `defmt::Format` for errors. `inject`: a failure on demand, for tests. Features only add, and none is on by default.
+//! Minimum compiler: see `rust-version`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -3,8 +3,7 @@
 use super::plan::Request;
 use super::vma::{VaRange, Vma, VmaBacking};
 use crate::Error;
-use crate::device::request::CpuCaching;
-use crate::device::request::{BindKind, BindOp};
+use crate::device::request::{BindKind, BindOp, CpuCaching};
 use crate::gt::DeviceInfo;
 use crate::mem::bo::Bo;
 use crate::mem::pat::{Coherence, PatIndex};

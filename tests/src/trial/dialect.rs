@@ -26,6 +26,9 @@ impl Dialect {
         (request >> 16 & 0x3FFF) as usize
     }
 
+    /// The interface as posted and reviewed. `EXEC` has no form of its own there yet.
+    pub const A: Self = Self { name: "A", bind: 0x40A0_6445, bind_syncs: (104, 120), ..Self::U };
+
     /// The merged interface.
     pub const U: Self = Self {
         name: "U",
@@ -36,13 +39,10 @@ impl Dialect {
         exec_syncs: (12, 16),
         exec_batch: (24, 32),
     };
-
-    /// The RFC as agreed. The driver has its form of `VM_BIND` and not yet that of `EXEC`.
-    pub const A: Self = Self { name: "A", bind: 0x40A0_6445, bind_syncs: (104, 120), ..Self::U };
 }
 
 /// Those the driver speaks.
-pub const DIALECTS: &[Dialect] = &[Dialect::U, Dialect::A];
+pub const DIALECTS: &[Dialect] = &[Dialect::A, Dialect::U];
 
 /// Request numbers of the calls that are the same in all of them.
 pub mod requests {

@@ -1,4 +1,5 @@
-//! Struct checks: S21 to S35, as far as they are about binds, and VM create and destroy: S27, S93 to S95.
+//! Struct checks: S23 to S35, as far as they are about binds, and VM create and destroy: S27, S93 to S95. Maps that
+//! do not fit: S108.
 
 use barexe_core::Errno::{EBUSY, EFAULT, EINVAL, ENOBUFS, ENOENT};
 use barexe_core::gt::EngineClass;
@@ -7,7 +8,6 @@ use barexe_tests::trial::{Bind, Dialect, Exec, Mapping, NOWHERE, Need, OPS, Tria
 use barexe_tests::wire::Bytes;
 
 scenarios! {
-    s21_a_refused_bind_holds_on_to_no_sync { cases: 2, holds: [D20] }
     s23_each_size_has_its_rules { cases: 5, holds: [R35, R39, M4], needs: [Need::DialectA] }
     s25_padding_reserved_words_and_extensions_are_zero { cases: 13, holds: [R40, D12, M4], needs: [Need::DialectA] }
     s27_modes_that_the_hardware_has_not_are_refused { cases: 4, holds: [R33], needs: [Need::NoFaultMode] }
@@ -21,22 +21,13 @@ scenarios! {
     s93_modes_of_a_vm_are_checked { cases: 6, holds: [R33] }
     s94_a_vm_is_destroyed_once { cases: 4, holds: [] }
     s95_a_long_running_vm_stays_while_it_has_exec_queues { cases: 3, holds: [] }
+    s108_a_map_suits_its_object_and_its_vm { cases: 9, holds: [R1, R2] }
 }
 
 const VA: u64 = 0x40_0000;
 const PAGE: u64 = 0x1000;
 
-fn s21_a_refused_bind_holds_on_to_no_sync(on: &mut Trial<'_>) {
-    let (vm, bo, object, timeline) = (on.vm(), on.bo(PAGE), on.syncobj(), on.syncobj());
-    let map = || Bind::on(vm).op(op::map(bo, 0, VA, PAGE));
-    on.case("the failing entry is the second");
-    on.bind_refused(&map().out(object).sync(sync::wait_point(timeline, 3)), EINVAL);
-    on.case("an out-point was reserved before it");
-    let outs = map().out(object).sync(sync::out_point(timeline, 3));
-    on.bind_refused(&outs.sync(sync::wait_point(timeline, 3)), EINVAL);
-}
-
-/// A bind of another dialect than the trial's, with one operation and a flag or a byte that only one dialect takes.
+/// Binds of every size, with a flag and a byte in the operation that only one dialect takes.
 fn s23_each_size_has_its_rules(on: &mut Trial<'_>) {
     let (vm, bo) = (on.vm(), on.bo(PAGE));
     let bind = |size: u32, op: &Bytes| {
@@ -225,4 +216,28 @@ fn s95_a_long_running_vm_stays_while_it_has_exec_queues(on: &mut Trial<'_>) {
     on.queue_destroy(queue);
     on.case("without");
     on.vm_destroy(vm);
+}
+
+fn s108_a_map_suits_its_object_and_its_vm(on: &mut Trial<'_>) {
+    let (vm, bo, top) = (on.vm(), on.bo(2 * PAGE), 1 << 48);
+    let (incoherent, reserved) = if on.board.platform.version == 1200 { (3, 4) } else { (3, 16) };
+    let map = |offset, va, range| op::map(bo, offset, va, range);
+    let right = || map(0, VA, 2 * PAGE);
+    let wrong = [
+        ("non-coherent PAT", op::with_pat(right(), incoherent)),
+        ("reserved PAT", op::with_pat(right(), reserved)),
+        ("PAT 999", op::with_pat(right(), 999)),
+        ("offset 4096 + range 8192", map(PAGE, VA, 2 * PAGE)),
+        ("range 0", map(0, VA, 0)),
+        ("addr + 0x800", map(0, VA + 0x800, PAGE)),
+        ("beyond VM size", map(0, top - PAGE, 2 * PAGE)),
+        ("sign-extended", map(0, 0xFFFF_8000_0000_0000, 2 * PAGE)),
+    ];
+    for (name, op) in wrong {
+        on.case(name);
+        on.bind_refused(&Bind::on(vm).op(op), EINVAL);
+    }
+    on.case("right");
+    on.bind_now(&Bind::on(vm).op(right()).op(map(0, top - 2 * PAGE, 2 * PAGE)));
+    on.check_mappings(vm, &[Mapping::of(bo, 0, VA, VA + 2 * PAGE), Mapping::of(bo, 0, top - 2 * PAGE, top)]);
 }

@@ -2,11 +2,15 @@
 #![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
 
 #[cfg(test)]
-mod atomic;
+mod atomicity;
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
 mod client_memory;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod refused_arrays;
 #[cfg(test)]
 mod syncs;
 #[cfg(test)]
@@ -19,6 +23,8 @@ mod vmas;
 mod waits;
 #[cfg(test)]
 mod zero_op_checks;
+#[cfg(test)]
+mod zero_ops;
 
 #[cfg(test)]
 use barexe_tests::trial::Scenario;
@@ -27,12 +33,15 @@ use barexe_tests::trial::Scenario;
 #[cfg(test)]
 #[rustfmt::skip]
 const CHAPTERS: &[&[Scenario]] = &[
-    atomic::ALL,
+    atomicity::ALL,
     checks::ALL,
     client_memory::ALL,
+    order::ALL,
+    refused_arrays::ALL,
     syncs::ALL,
     tiles::ALL,
     vmas::ALL,
     waits::ALL,
     zero_op_checks::ALL,
+    zero_ops::ALL,
 ];

@@ -1,4 +1,4 @@
-//! Sync entries of binds: S85 to S90, S8, S65, S81.
+//! Sync entries of binds: S65, S81, S85 to S90.
 
 use barexe_core::Errno::{EFAULT, EINVAL, ENOENT, EOPNOTSUPP};
 use barexe_tests::scenarios;
@@ -6,7 +6,6 @@ use barexe_tests::trial::{Bind, Mapping, NOWHERE, Need, Trial, op, sync};
 use barexe_tests::wire::Bytes;
 
 scenarios! {
-    s8_a_barrier_signals_a_point_of_a_timeline { cases: 2, holds: [R8, R12, R23] }
     s65_a_refused_array_leaves_its_out_syncs { cases: 2, holds: [R24, D26] }
     s81_a_sync_object_may_be_listed_twice { cases: 3, holds: [R23] }
     s85_an_entry_has_a_type_flags_and_reserved_words { cases: 3, holds: [R6] }
@@ -20,19 +19,6 @@ scenarios! {
 
 const VA: u64 = 0x40_0000;
 const PAGE: u64 = 0x1000;
-
-fn s8_a_barrier_signals_a_point_of_a_timeline(on: &mut Trial<'_>) {
-    let (vm, timeline) = (on.vm(), on.syncobj());
-    on.bind(&Bind::on(vm).sync(sync::out_point(timeline, 4)));
-    on.settle();
-    on.check_value("before", timeline, false, 4);
-    on.case("submitted and signalled");
-    on.bind(&Bind::on(vm).sync(sync::out_point(timeline, 5)));
-    on.check_value("submitted", timeline, true, 5);
-    on.case("query");
-    on.settle();
-    on.check_value("signalled", timeline, false, 5);
-}
 
 fn s65_a_refused_array_leaves_its_out_syncs(on: &mut Trial<'_>) {
     let (vm, bo, out, timeline) = (on.vm(), on.bo(3 * PAGE), on.signalled_syncobj(), on.syncobj());

@@ -23,10 +23,12 @@ scenarios! {
     s39_an_interruption_before_commit_leaves_everything { cases: 2, holds: [R52, R55], needs: [Need::DialectA] }
     s41_nobody_is_held_up_by_a_wait { cases: 4, holds: [D9, D10], needs: [Need::DialectA] }
     s42_a_wait_is_never_over_before_its_work { cases: 2, holds: [D11, R37], needs: [Need::DialectA] }
+    s43_a_prefetch_with_nothing_to_move_waits_like_any_bind { cases: 4, holds: [R25, D19], needs: [Need::DialectA] }
     s44_a_bad_cookie_is_refused { cases: 3, holds: [R50], needs: [Need::DialectA] }
     s45_a_cookie_needs_the_wait_flag { cases: 1, holds: [], needs: [Need::DialectA] }
     s46_a_barrier_that_waits_keeps_the_order_of_calls { cases: 4, holds: [R31, R41, R57], needs: [Need::DialectA] }
     a_cookie_that_is_not_zero_resumes_a_wait { cases: 5, holds: [R50], needs: [Need::DialectA] }
+    a_wait_ends_with_the_error_of_its_work { cases: 3, holds: [R56], needs: [Need::DialectA] }
     a_wait_ends_with_the_queue_it_waits_on { cases: 1, holds: [M13], needs: [Need::DialectA] }
 }
 
@@ -243,6 +245,34 @@ fn s42_a_wait_is_never_over_before_its_work(on: &mut Trial<'_>) {
     }
 }
 
+fn s43_a_prefetch_with_nothing_to_move_waits_like_any_bind(on: &mut Trial<'_>) {
+    let bo = on.bo(PAGE);
+    for (range, maps) in [("empty range", None), ("entries present", Some(op::map(bo, 0, VA, PAGE)))] {
+        let vm = on.vm();
+        if let Some(map) = maps {
+            on.bind_now(&Bind::on(vm).op(map));
+        }
+        let prefetch = || Bind::on(vm).op(op::on(op::PREFETCH, VA, PAGE));
+        on.case(&format!("{range}: the call returns after b0"));
+        let b0 = hold(on, vm, 0);
+        let mut signal = |on: &mut Trial<'_>| {
+            on.settle();
+            on.unblock(b0);
+            Ok(())
+        };
+        let done = bind_waiting(on, &waiting(prefetch()), &mut [&mut signal]);
+        on.check("0 after b0", done, (Ok(0), true));
+        on.case(&format!("{range}: Out signals after b1"));
+        let (b1, out) = (on.blocked(), on.syncobj());
+        on.bind(&prefetch().after(b1).out(out));
+        on.settle();
+        on.check_signalled("Out", out, false);
+        on.unblock(b1);
+        on.settle();
+        on.check_signalled("Out", out, true);
+    }
+}
+
 fn s44_a_bad_cookie_is_refused(on: &mut Trial<'_>) {
     let (vm, bo) = (on.vm(), on.bo(PAGE));
     let map = |cookie| with_cookie(Bind::on(vm).op(op::map(bo, 0, VA, PAGE)), cookie);
@@ -318,6 +348,26 @@ fn a_cookie_that_is_not_zero_resumes_a_wait(on: &mut Trial<'_>) {
     on.case("and does nothing");
     let other = VA + 0x10_0000;
     on.check_mappings(vm, &[Mapping::null(other, other + PAGE)]);
+}
+
+fn a_wait_ends_with_the_error_of_its_work(on: &mut Trial<'_>) {
+    let (vm, bo) = (on.vm(), on.bo(PAGE));
+    let b0 = hold(on, vm, 0);
+    on.case("K8: the error of the change, and never 0");
+    let mut fail = |on: &mut Trial<'_>| {
+        on.device.fail_next_table_change();
+        on.unblock(b0);
+        Ok(())
+    };
+    let (failed, all) = bind_waiting(on, &waiting(Bind::on(vm).op(op::map(bo, 0, VA, PAGE))), &mut [&mut fail]);
+    on.check("everything happened", all, true);
+    let code = failed.expect_err("a change that failed");
+    on.check("code", code, Errno::EIO);
+    on.case("the VM is banned");
+    on.bind_refused(&waiting(Bind::on(vm)), ENOENT);
+    on.case("a resumed wait still tells how the work ended");
+    on.put(FENCES, &[1]);
+    on.bind_refused(&with_cookie(Bind::on(vm), FENCES), code);
 }
 
 fn a_wait_ends_with_the_queue_it_waits_on(on: &mut Trial<'_>) {

@@ -1,4 +1,4 @@
-//! Checks of binds without operations: S4 to S6.
+//! Checks of binds without operations: S4 to S6, and S9.
 
 use barexe_core::Errno::{EINVAL, ENOENT, EOPNOTSUPP};
 use barexe_core::gt::EngineClass;
@@ -9,6 +9,7 @@ scenarios! {
     s4_a_barrier_takes_no_user_fence { cases: 2, holds: [R9] }
     s5_a_barrier_is_checked_like_any_call { cases: 6, holds: [R11] }
     s6_a_barrier_without_syncs_does_nothing { cases: 3, holds: [R8, R10, R13] }
+    s9_a_barrier_needs_a_vm_that_works { cases: 3, holds: [R11, R56, M5] }
 }
 
 fn s4_a_barrier_takes_no_user_fence(on: &mut Trial<'_>) {
@@ -54,4 +55,22 @@ fn s6_a_barrier_without_syncs_does_nothing(on: &mut Trial<'_>) {
     on.bind(&barrier(extra));
     on.settle();
     on.check_mappings(vm, &[barexe_tests::trial::Mapping::null(0x40_0000, 0x40_1000)]);
+}
+
+fn s9_a_barrier_needs_a_vm_that_works(on: &mut Trial<'_>) {
+    let (vm, out) = (on.vm(), on.signalled_syncobj());
+    let extra = on.bind_queue(vm);
+    on.device.fail_next_table_change();
+    on.bind_now(&Bind::on(vm).op(op::null(0x40_0000, 0x1000)));
+    on.case("banned");
+    on.bind_refused(&Bind::on(vm), ENOENT);
+    on.bind_refused(&Bind::on(vm).out(out), ENOENT);
+    on.case("banned, extra queue");
+    on.bind_refused(&Bind::on(vm).queue(extra), ENOENT);
+    on.queue_destroy(extra);
+    on.vm_destroy(vm);
+    on.case("destroyed");
+    on.bind_refused(&Bind::on(vm), EINVAL);
+    on.settle();
+    on.bind_refused(&Bind::on(vm), EINVAL);
 }

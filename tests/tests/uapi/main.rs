@@ -21,6 +21,8 @@ mod rows_exec;
 #[cfg(test)]
 mod rows_objects;
 #[cfg(test)]
+mod rows_pat;
+#[cfg(test)]
 mod rows_query;
 #[cfg(test)]
 mod rows_queue;

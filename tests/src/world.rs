@@ -10,8 +10,9 @@ use barexe_core::device::request::{BindCall, BindFlags, BindKind, BindOp, ExecCa
 use barexe_core::device::{Config, Device, DeviceState, OpenError, SyncobjLook, TicketState};
 use barexe_core::gt::IrqFlag;
 use barexe_core::{Error, Storage};
-use barexe_hal::{GpuVa, Nanos};
+use barexe_hal::{GpuVa, Hal, Nanos};
 use barexe_sim::{DeviceSnapshot, Platform, Sim, SimConfig, SimHal};
+use core::fmt::Debug;
 use make::Made;
 use std::sync::Arc;
 
@@ -47,6 +48,12 @@ pub struct State {
 }
 
 impl State {
+    /// That of a part and the driver on it.
+    #[must_use]
+    pub fn of<H: Hal + Debug>(sim: &Sim, device: &Device<'_, H>) -> Self {
+        Self { core: core_state(device), device: settled(sim) }
+    }
+
     /// What differs, in short; none if nothing does.
     #[must_use]
     pub fn difference(&self, after: &Self) -> Option<String> {
@@ -107,7 +114,7 @@ impl<'s> World<'s> {
     /// Everything that a refused call must leave as it was.
     #[must_use]
     pub fn state(&self) -> State {
-        State { core: self.core_state(), device: settled(&self.sim) }
+        State::of(&self.sim, &self.device)
     }
 
     /// The driver's part of it.

@@ -220,7 +220,8 @@ impl Step {
             vm_bos.clear(self.made);
             vm_bos.count(object, -1);
         }
-        if self.unmapped().is_some() {
+        if !self.maps {
+            // Also where a part was left: that part may have been unmapped since, and undoing this noted where it began.
             vm_bos.set(self.vma.place(), self.vma.start());
         }
     }

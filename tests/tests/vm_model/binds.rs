@@ -15,7 +15,7 @@ const HELD: usize = 4;
 
 impl World<'_, '_> {
     /// A call with random operations, on a random queue, behind random fences.
-    pub fn bind(&mut self) {
+    pub(crate) fn bind(&mut self) {
         let at = self.any_vm();
         let count = match self.random.below(8) {
             0 => 1 + self.random.below(24),
@@ -26,7 +26,7 @@ impl World<'_, '_> {
     }
 
     /// A call without operations.
-    pub fn barrier(&mut self) {
+    pub(crate) fn barrier(&mut self) {
         self.done.barriers += 1;
         let at = self.any_vm();
         self.call(at, 0);
@@ -62,7 +62,7 @@ impl World<'_, '_> {
     }
 
     /// An operation as the device takes it.
-    pub fn bind_op(&self, op: &Op) -> BindOp {
+    pub(crate) fn bind_op(&self, op: &Op) -> BindOp {
         let any_pat = self.pats()[0];
         match *op {
             Op::Map { bo, page, at } => {
@@ -90,7 +90,7 @@ impl World<'_, '_> {
     }
 
     /// The sync object that holds what is waited for.
-    pub fn handle_of(&self, wait: &Wait) -> u32 {
+    pub(crate) fn handle_of(&self, wait: &Wait) -> u32 {
         match wait {
             Wait::Fence(number) => self.fences[number].1,
             Wait::Call(number) => {
@@ -101,7 +101,7 @@ impl World<'_, '_> {
     }
 
     /// Hands a call in; whether it was accepted.
-    pub fn accept(&mut self, at: usize, ops: &[BindOp], waits: Vec<Wait>, effect: Effect) -> bool {
+    pub(crate) fn accept(&mut self, at: usize, ops: &[BindOp], waits: Vec<Wait>, effect: Effect) -> bool {
         let queue = self.random.below(self.vms[at].queues.len() as u64) as usize;
         let (out, number) = (self.rig.syncobj(), self.number());
         let mut syncs: Vec<SyncEntry> = waits.iter().map(|wait| binary(self.handle_of(wait), false)).collect();
@@ -126,7 +126,7 @@ impl World<'_, '_> {
     }
 
     /// A call of which one operation, or one sync entry, is wrong: nothing changes.
-    pub fn refused_bind(&mut self) {
+    pub(crate) fn refused_bind(&mut self) {
         self.done.refused += 1;
         let at = self.any_vm();
         let (mut newest, mut ops) = (self.vms[at].newest.clone(), Vec::new());

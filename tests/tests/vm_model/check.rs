@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 impl World<'_, '_> {
     /// Looks at every address space; how many tables can be reached.
-    pub fn check(&self) -> u32 {
+    pub(crate) fn check(&self) -> u32 {
         let mut reached = BTreeSet::new();
         let mut count = 0;
         for (at, vm) in self.vms.iter().enumerate() {

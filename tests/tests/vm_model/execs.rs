@@ -1,36 +1,37 @@
 //! Batches that store into mappings and load from them.
 
-use super::calls::{Exec, Wait};
+use super::calls::{Exec, Loads, Stores, Wait};
 use super::vm::CODE;
 use super::world::{TAG, World, tag};
 use barexe_core::device::request::SyncEntry;
 use barexe_tests::rig::{BATCH_END, binary, store};
 
-/// Batches of a VM that are not over, at most; each has a place of its own for code and for what it loads.
-const PLACES: u64 = 16;
+/// Batches that are not over, at most; each has a place of its own for code, and for what it stores and loads.
+const PLACES: u64 = 32;
 const CODE_STRIDE: u64 = 0x100;
 const LOADED: u64 = 0x3000;
 
 /// `MI_COPY_MEM_MEM`: one dword.
-pub const fn load(from: u64, to: u64) -> [u32; 5] {
+pub(crate) const fn load(from: u64, to: u64) -> [u32; 5] {
     [0x1700_0003, to as u32, (to >> 32) as u32, from as u32, (from >> 32) as u32]
 }
 
 impl World<'_, '_> {
     /// Runs a batch on some of what is mapped, behind the calls that map it.
-    pub fn exec(&mut self) {
+    pub(crate) fn exec(&mut self) {
         let at = self.any_vm();
         let pages: Vec<u64> = {
             let cells = &self.vms[at].newest.cells;
             let zone = |va: &u64| !super::space::zone_of(*va).null_only;
             cells.keys().copied().filter(zone).collect()
         };
-        if pages.is_empty() || self.vms[at].execs.len() as u64 >= PLACES {
+        let used = |place: &u64| self.vms.iter().flat_map(|vm| &vm.execs).any(|exec| exec.place == *place);
+        let Some(place) = (0..PLACES).find(|place| !used(place)) else { return };
+        if pages.is_empty() {
             return;
         }
         let number = self.number();
         let pins: Vec<u64> = (0..3).map(|_| pages[self.random.below(pages.len() as u64) as usize]).collect();
-        let place = number % (PLACES * 2);
         let (mut dwords, mut stores, mut loads) = (Vec::new(), Vec::new(), Vec::new());
         for (n, va) in (0u64..).zip(&pins) {
             let cell = self.vms[at].newest.cells[va];
@@ -53,13 +54,7 @@ impl World<'_, '_> {
         self.hand_in(at, place, pins, (stores, loads));
     }
 
-    fn hand_in(
-        &mut self,
-        at: usize,
-        place: u64,
-        pins: Vec<u64>,
-        (stores, loads): (Vec<(usize, u64, u32)>, Vec<(u64, u32)>),
-    ) {
+    fn hand_in(&mut self, at: usize, place: u64, pins: Vec<u64>, (stores, loads): (Stores, Loads)) {
         let vm = &self.vms[at];
         let newest = |va: &u64| vm.calls.iter().rfind(|call| call.effect.values.contains_key(va));
         let calls: Vec<u64> = pins.iter().filter_map(newest).map(|call| call.number).collect();
@@ -68,13 +63,13 @@ impl World<'_, '_> {
         let run = vm.run;
         let ticket = self.rig.exec(run, CODE + place * CODE_STRIDE, &syncs).unwrap();
         self.done.execs += 1;
-        self.vms[at].execs.push(Exec { ticket, pins, stores, loads });
+        self.vms[at].execs.push(Exec { ticket, place, pins, stores, loads });
     }
 
     /// Looks at what batches that are over have done.
-    pub fn observe_execs(&mut self, at: usize) {
+    pub(crate) fn observe_execs(&mut self, at: usize) {
         assert_eq!(self.rig.sim.halted(), [], "a batch met what it must not");
-        let execs = std::mem::take(&mut self.vms[at].execs);
+        let execs = core::mem::take(&mut self.vms[at].execs);
         for exec in execs {
             if !self.is_over(exec.ticket) {
                 self.vms[at].execs.push(exec);

@@ -5,15 +5,15 @@ use barexe_tests::random::Random;
 
 /// What random operations can choose from.
 #[derive(Debug)]
-pub struct Choice<'c> {
+pub(crate) struct Choice<'c> {
     /// Pages of each object.
-    pub bo_pages: &'c [u64],
+    pub(crate) bo_pages: &'c [u64],
     /// Objects that this VM may map.
-    pub bos: &'c [usize],
+    pub(crate) bos: &'c [usize],
     /// PAT indices for memory.
-    pub pats: &'c [u8],
+    pub(crate) pats: &'c [u8],
     /// PAT indices for null mappings.
-    pub null_pats: &'c [u8],
+    pub(crate) null_pats: &'c [u8],
 }
 
 /// First unit and number of units in a zone.
@@ -40,7 +40,7 @@ fn beside(random: &mut Random, zone: &Zone, space: &Space) -> (u64, u64) {
 }
 
 /// One operation.
-pub fn operation(random: &mut Random, space: &Space, choice: &Choice<'_>) -> Op {
+pub(crate) fn operation(random: &mut Random, space: &Space, choice: &Choice<'_>) -> Op {
     let zone = &ZONES[random.below(ZONES.len() as u64) as usize];
     let (first, count) = range(random, zone, space);
     let (va, bytes) = (zone.base + first * zone.unit, count * zone.unit);

@@ -13,7 +13,7 @@ const SEEN: u64 = 0x2C00;
 
 impl World<'_, '_> {
     /// In a scratch VM, where what is not mapped may be read.
-    pub fn read_on(&mut self) {
+    pub(crate) fn read_on(&mut self) {
         let at = self.vms.iter().position(|vm| vm.scratch).unwrap();
         self.settle();
         if !self.vms[at].calls.is_empty() || self.vms.iter().any(|vm| !vm.execs.is_empty()) {

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A part of the address space in which the model maps, in units of its own.
 #[derive(Debug)]
-pub struct Zone {
-    pub base: u64,
-    pub unit: u64,
-    pub units: u64,
+pub(crate) struct Zone {
+    pub(crate) base: u64,
+    pub(crate) unit: u64,
+    pub(crate) units: u64,
     /// Only null mappings: its units are no pages.
-    pub null_only: bool,
+    pub(crate) null_only: bool,
 }
 
 impl Zone {
-    pub const fn end(&self) -> u64 {
+    pub(crate) const fn end(&self) -> u64 {
         self.base + self.unit * self.units
     }
 
-    pub fn cells(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn cells(&self) -> impl Iterator<Item = u64> {
         (self.base..self.end()).step_by(self.unit as usize)
     }
 }
@@ -26,31 +26,31 @@ const MIB_2: u64 = 2 << 20;
 const GIB: u64 = 1 << 30;
 
 /// Tables of every level meet in one of them; the last two lie in other blocks of 512 GiB than the first two.
-pub const ZONES: [Zone; 4] = [
+pub(crate) const ZONES: [Zone; 4] = [
     Zone { base: MIB_2, unit: 4096, units: 4 * 512, null_only: false },
     Zone { base: GIB - MIB_2, unit: 4096, units: 2 * 512, null_only: false },
     Zone { base: 512 * GIB - MIB_2, unit: 4096, units: 2 * 512, null_only: false },
     Zone { base: 1024 * GIB, unit: MIB_2, units: 3 * 512, null_only: true },
 ];
 
-pub fn zone_of(va: u64) -> &'static Zone {
+pub(crate) fn zone_of(va: u64) -> &'static Zone {
     ZONES.iter().find(|zone| (zone.base..zone.end()).contains(&va)).unwrap()
 }
 
 /// What is mapped at a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// Which operation mapped it: neighbours of one number are one mapping.
-    pub serial: u64,
+    pub(crate) serial: u64,
     /// Object and page of it; none of a null mapping.
-    pub memory: Option<(usize, u64)>,
-    pub pat: u8,
-    pub read_only: bool,
+    pub(crate) memory: Option<(usize, u64)>,
+    pub(crate) pat: u8,
+    pub(crate) read_only: bool,
 }
 
 /// What an operation asks for.
 #[derive(Clone, Copy, Debug)]
-pub enum Op {
+pub(crate) enum Op {
     /// Object, its first page, and where it goes.
     Map {
         bo: usize,
@@ -71,34 +71,34 @@ pub enum Op {
 
 /// Where something is mapped, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct Target {
-    pub va: u64,
-    pub bytes: u64,
-    pub pat: u8,
-    pub read_only: bool,
+pub(crate) struct Target {
+    pub(crate) va: u64,
+    pub(crate) bytes: u64,
+    pub(crate) pat: u8,
+    pub(crate) read_only: bool,
 }
 
 /// What a call does to the map.
 #[derive(Clone, Debug, Default)]
-pub struct Effect {
+pub(crate) struct Effect {
     /// The values that units get, one after another.
-    pub values: BTreeMap<u64, Vec<Option<Cell>>>,
+    pub(crate) values: BTreeMap<u64, Vec<Option<Cell>>>,
     /// Units that keep their value, and may be written again.
-    pub shaken: BTreeSet<u64>,
+    pub(crate) shaken: BTreeSet<u64>,
 }
 
 impl Effect {
     /// Every unit it has to do with.
-    pub fn touched(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn touched(&self) -> impl Iterator<Item = u64> {
         self.values.keys().chain(&self.shaken).copied()
     }
 
-    pub fn touches(&self, va: u64) -> bool {
+    pub(crate) fn touches(&self, va: u64) -> bool {
         self.values.contains_key(&va) || self.shaken.contains(&va)
     }
 
     /// The blocks of 512 GiB from the first to the last unit.
-    pub fn blocks(&self) -> Option<(u64, u64)> {
+    pub(crate) fn blocks(&self) -> Option<(u64, u64)> {
         Some((self.touched().min()? >> 39, self.touched().max()? >> 39))
     }
 
@@ -109,17 +109,17 @@ impl Effect {
 
 /// A map.
 #[derive(Clone, Debug, Default)]
-pub struct Space {
-    pub cells: BTreeMap<u64, Cell>,
+pub(crate) struct Space {
+    pub(crate) cells: BTreeMap<u64, Cell>,
 }
 
 impl Space {
-    pub fn get(&self, va: u64) -> Option<Cell> {
+    pub(crate) fn get(&self, va: u64) -> Option<Cell> {
         self.cells.get(&va).copied()
     }
 
     /// Carries an operation out.
-    pub fn apply(&mut self, op: &Op, serial: u64, effect: &mut Effect) {
+    pub(crate) fn apply(&mut self, op: &Op, serial: u64, effect: &mut Effect) {
         match *op {
             Op::Map { bo, page, at } => self.fill(at, serial, effect, |index| Some((bo, page + index))),
             Op::Null { at } => self.fill(at, serial, effect, |_| None),
@@ -167,7 +167,7 @@ impl Space {
     }
 
     /// What a call left, once it is over.
-    pub fn settle(&mut self, effect: &Effect) {
+    pub(crate) fn settle(&mut self, effect: &Effect) {
         for (va, values) in &effect.values {
             match values.last().copied().flatten() {
                 Some(cell) => drop(self.cells.insert(*va, cell)),

@@ -10,27 +10,27 @@ use std::collections::{BTreeMap, HashMap};
 
 /// What a run did: a run that did too little proves too little.
 #[derive(Debug, Default)]
-pub struct Done {
-    pub binds: u32,
-    pub operations: u32,
+pub(crate) struct Done {
+    pub(crate) binds: u32,
+    pub(crate) operations: u32,
     /// Binds that waited for a fence of the test when they were accepted.
-    pub held: u32,
+    pub(crate) held: u32,
     /// Binds that waited for another bind.
-    pub chained: u32,
-    pub barriers: u32,
-    pub refused: u32,
+    pub(crate) chained: u32,
+    pub(crate) barriers: u32,
+    pub(crate) refused: u32,
     /// Refused for want of room.
-    pub full: u32,
-    pub execs: u32,
-    pub readers: u32,
-    pub drains: u32,
-    pub new_vms: u32,
+    pub(crate) full: u32,
+    pub(crate) execs: u32,
+    pub(crate) readers: u32,
+    pub(crate) drains: u32,
+    pub(crate) new_vms: u32,
     /// Most calls that were not over at one time.
-    pub pending: usize,
+    pub(crate) pending: usize,
 }
 
 impl Done {
-    pub fn assert_covered(&self) {
+    pub(crate) fn assert_covered(&self) {
         let all = [self.held, self.chained, self.barriers, self.refused, self.execs, self.readers, self.drains];
         assert!(all.iter().all(|count| *count >= 3), "{self:?}");
         assert!(self.binds > 300 && self.operations > self.binds && self.pending > 5, "{self:?}");
@@ -38,26 +38,28 @@ impl Done {
 }
 
 /// Offset of the number of a page, in the page.
-pub const TAG: u64 = 0xFF8;
+pub(crate) const TAG: u64 = 0xFF8;
 const MAGIC: u64 = 0xBACE_D00D;
 
-pub const fn tag(bo: usize, page: u64) -> u32 {
+pub(crate) const fn tag(bo: usize, page: u64) -> u32 {
     ((bo as u32 + 1) << 16) | page as u32
 }
 
 /// The device and everything the client has.
 #[derive(Debug)]
-pub struct World<'w, 'a> {
-    pub rig: &'w mut Rig<'a>,
-    pub random: Random,
-    pub vms: Vec<Vm>,
-    pub bos: Vec<Mapped>,
-    pub bo_pages: Vec<u64>,
+pub(crate) struct World<'w, 'a> {
+    pub(crate) rig: &'w mut Rig<'a>,
+    pub(crate) random: Random,
+    pub(crate) vms: Vec<Vm>,
+    pub(crate) bos: Vec<Mapped>,
+    pub(crate) bo_pages: Vec<u64>,
     /// Object and page at each bus address.
-    pub frames: HashMap<u64, (usize, u64)>,
+    pub(crate) frames: HashMap<u64, (usize, u64)>,
     /// Fences that the test holds, and the sync object with each.
-    pub fences: BTreeMap<u64, (OutsideFence, u32)>,
-    pub done: Done,
+    pub(crate) fences: BTreeMap<u64, (OutsideFence, u32)>,
+    pub(crate) done: Done,
+    /// A VM was ended whose binds may not be over.
+    ending: bool,
     last_number: u64,
 }
 
@@ -65,7 +67,7 @@ pub struct World<'w, 'a> {
 const BO_BYTES: [u64; 4] = [(4 << 20) + (64 << 10), 256 << 10, 20 << 10, 2 << 20];
 
 impl<'w, 'a> World<'w, 'a> {
-    pub fn new(rig: &'w mut Rig<'a>, seed: u64) -> Self {
+    pub(crate) fn new(rig: &'w mut Rig<'a>, seed: u64) -> Self {
         let bos: Vec<Mapped> = BO_BYTES.iter().map(|bytes| rig.bo(*bytes)).collect();
         let bo_pages: Vec<u64> = BO_BYTES.iter().map(|bytes| bytes >> 12).collect();
         for (index, (bo, pages)) in bos.iter().zip(&bo_pages).enumerate() {
@@ -74,7 +76,8 @@ impl<'w, 'a> World<'w, 'a> {
         let frames = frames(rig);
         assert_eq!(frames.len() as u64, bo_pages.iter().sum::<u64>());
         let (random, fences, done) = (Random::new(seed), BTreeMap::new(), Done::default());
-        let mut world = Self { rig, random, vms: Vec::new(), bos, bo_pages, frames, fences, done, last_number: 0 };
+        let mut world =
+            Self { rig, random, vms: Vec::new(), bos, bo_pages, frames, fences, done, ending: false, last_number: 0 };
         for scratch in [false, true, false] {
             let code = world.rig.bo(CODE_BYTES);
             world.add_vm(scratch, code);
@@ -88,18 +91,18 @@ impl<'w, 'a> World<'w, 'a> {
     }
 
     /// A number that nothing had before.
-    pub const fn number(&mut self) -> u64 {
+    pub(crate) const fn number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
     }
 
     /// Position of a random VM.
-    pub const fn any_vm(&mut self) -> usize {
+    pub(crate) const fn any_vm(&mut self) -> usize {
         self.random.below(self.vms.len() as u64) as usize
     }
 
     /// Takes steps, and looks at everything after each; gives everything back in the end.
-    pub fn play(mut self, steps: u32) -> Done {
+    pub(crate) fn play(mut self, steps: u32) -> Done {
         for _ in 0..steps {
             self.step();
             self.observe();
@@ -123,14 +126,14 @@ impl<'w, 'a> World<'w, 'a> {
             24..28 => self.work(3),
             28..32 => self.exec(),
             32 => self.drain(),
-            33 => self.read_on(),
-            34 if self.random.one_in(4) => self.replace_vm(),
+            33 | 34 => self.read_on(),
+            35 if self.random.one_in(3) => self.replace_vm(),
             _ => self.settle(),
         }
     }
 
     /// Lets the device work for a moment.
-    pub fn work(&mut self, most: u64) {
+    pub(crate) fn work(&mut self, most: u64) {
         for _ in 0..=self.random.below(most) {
             self.rig.device.poll();
             let until = self.rig.device.now().saturating_add(Nanos::from_micros(self.random.below(20)));
@@ -138,15 +141,18 @@ impl<'w, 'a> World<'w, 'a> {
         }
     }
 
-    /// Lets the device work until nothing moves; then everything that waits for nothing must be over.
-    pub fn settle(&mut self) {
-        let mut still = 0;
-        while still < 4 {
-            still = if self.rig.device.poll().moved { 0 } else { still + 1 };
+    /// Lets the device work until every call that is left has something to wait for.
+    pub(crate) fn settle(&mut self) {
+        for look in 0..5000 {
+            let stuck = self.vms.iter().any(|vm| (0..vm.calls.len()).any(|index| !self.may_be_waiting(vm, index)));
+            if self.rig.device.is_quiet() || look > 6 && !stuck {
+                return;
+            }
+            self.rig.device.poll();
             let until = self.rig.device.now().saturating_add(Nanos::from_micros(20));
             let _ = self.rig.device.relax(until);
+            self.observe();
         }
-        self.observe();
         for (at, vm) in self.vms.iter().enumerate() {
             for (index, call) in vm.calls.iter().enumerate() {
                 assert!(self.may_be_waiting(vm, index), "VM {at}: nothing holds {call:?} back");
@@ -164,7 +170,7 @@ impl<'w, 'a> World<'w, 'a> {
     }
 
     /// Whether what a call waits for has happened; none if that cannot be known any more.
-    pub fn is_signalled(&self, wait: &Wait) -> Option<bool> {
+    pub(crate) fn is_signalled(&self, wait: &Wait) -> Option<bool> {
         match *wait {
             Wait::Fence(number) => Some(!self.fences.contains_key(&number)),
             Wait::Call(number) => {
@@ -175,7 +181,7 @@ impl<'w, 'a> World<'w, 'a> {
     }
 
     /// Sees which calls are over, and whether they may be.
-    pub fn observe(&mut self) {
+    pub(crate) fn observe(&mut self) {
         let pending = self.vms.iter().map(|vm| vm.calls.len()).sum();
         self.done.pending = self.done.pending.max(pending);
         let over: Vec<u64> = {
@@ -189,7 +195,7 @@ impl<'w, 'a> World<'w, 'a> {
         }
     }
 
-    pub fn is_over(&self, ticket: barexe_core::device::Ticket) -> bool {
+    pub(crate) fn is_over(&self, ticket: barexe_core::device::Ticket) -> bool {
         match self.rig.device.ticket_state(ticket).unwrap() {
             TicketState::Pending => false,
             TicketState::Done => true,
@@ -213,7 +219,7 @@ impl<'w, 'a> World<'w, 'a> {
             assert!(waits.is_none(), "VM {at}: {call:?}\nis over before {waits:?}");
         }
         let vm = &mut self.vms[at];
-        let (over, pending) = std::mem::take(&mut vm.calls).into_iter().partition(|call| is_over(call));
+        let (over, pending) = core::mem::take(&mut vm.calls).into_iter().partition(|call| is_over(call));
         vm.calls = pending;
         let over: Vec<Call> = over;
         for call in over {
@@ -230,13 +236,13 @@ impl<'w, 'a> World<'w, 'a> {
         self.rig.device.syncobj_destroy(self.rig.client, syncobj).unwrap();
     }
 
-    pub fn any_fence(&mut self) -> Option<u64> {
+    pub(crate) fn any_fence(&mut self) -> Option<u64> {
         let count = self.fences.len() as u64;
         if count == 0 { None } else { self.fences.keys().nth(self.random.below(count) as usize).copied() }
     }
 
     /// A new fence that the test holds.
-    pub fn hold(&mut self) -> u64 {
+    pub(crate) fn hold(&mut self) -> u64 {
         let number = self.number();
         let rig = &mut *self.rig;
         let fence = rig.device.outside_fence_create().unwrap();
@@ -249,6 +255,7 @@ impl<'w, 'a> World<'w, 'a> {
     /// Lets everything come to its end, in random order, and looks whether exactly that is left that should be.
     fn drain(&mut self) {
         self.done.drains += 1;
+        self.ending = false;
         while !self.fences.is_empty() {
             self.signal_one();
             if self.random.one_in(2) {
@@ -257,7 +264,14 @@ impl<'w, 'a> World<'w, 'a> {
                 self.check();
             }
         }
-        self.settle();
+        for _ in 0..1000 {
+            self.settle();
+            if self.rig.device.is_quiet() {
+                break;
+            }
+            self.work(1);
+        }
+        self.observe();
         let left = self.vms.iter().map(|vm| (vm.calls.len(), vm.execs.len())).collect::<Vec<_>>();
         assert!(
             left.iter().all(|left| *left == (0, 0)) && self.rig.device.is_quiet(),
@@ -274,7 +288,10 @@ impl<'w, 'a> World<'w, 'a> {
     /// Ends a VM, whatever its binds wait for, and makes another.
     fn replace_vm(&mut self) {
         let at = self.any_vm();
-        if self.vms[at].execs.is_empty() {
+        let pending: usize = self.vms.iter().map(|vm| vm.calls.len()).sum();
+        // One that is ending holds its queues and tables until its binds are over.
+        if self.vms[at].execs.is_empty() && pending < 10 && !self.ending {
+            self.ending = true;
             self.done.new_vms += 1;
             let vm = self.vms.remove(at);
             let (scratch, code) = (vm.scratch, vm.code);

@@ -6,6 +6,7 @@ use super::dialect::{DIALECTS, Dialect};
 use super::scenario::Scenario;
 use super::stage::Trial;
 use crate::found::found;
+use crate::rig::rows;
 use crate::storage::boxed;
 use barexe_core::device::{Config, Device, TableWriter};
 use barexe_sim::{Sim, SimConfig};
@@ -47,7 +48,7 @@ fn suits(need: Need, writer: TableWriter, dialect: &Dialect) -> bool {
         Need::EngineWriter => writer == TableWriter::Engine,
         Need::DialectA => dialect.name == "A",
         Need::DialectU => dialect.name == "U",
-        Need::Tiles(_) | Need::FaultMode | Need::OneRegion | Need::OwnCopyEngine => true,
+        Need::Tiles(_) | Need::FaultMode | Need::OneRegion | Need::OwnCopyEngine | Need::TwoCopyEngines => true,
     }
 }
 
@@ -78,7 +79,7 @@ pub fn play(
     let sim = Sim::new(&config).unwrap_or_else(|| panic!("{} is not simulated", board.name));
     let before = found(&sim);
     let mut storage = boxed();
-    let opened = Config { tables: writer, ..Config::default() };
+    let opened = Config { tables: writer, platforms: rows(&board.platform), ..Config::default() };
     let device = Device::open(sim.hal(), storage.lend(), opened, None);
     let device = device.unwrap_or_else(|refused| panic!("{}: open: {}", board.name, refused.error));
     let mut trial = Trial::new(scenario, (&sim, device), (board, writer, dialect));

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod tiles;
+#[cfg(test)]
 mod vmas;
 
 #[cfg(test)]
@@ -11,4 +13,4 @@ use barexe_tests::trial::Scenario;
 
 /// Every chapter.
 #[cfg(test)]
-const CHAPTERS: &[&[Scenario]] = &[vmas::ALL];
+const CHAPTERS: &[&[Scenario]] = &[vmas::ALL, tiles::ALL];

@@ -233,8 +233,8 @@ impl<'a, H: Hal> Device<'a, H> {
         Ok(())
     }
 
-    /// What the bind waits for beside its in-syncs (bind-and-exec sheet §4.7): earlier binds of other queues nearby,
-    /// and everything in the VM if mappings are rewritten that work may be using.
+    /// What the bind waits for beside its in-syncs (bind-and-exec sheet §4.7): earlier binds of other queues nearby;
+    /// if it maps something, earlier ones that rewrite mappings; and everything in the VM if it does that itself.
     fn add_bind_dependencies(
         &mut self,
         vm: Handle<Vm>,
@@ -245,10 +245,10 @@ impl<'a, H: Hal> Device<'a, H> {
         let Pools { queues, jobs, timelines, dependencies, .. } = &mut self.pools;
         for (handle, other) in queues.iter().filter(|(handle, other)| other.vm == vm && *handle != queue) {
             let waits = match other.kind {
-                QueueKind::Exec(_) => plan.rebinds.then(|| Fence::last_of(timelines, other.timeline)),
+                _ if plan.rebinds => Some(Fence::last_of(timelines, other.timeline)),
+                QueueKind::Exec(_) => None,
                 QueueKind::Bind => {
-                    let conflicting = other.jobs.iter(jobs).filter(|job| conflicts(&job.work, plan.span)).last();
-                    conflicting.map(|job| Fence { timeline: other.timeline, point: job.point })
+                    other.last_job(jobs, |job| conflicts(&job.work, plan.span) || plan.maps && job.work.rebinds())
                 }
             };
             let _ = handle;
@@ -293,6 +293,7 @@ impl<'a, H: Hal> Device<'a, H> {
             steps: StepQueue::new(steps),
             reservation,
             span: totals.span,
+            rebinds: totals.rebinds,
             invalidation: None,
             dropped: Dropped::NONE,
             by_engine,
@@ -306,7 +307,7 @@ impl<'a, H: Hal> Device<'a, H> {
         let wait = core::mem::take(&mut syncs.wait);
         found.push(&mut pools.jobs, Job { point, wait, work: Work::Bind(work) });
         if let (true, Some(vm)) = (totals.rebinds, pools.vms.get_mut(vm)) {
-            vm.kernel_fence = Some(fence);
+            vm.was_rebound = true;
         }
         pools.signal_outs(syncs, fence);
         Ok(fence)

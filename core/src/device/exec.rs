@@ -92,8 +92,12 @@ impl Pools<'_> {
         let vm = self.vms.get(queue.vm).filter(|vm| vm.state == VmState::Live).ok_or(Error::Canceled)?;
         let Some(batch) = call.batches.first().copied() else { return Ok(Work::Barrier) };
         let user_fence = syncs.user_fence.map(|(addr, value)| Ok::<_, Error>((gpu_va(addr)?, value))).transpose()?;
-        if let (Some(fence), false) = (vm.kernel_fence, vm.flags.contains(VmFlags::LR_MODE)) {
-            syncs.wait.add(&mut self.dependencies, &self.timelines, fence)?;
+        if vm.was_rebound && !vm.flags.contains(VmFlags::LR_MODE) {
+            for (_, other) in self.queues.iter().filter(|(_, other)| other.vm == queue.vm) {
+                if let Some(fence) = other.last_job(&self.jobs, |job| job.work.rebinds()) {
+                    syncs.wait.add(&mut self.dependencies, &self.timelines, fence)?;
+                }
+            }
         }
         Ok(Work::Batch { batch, user_fence, emitted: None })
     }

@@ -50,8 +50,8 @@ impl<H: Hal> Device<'_, H> {
             default_queue: None,
             queues: 0,
             ring_flush: RingFlush::default(),
-            kernel_fence: None,
             users: VmUsers::default(),
+            was_rebound: false,
             teardown: None,
         };
         let vm = self.pools.vms.insert(vm).map_err(|_| Error::Exhausted(Capacity::Vms))?;

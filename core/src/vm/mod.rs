@@ -23,7 +23,6 @@ use crate::mem::pages::Dropped;
 use crate::mem::tlb::{RingFlush, TlbTicket};
 use crate::mem::tree::PageTree;
 use crate::pool::{Handle, Pool};
-use crate::sync::fence::Fence;
 use index::VmaIndex;
 
 /// What a VM still accepts.
@@ -69,10 +68,10 @@ pub struct Vm {
     pub queues: u32,
     /// What the next job of each queue flushes its TLB for.
     pub ring_flush: RingFlush,
-    /// Work that later execs must wait for: a bind that rewrites mappings they may use.
-    pub kernel_fence: Option<Fence>,
     /// What is kept for client memory.
     pub users: VmUsers,
+    /// Some bind has rewritten mappings that work may be using: execs look whether one is still at it.
+    pub was_rebound: bool,
     /// Once closed and without queues: the invalidation after which its tables go.
     pub teardown: Option<TlbTicket>,
 }

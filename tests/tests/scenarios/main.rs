@@ -6,6 +6,8 @@ mod atomicity;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod sweep;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod vmas;

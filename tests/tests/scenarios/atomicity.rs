@@ -162,7 +162,7 @@ fn s64_a_failure_is_never_taken_for_nothing_to_do(on: &mut Trial<'_>) {
         let (vm, b0) = (on.vm(), on.blocked());
         let call = |from| Bind::on(vm).ops((from..from + count).map(|number| op::null(far(number), 0x1000)));
         let mut failures = 0;
-        for from in (0..48).step_by(count as usize) {
+        for from in (0..48 / count).map(|round| round * count) {
             on.set_faults(&[Fault::FailCall(0)]);
             if on.try_bind(&call(from)).is_err() {
                 on.set_faults(&[Fault::FailCall(0)]);

@@ -36,7 +36,7 @@ pub fn run(all: &[Scenario], name: &str) {
     for board in boards() {
         for writer in WRITERS {
             for dialect in DIALECTS {
-                if scenario.needs.iter().all(|need| board.has(*need) && suits(*need, writer, dialect)) {
+                if scenario.runs_on(&board, writer, dialect) {
                     let _ = play(scenario, (&board, writer, dialect), |_| {});
                     runs = runs.saturating_add(1);
                 }
@@ -44,6 +44,14 @@ pub fn run(all: &[Scenario], name: &str) {
         }
     }
     assert!(runs > 0, "{name} ran nowhere: no platform has {:?}", scenario.needs);
+}
+
+impl Scenario {
+    /// Whether there is what it needs.
+    #[must_use]
+    pub fn runs_on(&self, board: &Board, writer: TableWriter, dialect: &Dialect) -> bool {
+        self.needs.iter().all(|need| board.has(*need) && suits(*need, writer, dialect))
+    }
 }
 
 fn suits(need: Need, writer: TableWriter, dialect: &Dialect) -> bool {
@@ -62,15 +70,15 @@ fn suits(need: Need, writer: TableWriter, dialect: &Dialect) -> bool {
 }
 
 /// What a run had in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Played {
-    /// HAL calls that could have failed, from `prepare` to the end of the scenario.
-    pub hal_calls: u64,
-    /// Calls that met a failure and were made again.
-    pub injected: u32,
+    /// HAL calls that could have failed, of each attempt.
+    pub attempts: Vec<u64>,
+    /// The chosen failure refused its attempt.
+    pub refused: bool,
 }
 
-/// Plays a scenario once; `prepare` comes first: a sweep sets its faults there.
+/// Plays a scenario once; `prepare` comes first: a sweep chooses its failure there.
 ///
 /// # Panics
 /// If the scenario does, or afterwards something is not as it must be.
@@ -90,7 +98,7 @@ pub fn play(
         resume_unwind(failure);
     }
     assert_eq!(trial.cases(), scenario.cases, "{trial}: sub-cases checked, stated");
-    let played = Played { hal_calls: sim.hal_calls(), injected: trial.injected() };
+    let played = Played { attempts: trial.attempts().to_vec(), refused: trial.was_refused() };
     end(&sim, trial, &before);
     played
 }

@@ -12,6 +12,8 @@ mod order;
 #[cfg(test)]
 mod refused_arrays;
 #[cfg(test)]
+mod sweep;
+#[cfg(test)]
 mod syncs;
 #[cfg(test)]
 mod table;

@@ -123,6 +123,9 @@ impl<H: Hal> Device<'_, H> {
         let mut done = Ok(());
         for tile in 0..self.info.tile_count() {
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
+            if self.broken_tile == Some(tile) {
+                done = done.and(Err(Defect::Tile { tile }));
+            }
             for change in work.steps.changes(&pools.steps) {
                 done = done.and_then(|()| {
                     let behind = (&pools.bos, &pools.bo_blocks);
@@ -175,7 +178,10 @@ impl<H: Hal> Device<'_, H> {
             let mut sink = EngineSink { dma: &mut self.hal, batch };
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, &family.pt, &mut sink);
             let behind = (&pools.bos, &pools.bo_blocks);
-            let done = stage_change(change, (vm, tile), &mut stage, &mut pools.vmas, behind);
+            let done = match self.broken_tile {
+                Some(broken) if broken == tile => Err(Defect::Tile { tile }),
+                _ => stage_change(change, (vm, tile), &mut stage, &mut pools.vmas, behind),
+            };
             let stale = stage.finish();
             work.stale.absorb(&mut self.pages, stale);
             let halves = done.and_then(|()| match sink.batch.is_empty() {

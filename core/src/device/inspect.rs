@@ -3,6 +3,7 @@
 use super::Device;
 use super::client::ClientId;
 use super::request::BindFlags;
+use crate::mem::tlb::AddressSpace;
 use crate::vm::vma::{VaRange, Vma, VmaBacking};
 use crate::{Error, ObjectKind};
 use barexe_hal::Hal;
@@ -81,9 +82,27 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn vm_root(&self, client: ClientId, vm: u32) -> Result<u64, Error> {
+        self.vm_root_on(client, vm, 0)
+    }
+
+    /// As [`vm_root`](Self::vm_root), on any tile.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also for a tile that there is not.
+    pub fn vm_root_on(&self, client: ClientId, vm: u32, tile: u8) -> Result<u64, Error> {
         let missing = Error::NotFound { kind: ObjectKind::Vm, id: vm };
         let found = self.pools.vms.get(self.vm_of(client, vm)?);
-        let root = found.and_then(|vm| vm.tree(0).ok()?.root(&self.pages)).ok_or(missing)?;
+        let root = found.and_then(|vm| vm.tree(tile).ok()?.root(&self.pages)).ok_or(missing)?;
         Ok(self.info.platform.family.pt.directory(root, false))
+    }
+
+    /// The id by which the hardware's TLBs and fault reports name a VM.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn vm_address_space(&self, client: ClientId, vm: u32) -> Result<AddressSpace, Error> {
+        let missing = Error::NotFound { kind: ObjectKind::Vm, id: vm };
+        let found = self.pools.vms.get(self.vm_of(client, vm)?).ok_or(missing)?;
+        Ok(AddressSpace::new(found.asid))
     }
 }

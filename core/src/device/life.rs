@@ -5,7 +5,7 @@ use crate::Error;
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
 use crate::exec::migration::{Migration, Migrations};
-use crate::gt::{self, DeviceInfo, IrqFlag, Registers};
+use crate::gt::{self, DeviceInfo, IrqFlag, Platform, Registers};
 use crate::mem::ggtt::{Ggtt, GgttNode};
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
@@ -51,7 +51,7 @@ impl<'a, H: Hal> Device<'a, H> {
         irq: Option<&'a IrqFlag>,
     ) -> Result<Self, OpenError<'a, H>> {
         let nodes = core::mem::take(&mut storage.ggtt_nodes);
-        match bring_up(&mut hal, nodes) {
+        match bring_up(&mut hal, config.platforms, nodes) {
             Ok(brought) => {
                 say_found(&brought.0);
                 Ok(Self::assemble(hal, storage, config, irq, brought))
@@ -110,6 +110,7 @@ impl<'a, H: Hal> Device<'a, H> {
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
             hwconfig: &[],
+            broken_tile: None,
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
             last_user_fence: 0,
@@ -237,9 +238,10 @@ type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports, Migrations);
 /// From a PCI function to engines with idle contexts, or back to where it began.
 fn bring_up<'a, H: Hal>(
     hal: &mut H,
+    platforms: &'static [Platform],
     nodes: &'a mut [Slot<GgttNode>],
 ) -> Result<Brought<'a>, (Error, &'a mut [Slot<GgttNode>])> {
-    let info = match gt::bring_up(hal) {
+    let info = match gt::bring_up_among(hal, platforms) {
         Ok(info) => info,
         Err(error) => return Err((error, nodes)),
     };

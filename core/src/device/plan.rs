@@ -1,6 +1,6 @@
 //! From the operations of a bind call to the change of mappings that they make.
 
-use super::request::{BindKind, BindOp, VmFlags};
+use super::request::{BindFlags, BindKind, BindOp, VmFlags};
 use super::syncs::PendingUserFences;
 use super::{Device, Pools};
 use crate::mem::bo::{BlockPool, Bo};
@@ -15,7 +15,7 @@ use crate::vm::plan::{Request, SubOp};
 use crate::vm::steps::{StepPool, Steps};
 use crate::vm::store::VmaStore;
 use crate::vm::vm_bo::VmBoId;
-use crate::vm::vma::{Vma, VmaBacking};
+use crate::vm::vma::{NO_USER_FENCE, Vma, VmaBacking};
 use crate::vm::{Vm, Vms};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
@@ -31,14 +31,15 @@ impl<H: Hal> Device<'_, H> {
         let Pools { vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, bind_ops, .. } = &mut self.pools;
         let due = &self.user_fences_due;
         let pending = PendingUserFences { queues, jobs, due, user_fences };
-        let faults = vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
+        let fault_mode = vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
         let mut change = Change::default();
         let mut planned = Ok(());
         for op in bind_ops.iter().take(usize_of(count)) {
             let mappings = mappings(vms, vm, vmas, steps);
             planned = mappings.and_then(|on| {
-                let (blocks, vm) = (&*bo_blocks, vm.index());
-                Planner { on, bos, blocks, format, pending, vm, faults, user_fence }.expand(&mut change, op)
+                let vm = vm.index();
+                let mut planner = Planner { on, bos, blocks: bo_blocks, format, pending, vm, fault_mode, user_fence };
+                planner.expand(&mut change, op)
             });
             if planned.is_err() {
                 break;
@@ -48,6 +49,31 @@ impl<H: Hal> Device<'_, H> {
             Ok(()) => Ok(change),
             Err(error) => {
                 self.pools.refuse(vm, change, count);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<H: Hal> Device<'_, H> {
+    /// Plans the entries of a mapping that is there without.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]; everything is then as it was.
+    pub(super) fn plan_entries(&mut self, vm: Handle<Vm>, vma: &Vma) -> Result<Change, Error> {
+        let format = &self.info.platform.family.pt;
+        let Pools { vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, .. } = &mut self.pools;
+        let pending = PendingUserFences { queues, jobs, due: &self.user_fences_due, user_fences };
+        let mut change = Change::default();
+        let planned = mappings(vms, vm, vmas, steps).and_then(|on| {
+            let (vm, user_fence) = (vm.index(), NO_USER_FENCE);
+            let mut planner = Planner { on, bos, blocks: bo_blocks, format, pending, vm, fault_mode: true, user_fence };
+            planner.populate(&mut change, vma)
+        });
+        match planned {
+            Ok(()) => Ok(change),
+            Err(error) => {
+                self.pools.refuse(vm, change, 0);
                 Err(error)
             }
         }
@@ -73,8 +99,8 @@ struct Planner<'p, 'a> {
     pending: PendingUserFences<'p, 'a>,
     /// Position of the VM in its pool.
     vm: u32,
-    /// The VM's mappings get their entries with the first access.
-    faults: bool,
+    /// Entries of new mappings come with the first fault, unless the operation wants them at once.
+    fault_mode: bool,
     user_fence: u32,
 }
 
@@ -87,25 +113,12 @@ impl Planner<'_, '_> {
             BindKind::UnmapAll { bo } => return self.unmap_all(change, bo),
             // Memory of these parts is in one place, and every mapping of a VM without page faults has its entries: what
             // is left of the operation is its place in the order of the queue (bind-and-exec sheet §4.1, D19).
-            BindKind::Prefetch { .. } if !self.faults => return Ok(()),
-            BindKind::Prefetch { .. } => return self.populate(change, op),
+            BindKind::Prefetch { .. } if !self.fault_mode => return Ok(()),
+            BindKind::Prefetch { .. } => return self.prefetch(change, op),
         };
-        self.add(change, request(op, backing, self.faults)?)
-    }
-
-    /// One request for each mapping that the range touches and that has no entries yet: it is put where it is again, and
-    /// gets them, all of it.
-    fn populate(&mut self, change: &mut Change, op: &BindOp) -> Result<(), Error> {
-        change.carry_on(&mut self.on)?;
-        let mut left = VaRange { start: op.va, end: op.va.saturating_add(op.range_bytes) };
-        while let Some(vma) = self.on.index.first_overlap(self.on.store, left) {
-            left.start = vma.end();
-            if vma.is_put_off() && vma.sizes().is_empty() {
-                self.add(change, Request::map(Vma::new(vma.range(), vma.backing(), vma.pat(), vma.flags())))?;
-                change.carry_on(&mut self.on)?;
-            }
-        }
-        Ok(())
+        let request = request(op, backing)?;
+        let deferred = self.fault_mode && !op.flags.contains(BindFlags::IMMEDIATE);
+        self.add(change, if deferred { request.deferred() } else { request })
     }
 
     /// The VM's part in a buffer object, made if there is none yet.
@@ -133,19 +146,49 @@ impl Planner<'_, '_> {
         Ok(())
     }
 
+    /// Adds a request that a client made.
     fn add(&mut self, change: &mut Change, request: Request) -> Result<(), Error> {
-        let (bos, blocks, format, pending) = (&*self.bos, self.blocks, self.format, self.pending);
+        let pending = self.pending;
         let check = |op: &SubOp| match op {
             SubOp::Unmap { old, .. } | SubOp::Remap { old, .. } if pending.has(old.user_fence()) => {
                 Err(Error::Busy { kind: ObjectKind::Vma, id: low32(old.start() >> 12) })
             }
             SubOp::Unmap { .. } | SubOp::Remap { .. } | SubOp::Map { .. } => Ok(()),
         };
+        self.add_checked(change, request.with_user_fence(self.user_fence), check)
+    }
+
+    fn add_checked(
+        &mut self,
+        change: &mut Change,
+        request: Request,
+        check: impl Fn(&SubOp) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (bos, blocks, format) = (&*self.bos, self.blocks, self.format);
         let tables = |store: &VmaStore<'_>, vma: &Vma, beside: Option<VaRange>| {
             let shared = beside.map_or(Need::default(), |beside| tables_shared(format, vma.range(), beside));
             tables_of(format, vma, store, bos, blocks).minus(shared)
         };
-        change.add(&mut self.on, request.with_user_fence(self.user_fence), check, tables)
+        change.add(&mut self.on, request, check, tables)
+    }
+
+    /// Adds the entries of every mapping that the range touches and that is there without: of all of it.
+    fn prefetch(&mut self, change: &mut Change, op: &BindOp) -> Result<(), Error> {
+        change.carry_on(&mut self.on)?;
+        let mut left = VaRange { start: op.va, end: op.va.saturating_add(op.range_bytes) };
+        while let Some(vma) = self.on.index.first_overlap(self.on.store, left) {
+            left.start = vma.end();
+            if vma.is_deferred() {
+                self.populate(change, &vma)?;
+                change.carry_on(&mut self.on)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the entries of a mapping that is there without.
+    fn populate(&mut self, change: &mut Change, vma: &Vma) -> Result<(), Error> {
+        self.add_checked(change, Request::map(vma.with_deferred(false)).with_user_fence(vma.user_fence()), |_| Ok(()))
     }
 }
 

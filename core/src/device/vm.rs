@@ -25,7 +25,7 @@ impl<H: Hal> Device<'_, H> {
     pub fn vm_create(&mut self, client: ClientId, flags: VmFlags) -> Result<u32, Error> {
         self.check_live()?;
         self.check_client(client)?;
-        check_flags(flags, self.info.platform.recoverable_faults)?;
+        check_flags(flags, self.info.platform.fault_mode)?;
         self.room_for_vm()?;
         let format = &self.info.platform.family.pt;
         let scratch = flags.contains(VmFlags::SCRATCH_PAGE);
@@ -86,9 +86,9 @@ impl<H: Hal> Device<'_, H> {
     pub fn vm_destroy(&mut self, client: ClientId, id: u32) -> Result<(), Error> {
         self.check_client(client)?;
         let vm = self.vm_of(client, id)?;
-        // Where faults bring memory in, nothing of a queue has to be stopped first.
-        let by_fence = self.vm_flags(client, id)? & (VmFlags::LR_MODE | VmFlags::FAULT_MODE) == VmFlags::LR_MODE;
-        if by_fence && self.has_exec_queues(vm) {
+        let preempts =
+            self.vm_flags(client, id)?.intersection(VmFlags::LR_MODE | VmFlags::FAULT_MODE) == VmFlags::LR_MODE;
+        if preempts && self.has_exec_queues(vm) {
             return Err(Error::Busy { kind: ObjectKind::Vm, id });
         }
         let queue = self.pools.vms.get_mut(vm).and_then(|vm| {
@@ -197,13 +197,12 @@ impl<H: Hal> Device<'_, H> {
     }
 }
 
-/// Bind-and-exec sheet §3.1, rows 2 and 4 to 7.
-fn check_flags(flags: VmFlags, faults: bool) -> Result<(), Error> {
-    let on = |flag| flags.contains(flag);
-    let unknown = !flags.difference(VmFlags::all()).is_empty();
-    let faulty = on(VmFlags::FAULT_MODE) && (!faults || on(VmFlags::SCRATCH_PAGE) || !on(VmFlags::LR_MODE));
-    if unknown || faulty || (on(VmFlags::NO_VM_OVERCOMMIT) && !on(VmFlags::FAULT_MODE)) {
-        return Err(Error::invalid("VM flags", u64::from(flags.bits())));
-    }
-    Ok(())
+/// Bind-and-exec sheet §3.1, rows 4 to 7. No platform here needs scratch, so none takes it with page faults.
+fn check_flags(flags: VmFlags, can_fault: bool) -> Result<(), Error> {
+    let has = |flag| flags.contains(flag);
+    let fault = has(VmFlags::FAULT_MODE);
+    let wrong = !flags.difference(VmFlags::all()).is_empty()
+        || fault && (!can_fault || has(VmFlags::SCRATCH_PAGE) || !has(VmFlags::LR_MODE))
+        || has(VmFlags::NO_VM_OVERCOMMIT) && !fault;
+    if wrong { Err(Error::invalid("VM flags", u64::from(flags.bits()))) } else { Ok(()) }
 }

@@ -51,44 +51,46 @@ pub struct Platform {
     pub va_bits: u8,
     /// Most tiles a device has. How many it has says `MTCFG`, which is read only if there can be more than one.
     pub max_tiles: u8,
-    /// Page faults of engines can be answered, and the access made again. No part driven so far is trusted with that:
-    /// it takes scheduling firmware.
-    pub recoverable_faults: bool,
+    /// Recoverable faults are allowed.
+    pub fault_mode: bool,
 }
 
 /// The platforms, in order of release.
-pub static PLATFORMS: [Platform; 2] = [
-    Platform {
-        name: "tgl",
-        ids: &[0x9A60, 0x9A68, 0x9A70, 0x9A40, 0x9A49, 0x9A59, 0x9A78, 0x9AC0, 0x9AC9, 0x9AD9, 0x9AF8],
-        family: &GEN12,
-        ip: IpSource::Fixed {
-            graphics: IpVersion::fixed(12, 0),
-            media: IpVersion::fixed(12, 0),
-            steps: &[(0, Stepping::A0), (1, Stepping::B0)],
-        },
-        graphics_engines: EngineMask(0x0000_0003),
-        media_engines: EngineMask(0x003F_FC00),
-        wopcm_bytes: 2 << 20,
-        dma_bits: 39,
-        va_bits: 48,
-        max_tiles: 1,
-        recoverable_faults: false,
+pub static PLATFORMS: [Platform; 2] = [TGL, LNL];
+
+/// Tiger Lake.
+pub(super) const TGL: Platform = Platform {
+    name: "tgl",
+    ids: &[0x9A60, 0x9A68, 0x9A70, 0x9A40, 0x9A49, 0x9A59, 0x9A78, 0x9AC0, 0x9AC9, 0x9AD9, 0x9AF8],
+    family: &GEN12,
+    ip: IpSource::Fixed {
+        graphics: IpVersion::fixed(12, 0),
+        media: IpVersion::fixed(12, 0),
+        steps: &[(0, Stepping::A0), (1, Stepping::B0)],
     },
-    Platform {
-        name: "lnl",
-        ids: &[0x6420, 0x64A0, 0x64B0],
-        family: &XE2,
-        ip: IpSource::GmdId { graphics: &[2004], media: &[2000] },
-        graphics_engines: EngineMask(0x03C0_0203),
-        media_engines: EngineMask(0x043F_FC00),
-        wopcm_bytes: 8 << 20,
-        dma_bits: 46,
-        va_bits: 48,
-        max_tiles: 1,
-        recoverable_faults: false,
-    },
-];
+    graphics_engines: EngineMask(0x0000_0003),
+    media_engines: EngineMask(0x003F_FC00),
+    wopcm_bytes: 2 << 20,
+    dma_bits: 39,
+    va_bits: 48,
+    max_tiles: 1,
+    fault_mode: false,
+};
+
+/// Lunar Lake.
+pub(super) const LNL: Platform = Platform {
+    name: "lnl",
+    ids: &[0x6420, 0x64A0, 0x64B0],
+    family: &XE2,
+    ip: IpSource::GmdId { graphics: &[2004], media: &[2000] },
+    graphics_engines: EngineMask(0x03C0_0203),
+    media_engines: EngineMask(0x043F_FC00),
+    wopcm_bytes: 8 << 20,
+    dma_bits: 46,
+    va_bits: 48,
+    max_tiles: 1,
+    fault_mode: false,
+};
 
 impl Platform {
     /// Whether `GMD_ID` says what the parts are.

@@ -28,9 +28,8 @@ mod destroy {
 pub(super) fn create<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg: &mut [u8]) -> Result<Answer, Error> {
     check_zero(arg, &create::NO_EXTENSION)?;
     let flags = read(arg, create::FLAGS);
-    let faults = device.info().platform.recoverable_faults;
-    if VmFlags::from_bits_retain(flags).contains(VmFlags::FAULT_MODE) && !faults {
-        // Row 2 comes before what is reserved; the others do not.
+    if VmFlags::from_bits_retain(flags).contains(VmFlags::FAULT_MODE) && !device.info().platform.fault_mode {
+        // Row 2.
         return Err(Error::invalid("VM flags", u64::from(flags)));
     }
     check_zero(arg, &create::RESERVED)?;

@@ -3,7 +3,8 @@
 use super::plan::Request;
 use super::vma::{VaRange, Vma, VmaBacking};
 use crate::Error;
-use crate::device::request::{BindFlags, BindKind, BindOp, CpuCaching};
+use crate::device::request::CpuCaching;
+use crate::device::request::{BindKind, BindOp};
 use crate::gt::DeviceInfo;
 use crate::mem::bo::Bo;
 use crate::mem::pat::{Coherence, PatIndex};
@@ -17,11 +18,6 @@ pub fn check_op(op: &BindOp, info: &DeviceInfo) -> Result<(), Error> {
     info.platform.family.pat.check(op.pat_index)?;
     if let BindKind::Map { offset_bytes, .. } = op.kind {
         aligned("object offset", offset_bytes)?;
-    }
-    if let BindKind::Prefetch { region } = op.kind
-        && !BindKind::is_region(region)
-    {
-        return Err(Error::invalid("prefetch region", u64::from(region)));
     }
     aligned("bind address", op.va)?;
     aligned("bind range", op.range_bytes)?;
@@ -71,16 +67,14 @@ pub fn check_bo(op: &BindOp, bo: &Bo, vm: Handle<super::Vm>, info: &DeviceInfo) 
     Ok(())
 }
 
-/// The request of an operation on a range: to map `backing`, or to unmap. Where `faults` bring entries in, a mapping gets
-/// none now unless the operation says so (bind-and-exec sheet §4.5).
+/// The request of an operation on a range: to map `backing`, or to unmap.
 ///
 /// # Errors
 /// [`Error::Invalid`] with the PAT index, if that was not checked.
-pub fn request(op: &BindOp, backing: Option<VmaBacking>, faults: bool) -> Result<Request, Error> {
+pub fn request(op: &BindOp, backing: Option<VmaBacking>) -> Result<Request, Error> {
     let range = VaRange { start: op.va, end: op.va.saturating_add(op.range_bytes) };
     let Some(backing) = backing else { return Ok(Request::unmap(range)) };
     let index = u64::from(op.pat_index);
     let pat = u8::try_from(op.pat_index).ok().and_then(PatIndex::new).ok_or(Error::invalid("PAT index", index))?;
-    let put_off = faults && !op.flags.contains(BindFlags::IMMEDIATE);
-    Ok(Request::map(Vma::new(range, backing, pat, op.flags).with_put_off(put_off)))
+    Ok(Request::map(Vma::new(range, backing, pat, op.flags)))
 }

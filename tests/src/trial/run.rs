@@ -6,11 +6,12 @@ use super::dialect::{DIALECTS, Dialect};
 use super::scenario::Scenario;
 use super::stage::Trial;
 use crate::found::found;
-use crate::storage::{boxed, cut};
+use crate::rig::rows;
+use crate::storage::{Boxed, boxed, cut};
 use barexe_core::device::request::BindOp;
 use barexe_core::device::{Config, Device, TableWriter};
 use barexe_core::mem::pages::{Directory, TableNote};
-use barexe_core::{Capacities, DefaultStorage, Storage};
+use barexe_core::{Capacities, Storage};
 use barexe_hal::DmaBuffer;
 use barexe_sim::{DeviceSnapshot, Sim, SimConfig, SimHal};
 use core::panic::AssertUnwindSafe;
@@ -35,7 +36,9 @@ pub fn run(all: &[Scenario], name: &str) {
     for board in boards() {
         for writer in WRITERS {
             for dialect in DIALECTS {
-                if scenario.needs.iter().all(|need| board.has(*need) && suits(*need, writer, dialect)) {
+                if is_worth_it(scenario, writer, dialect)
+                    && scenario.needs.iter().all(|need| board.has(*need) && suits(*need, writer, dialect))
+                {
                     let _ = play(scenario, (&board, writer, dialect), |_| {});
                     runs = runs.saturating_add(1);
                 }
@@ -45,13 +48,24 @@ pub fn run(all: &[Scenario], name: &str) {
     assert!(runs > 0, "{name} ran nowhere: no platform has {:?}", scenario.needs);
 }
 
+/// Dialects differ in how a call is read, not in what comes of it: a scenario that is about neither of them is played by
+/// every writer in one of them alone.
+fn is_worth_it(scenario: &Scenario, writer: TableWriter, dialect: &Dialect) -> bool {
+    writer == TableWriter::Auto || dialect.name == "U" || scenario.needs.contains(&Need::DialectA)
+}
+
 fn suits(need: Need, writer: TableWriter, dialect: &Dialect) -> bool {
     match need {
         Need::AutoWriter => writer == TableWriter::Auto,
         Need::EngineWriter => writer == TableWriter::Engine,
         Need::DialectA => dialect.name == "A",
         Need::DialectU => dialect.name == "U",
-        Need::Tiles(_) | Need::FaultMode | Need::NoFaultMode | Need::OneRegion | Need::OwnCopyEngine => true,
+        Need::Tiles(_)
+        | Need::FaultMode
+        | Need::NoFaultMode
+        | Need::OneRegion
+        | Need::OwnCopyEngine
+        | Need::TwoCopyEngines => true,
     }
 }
 
@@ -75,8 +89,8 @@ pub fn play(
 ) -> Played {
     let sim = part(on.0);
     let before = found(&sim);
-    let mut lent = Lent::new(&Capacities::DEFAULT);
-    let device = open(&sim, lent.lend(), on.1);
+    let mut lent = Lent::new(&Capacities::DEFAULT.on_tiles(usize::try_from(on.0.tiles).unwrap_or(1)));
+    let device = open(&sim, lent.lend(), (on.0, on.1));
     let mut trial = Trial::new(scenario.name, (&sim, device), on);
     prepare(&mut trial);
     if let Err(failure) = catch_unwind(AssertUnwindSafe(|| (scenario.play)(&mut trial))) {
@@ -98,7 +112,7 @@ impl Trial<'_> {
         let sim = part(&self.board);
         let before = found(&sim);
         let mut lent = Lent::new(capacities);
-        let device = open(&sim, lent.lend(), self.writer);
+        let device = open(&sim, lent.lend(), (&self.board, self.writer));
         let mut beside = Trial::new(self.name, (&sim, device), (&self.board, self.writer, self.dialect));
         core::mem::swap(&mut self.count, &mut beside.count);
         if let Err(failure) = catch_unwind(AssertUnwindSafe(|| play(&mut beside))) {
@@ -119,7 +133,7 @@ fn part(board: &Board) -> Sim {
 /// Storage of chosen capacities; of operations and page tables there may be more than by default.
 struct Lent {
     capacities: Capacities,
-    storage: Box<DefaultStorage>,
+    storage: Boxed,
     ops: Vec<BindOp>,
     blocks: Vec<Option<DmaBuffer>>,
     notes: Vec<TableNote>,
@@ -149,8 +163,8 @@ impl Lent {
     }
 }
 
-fn open<'a>(sim: &Sim, storage: Storage<'a>, writer: TableWriter) -> Device<'a, SimHal> {
-    let config = Config { tables: writer, ..Config::default() };
+fn open<'a>(sim: &Sim, storage: Storage<'a>, (board, writer): (&Board, TableWriter)) -> Device<'a, SimHal> {
+    let config = Config { tables: writer, platforms: rows(&board.platform), ..Config::default() };
     Device::open(sim.hal(), storage, config, None).unwrap_or_else(|refused| panic!("open: {}", refused.error))
 }
 

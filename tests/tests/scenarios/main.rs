@@ -14,6 +14,8 @@ mod syncs;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod tiles;
+#[cfg(test)]
 mod vmas;
 #[cfg(test)]
 mod waits;
@@ -37,4 +39,5 @@ const CHAPTERS: &[&[Scenario]] = &[
     refused_arrays::ALL,
     order::ALL,
     syncs::ALL,
+    tiles::ALL,
 ];

@@ -91,7 +91,7 @@ fn a_fault_that_cannot_be_served_changes_nothing(on: &mut Trial<'_>) {
     let big = on.bo(256 * MIB);
     on.bind_now(&Bind::on(vm).op(op::map(big, 0, VA + 64 * MIB + 4096, 256 * MIB)));
     on.sim.set_faults(&[Fault::FailCall(0)]);
-    refused(on, vm, VA + 65 * MIB, FaultAccess::Read, ENOBUFS);
+    refused(on, vm, VA + 65 * MIB, FaultAccess::Read, ENOMEM);
     served(on, vm, VA + 65 * MIB, FaultAccess::Read);
     on.check("last page", on.seen(vm, VA + 320 * MIB), Some(0));
 }

@@ -19,6 +19,11 @@ pub fn check_op(op: &BindOp, info: &DeviceInfo) -> Result<(), Error> {
     if let BindKind::Map { offset_bytes, .. } = op.kind {
         aligned("object offset", offset_bytes)?;
     }
+    if let BindKind::Prefetch { region } = op.kind
+        && !BindKind::is_region(region)
+    {
+        return Err(Error::invalid("prefetch region", u64::from(region)));
+    }
     aligned("bind address", op.va)?;
     aligned("bind range", op.range_bytes)?;
     let empty = op.range_bytes == 0 && !matches!(op.kind, BindKind::UnmapAll { .. });

@@ -198,7 +198,7 @@ impl Planner<'_, '_> {
                 return Err(Error::ClientFault(ClientFault { addr, len_bytes }));
             }
         }
-        Ok(())
+        self.populate_all(change, range)
     }
 
     /// One request for each mapping of an object.
@@ -240,6 +240,19 @@ impl Planner<'_, '_> {
             behind.need(format, store, vma).minus(shared)
         };
         change.add(&mut self.on, request, check, tables)
+    }
+
+    /// Adds the entries of every mapping that the range touches and that is there without: of all of it.
+    fn populate_all(&mut self, change: &mut Change, range: VaRange) -> Result<(), Error> {
+        let mut left = range;
+        while let Some(vma) = self.on.index.first_overlap(self.on.store, left) {
+            left.start = vma.end();
+            if vma.is_deferred() {
+                self.populate(change, &vma)?;
+                change.carry_on(&mut self.on)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds the entries of a mapping that is there without.

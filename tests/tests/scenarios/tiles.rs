@@ -1,6 +1,6 @@
 //! Several tiles, two copy engines, page faults: S54, S63, S83, S97.
 
-use barexe_core::Errno::{EINVAL, ENOENT, ENOMEM, EOPNOTSUPP};
+use barexe_core::Errno::{EINVAL, ENOBUFS, ENOENT, ENOMEM, EOPNOTSUPP};
 use barexe_core::device::{FaultAccess, PageFault, TicketState};
 use barexe_core::gt::EngineClass;
 use barexe_sim::Fault;

@@ -210,11 +210,11 @@ impl Mmio for Recorder {
         self.log.push(Event::Write(reg.get(), value));
         match reg.get() {
             // Writing the bits that are pending clears them.
-            0x19_0018 | 0x19_001C | 0x19_0010 | 0x4_44E8 | 0x4_44F8 if value != 0x8000_0000 => {
+            0x19_0018 | 0x19_001C | 0x19_0010 | 0x119_0010 | 0x4_44E8 | 0x4_44F8 if value != 0x8000_0000 => {
                 let old = self.regs.get(&reg.get()).copied().unwrap_or(0);
                 self.regs.insert(reg.get(), old & !value);
             }
-            0x19_0010 => {}
+            0x19_0010 | 0x119_0010 => {}
             0x19_0008 => {
                 let old = self.regs.get(&reg.get()).copied().unwrap_or(0) & !0x8000_0000;
                 self.regs.insert(reg.get(), if value & 0x8000_0000 == 0 { old & !value } else { old });

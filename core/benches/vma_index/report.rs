@@ -65,7 +65,7 @@ pub(crate) fn report() {
     let names: String = Field::NAMES.iter().map(|name| format!("{name:>10}")).collect();
     println!("{:<20}{:>8}{names}{:>9}  wanted", "ns per operation", "ranges", "ratio");
     for (at, live) in SIZES.into_iter().enumerate() {
-        let picked = |kind: &Measure| format!("{}/{live}", kind.name()).contains(&only);
+        let picked = |kind: &Measure| format!("{}/{live}/", kind.name()).contains(&only);
         let kinds: Vec<Measure> = Measure::ALL.into_iter().filter(picked).collect();
         if kinds.is_empty() {
             continue;

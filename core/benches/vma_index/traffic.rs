@@ -5,8 +5,8 @@ use oorandom::Rand64;
 const PAGE: u64 = 4096;
 /// Longest range in pages: 2 MiB.
 const LONGEST: u64 = 512;
-/// Pages of the space for each live range. With so many, random overwriting keeps about the wanted number alive.
-const PAGES_PER_RANGE: f64 = 128.5;
+/// Pages of the space for two live ranges. With so many, random overwriting keeps about the wanted number alive.
+const PAGES_FOR_TWO: u64 = 257;
 
 /// A range and what it is to hold.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     pub(crate) fn new(live: u64) -> Self {
-        Self { random: Rand64::new(1), pages: (live as f64 * PAGES_PER_RANGE) as u64, live }
+        Self { random: Rand64::new(1), pages: live * PAGES_FOR_TWO / 2, live }
     }
 
     fn below(&mut self, limit: u64) -> u64 {

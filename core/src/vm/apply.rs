@@ -213,9 +213,6 @@ impl Change<'_> {
     ) -> Result<(), Capacity> {
         let (hole, new) = (self.request.hole, self.request.new_vma());
         let edges = Edges::of(&hole, edges);
-        if let Some(object) = new.and_then(Vma::object) {
-            vm_bos.expect_soon(object);
-        }
         let mut made = Made::NOTHING;
         if let Some(object) = edges.split() {
             made = vm_bos.insert(object, hole.range.end).ok_or(Capacity::VmBos)?;

@@ -75,7 +75,12 @@ impl Tree {
     /// Where a range belongs.
     #[inline]
     pub(super) fn place(&self, nodes: &Nodes<'_>, range: VaRange) -> Place {
-        let path = self.descend(nodes, range.start);
+        Self::place_below(nodes, self.descend(nodes, range.start), range)
+    }
+
+    /// Where a range belongs, the way to its leaf being known.
+    #[inline]
+    pub(super) fn place_below(nodes: &Nodes<'_>, path: Path, range: VaRange) -> Place {
         let Some(leaf) = nodes.get(path.leaf()) else { return Place { path, first: 0, last: 0 } };
         // Nearly all of a leaf is needed sooner or later; searched first and read then, it comes in two steps.
         prefetch(leaf);

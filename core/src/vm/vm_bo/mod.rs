@@ -5,8 +5,8 @@
 //! one store to one line, and cutting its front none at all: it begins where its place says or later.
 //!
 //! ```text
-//! first cell   previous next | vm, bo | uses, next of bo | current | start start start start
-//! others       previous next | start start start start start start start
+//! first cell   links | vm, bo | uses, next of bo | current | start start start start
+//! others       links | start start start start start start start
 //! ```
 //!
 //! `current` goes round the ring like the hand of a clock: places are taken in its cell, then in the next one if that
@@ -17,12 +17,10 @@ mod cell;
 pub use cell::VmBoCell;
 
 use super::slab::{NONE, Slab};
-use crate::num::{high32, low32, usize_of};
+use crate::num::{high32, low32};
 use barexe_hal::cache::prefetch;
-use cell::{EMPTY, WORDS, two};
+use cell::{HEAD, WORDS, two};
 
-/// Words of a first cell that are no places.
-const HEAD: usize = 3;
 /// Empty places that make the next cell worth going to, so that the hand does not stop at every cell.
 const WORTH: u32 = 3;
 /// Place of a mapping that has none: 30 bits.
@@ -99,7 +97,7 @@ impl<'a> VmBos<'a> {
     pub(super) fn live(&self) -> u32 {
         let is_leaving = |place: u32| self.leaving.iter().any(|(leaving, _)| *leaving == place);
         let goes = |index: u32, cell: &VmBoCell| {
-            (index << 3..).zip(cell.words).all(|(place, word)| word == EMPTY || is_leaving(place))
+            (0..WORDS).all(|word| cell.began(word).is_none() || is_leaving(index << 3 | word))
         };
         let mut live = self.cells.live();
         for (at, (place, _)) in (0..).zip(&self.leaving) {
@@ -122,8 +120,7 @@ impl<'a> VmBos<'a> {
     pub(super) fn find(&self, list: VmBoList, vm: u32) -> Option<VmBoId> {
         let mut at = list.0;
         while let Some(cell) = self.cells.get(at) {
-            let [names, ..] = cell.words;
-            if high32(names) == vm {
+            if high32(cell.names()) == vm {
                 return Some(VmBoId(at));
             }
             at = cell.next_of_bo();
@@ -134,10 +131,7 @@ impl<'a> VmBos<'a> {
     /// A new part, without mappings; `None` when cells are used up.
     pub(super) fn add(&mut self, list: &mut VmBoList, vm: u32, bo: u32) -> Option<VmBoId> {
         let id = self.cells.take()?;
-        let cell = self.cells.get_mut(id)?;
-        *cell = VmBoCell { previous: id, next: id, words: [EMPTY; WORDS] };
-        let [names, uses, current] = cell.head();
-        (*names, *uses, *current) = (two(vm, bo), two(list.0, 0), u64::from(id));
+        *self.cells.get_mut(id)? = VmBoCell::first(id, two(vm, bo), two(list.0, 0));
         list.0 = id;
         Some(VmBoId(id))
     }
@@ -145,11 +139,11 @@ impl<'a> VmBos<'a> {
     /// Ends a part that has no uses.
     pub(super) fn end(&mut self, list: &mut VmBoList, id: VmBoId) {
         self.settle_those(|of| of == id);
-        let Some((next_of_bo, mut cell)) = self.cells.get(id.0).map(|cell| (cell.next_of_bo(), cell.next)) else {
+        let Some((next_of_bo, mut cell)) = self.cells.get(id.0).map(|cell| (cell.next_of_bo(), cell.next())) else {
             return;
         };
         while cell != id.0 {
-            let Some(next) = self.cells.get(cell).map(|cell| cell.next) else { break };
+            let Some(next) = self.cells.get(cell).map(VmBoCell::next) else { break };
             self.cells.give(cell);
             cell = next;
         }
@@ -171,10 +165,7 @@ impl<'a> VmBos<'a> {
 
     /// Positions of VM and object in their pools.
     pub(super) fn names(&self, id: VmBoId) -> (u32, u32) {
-        self.cells.get(id.0).map_or((NONE, NONE), |cell| {
-            let [names, ..] = cell.words;
-            (high32(names), low32(names))
-        })
+        self.cells.get(id.0).map_or((NONE, NONE), |cell| (high32(cell.names()), low32(cell.names())))
     }
 
     /// Counts the uses of a part up or down; how many there are then.
@@ -191,7 +182,7 @@ impl<'a> VmBos<'a> {
     pub(super) fn cells_needed(&self, id: VmBoId, places: u32) -> u32 {
         let current = self.cells.get(id.0).and_then(|first| self.cells.get(first.current()));
         let Some(current) = current else { return 0 };
-        let next = self.cells.get(current.next).map_or(0, |next| next.empty().count_ones());
+        let next = self.cells.get(current.next()).map_or(0, |next| next.empty().count_ones());
         u32::from(current.empty().count_ones() < places && next < WORTH)
     }
 
@@ -221,8 +212,8 @@ impl<'a> VmBos<'a> {
         }
         let word = empty.trailing_zeros();
         let found = self.cells.get_mut(cell)?;
-        *found.words.get_mut(usize_of(word))? = start;
-        let next = found.next;
+        found.fill(word, start);
+        let next = found.next();
         if empty & empty.wrapping_sub(1) == 0 {
             // That was the last place here: the next cell is asked for now.
             let _ = self.cells.get(next).map(prefetch);
@@ -239,7 +230,7 @@ impl<'a> VmBos<'a> {
         self.clear(made.place());
         self.count(id, -1);
         // The hand was one cell further back then.
-        let before = self.cells.get(made.place() >> 3).map(|cell| cell.previous).filter(|_| made.has_moved_hand());
+        let before = self.cells.get(made.place() >> 3).map(VmBoCell::previous).filter(|_| made.has_moved_hand());
         if let (Some(before), Some(first)) = (before, self.cells.get_mut(id.0)) {
             let [_, _, hand] = first.head();
             *hand = u64::from(before);
@@ -256,7 +247,7 @@ impl<'a> VmBos<'a> {
 
     /// Moves the hand to a cell with empty places.
     fn go_on(&mut self, id: VmBoId, current: u32) -> Option<u32> {
-        let next = self.cells.get(current)?.next;
+        let next = self.cells.get(current)?.next();
         let cell = if self.cells.get(next)?.empty().count_ones() >= WORTH { next } else { self.link(current, next)? };
         let [_, _, hand] = self.cells.get_mut(id.0)?.head();
         *hand = u64::from(cell);
@@ -266,9 +257,9 @@ impl<'a> VmBos<'a> {
     /// Puts a new cell between two that follow each other.
     fn link(&mut self, previous: u32, next: u32) -> Option<u32> {
         let index = self.cells.take()?;
-        *self.cells.get_mut(index)? = VmBoCell { previous, next, words: [EMPTY; WORDS] };
-        self.cells.get_mut(previous)?.next = index;
-        self.cells.get_mut(next)?.previous = index;
+        *self.cells.get_mut(index)? = VmBoCell::between(previous, next);
+        self.cells.get_mut(previous)?.set_next(index);
+        self.cells.get_mut(next)?.set_previous(index);
         Some(index)
     }
 
@@ -300,29 +291,31 @@ impl<'a> VmBos<'a> {
 
     #[inline]
     fn remove(&mut self, place: u32, id: VmBoId) {
-        self.set(place, EMPTY);
-        self.tidy(place, id);
+        let Some(cell) = self.cells.get_mut(place >> 3) else { return };
+        cell.clear(place & 7);
+        if cell.is_empty() {
+            self.unlink(place >> 3, id);
+        }
     }
 
     /// Empties a place. It may be set again; until [`tidy`](Self::tidy) its cell stays.
     #[inline]
     pub(super) fn clear(&mut self, place: u32) {
-        self.set(place, EMPTY);
+        if let Some(cell) = self.cells.get_mut(place >> 3) {
+            cell.clear(place & 7);
+        }
     }
 
-    /// Writes a place.
-    #[inline]
+    /// Gives a place back to a mapping that begins at `start`.
     pub(super) fn set(&mut self, place: u32, start: u64) {
-        let word = self.cells.get_mut(place >> 3).and_then(|cell| cell.words.get_mut(usize_of(place & 7)));
-        if let Some(word) = word {
-            *word = start;
+        if let Some(cell) = self.cells.get_mut(place >> 3) {
+            cell.fill(place & 7, start);
         }
     }
 
     /// Where the mapping at a place began; none if nothing has the place.
     pub(super) fn began(&self, place: u32) -> Option<u64> {
-        let word = self.cells.get(place >> 3)?.words.get(usize_of(place & 7))?;
-        Some(*word).filter(|began| *began != EMPTY)
+        self.cells.get(place >> 3)?.began(place & 7)
     }
 
     /// Gives the cell of a place back if all its places are empty. A first cell's never are.
@@ -338,14 +331,14 @@ impl<'a> VmBos<'a> {
     fn unlink(&mut self, index: u32, id: VmBoId) {
         let Some(cell) = self.cells.get_mut(index) else { return };
         // So that it is not given back twice.
-        cell.words = [0; WORDS];
-        let (previous, next) = (cell.previous, cell.next);
+        cell.close();
+        let (previous, next) = (cell.previous(), cell.next());
         self.cells.give(index);
         if let Some(cell) = self.cells.get_mut(previous) {
-            cell.next = next;
+            cell.set_next(next);
         }
         if let Some(cell) = self.cells.get_mut(next) {
-            cell.previous = previous;
+            cell.set_previous(previous);
         }
         if let Some(first) = self.cells.get_mut(id.0).filter(|first| first.current() == index) {
             let [_, _, hand] = first.head();
@@ -355,18 +348,17 @@ impl<'a> VmBos<'a> {
 
     /// The places that mappings of the part have, and where those began; after a place, if one is given.
     pub(super) fn places(&self, id: VmBoId, after: Option<u32>) -> impl Iterator<Item = (u32, u64)> {
-        let (first, mut skipped) =
-            after.map_or((id.0, HEAD), |place| (place >> 3, usize_of(place & 7).wrapping_add(1)));
+        let (first, mut skipped) = after.map_or((id.0, HEAD), |place| (place >> 3, (place & 7).wrapping_add(1)));
         let mut at = Some(first);
         let cells = core::iter::from_fn(move || {
             let index = at?;
             let cell = self.cells.get(index)?;
-            at = Some(cell.next).filter(|next| *next != id.0);
+            at = Some(cell.next()).filter(|next| *next != id.0);
             Some((index, cell, core::mem::take(&mut skipped)))
         });
-        cells.flat_map(move |(index, cell, skipped)| {
-            let words = (index << 3..).zip(cell.words).skip(skipped);
-            words.filter(|(place, start)| *start != EMPTY && self.leaving.iter().all(|(leaving, _)| leaving != place))
-        })
+        let places = cells.flat_map(|(index, cell, skipped)| {
+            (skipped..WORDS).filter_map(move |word| Some((index << 3 | word, cell.began(word)?)))
+        });
+        places.filter(|(place, _)| self.leaving.iter().all(|(leaving, _)| leaving != place))
     }
 }

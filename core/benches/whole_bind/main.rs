@@ -75,17 +75,17 @@ impl Rig {
         let bo = device.bo_create(client, &request).unwrap();
         let mut rig = Self { device, client, vm, bo };
         // Something else in the VM, so that its upper tables stay.
-        rig.bind(&[rig.op(BindKind::MapNull, VA - 0x1000, 0x1000)]);
+        rig.bind(&[Rig::op(BindKind::MapNull, VA - 0x1000, 0x1000)]);
         rig.device.hal_mut().quiet = true;
         rig
     }
 
-    fn op(&self, kind: BindKind, va: u64, range_bytes: u64) -> BindOp {
+    const fn op(kind: BindKind, va: u64, range_bytes: u64) -> BindOp {
         BindOp { kind, va, range_bytes, pat_index: 0, flags: BindFlags::empty() }
     }
 
     fn ops(&self, shape: &Shape, kind: BindKind) -> Vec<BindOp> {
-        (0..shape.ops).map(|n| self.op(kind, VA + shape.askew + n * shape.stride, shape.bytes)).collect()
+        (0..shape.ops).map(|n| Self::op(kind, VA + shape.askew + n * shape.stride, shape.bytes)).collect()
     }
 
     /// A call and the wait for its fence.

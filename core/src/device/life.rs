@@ -115,6 +115,8 @@ impl<'a, H: Hal> Device<'a, H> {
             user_fences_reserved: 0,
             last_user_fence: 0,
             next_look: Nanos::ZERO,
+            #[cfg(feature = "inject")]
+            fails_table_change: false,
             info,
         }
     }

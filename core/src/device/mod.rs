@@ -10,6 +10,8 @@ mod client;
 mod commit;
 mod engines;
 mod exec;
+#[cfg(feature = "inject")]
+mod inject;
 mod inspect;
 mod life;
 mod outside;
@@ -27,11 +29,11 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
-pub use inspect::MappingInfo;
+pub use inspect::{FencesInUse, MappingInfo};
 pub use life::OpenError;
 pub use outside::OutsideFence;
 pub use page_fault::{FaultAccess, PageFault};
-pub use syncobj::SyncobjLook;
+pub use syncobj::{SyncobjLook, TimelineLook};
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
 pub use work::PollReport;
@@ -186,6 +188,8 @@ pub struct Device<'a, H: Hal> {
     broken_tile: Option<u8>,
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    #[cfg(feature = "inject")]
+    fails_table_change: bool,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

@@ -5,6 +5,7 @@
 
 use barexe_hal::{
     Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, InterruptLine, Interrupted, Mmio, Nanos, RegOffset,
+    UserPages,
 };
 use barexe_sim::SimHal;
 use core::ops::Range;
@@ -93,6 +94,8 @@ impl Clock for QuietHal {
         self.sim.relax(until)
     }
 }
+
+impl UserPages for QuietHal {}
 
 impl InterruptLine for QuietHal {
     fn irq_enable(&mut self) -> Result<(), HalError> {

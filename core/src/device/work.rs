@@ -108,8 +108,10 @@ impl<H: Hal> Device<'_, H> {
             for engine in (0u8..).take(self.ports.len()) {
                 moved |= self.step_port(engine)?;
             }
+            moved |= self.step_user_ranges();
             for position in 0..self.pools.vms.positions() {
                 if let Some(vm) = self.pools.vms.handle_at(position) {
+                    moved |= self.release_dropped_of(vm);
                     moved |= self.tear_down_vm(vm);
                 }
             }

@@ -68,6 +68,8 @@ pub struct BindWork {
     pub last_job: Option<Seqno>,
     /// What TLBs may hold of the steps that are staged.
     pub stale: Stale,
+    /// Its turn has come.
+    pub started: bool,
     /// Whether the entries are written.
     pub written: bool,
     /// Why they could not be, all of them.

@@ -36,9 +36,7 @@ pub fn run(all: &[Scenario], name: &str) {
     for board in boards() {
         for writer in WRITERS {
             for dialect in DIALECTS {
-                if is_worth_it(scenario, writer, dialect)
-                    && scenario.needs.iter().all(|need| board.has(*need) && suits(*need, writer, dialect))
-                {
+                if is_worth_it(scenario, writer, dialect) && scenario.runs_on(&board, writer, dialect) {
                     let _ = play(scenario, (&board, writer, dialect), |_| {});
                     runs = runs.saturating_add(1);
                 }
@@ -46,6 +44,14 @@ pub fn run(all: &[Scenario], name: &str) {
         }
     }
     assert!(runs > 0, "{name} ran nowhere: no platform has {:?}", scenario.needs);
+}
+
+impl Scenario {
+    /// Whether there is what it needs.
+    #[must_use]
+    pub fn runs_on(&self, board: &Board, writer: TableWriter, dialect: &Dialect) -> bool {
+        self.needs.iter().all(|need| board.has(*need) && suits(*need, writer, dialect))
+    }
 }
 
 /// Dialects differ in how a call is read, not in what comes of it: a scenario that is about neither of them is played by
@@ -70,15 +76,15 @@ fn suits(need: Need, writer: TableWriter, dialect: &Dialect) -> bool {
 }
 
 /// What a run had in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Played {
-    /// HAL calls that could have failed, from `prepare` to the end of the scenario.
-    pub hal_calls: u64,
-    /// Calls that met a failure and were made again.
-    pub injected: u32,
+    /// HAL calls that could have failed, of each attempt.
+    pub attempts: Vec<u64>,
+    /// The chosen failure refused its attempt.
+    pub refused: bool,
 }
 
-/// Plays a scenario once; `prepare` comes first: a sweep sets its faults there.
+/// Plays a scenario once; `prepare` comes first: a sweep chooses its failure there.
 ///
 /// # Panics
 /// If the scenario does, or afterwards something is not as it must be.
@@ -89,7 +95,7 @@ pub fn play(
 ) -> Played {
     let sim = part(on.0);
     let before = found(&sim);
-    let mut lent = Lent::new(&Capacities::DEFAULT.on_tiles(usize::try_from(on.0.tiles).unwrap_or(1)));
+    let mut lent = Lent::new(&Capacities::DEFAULT, on.0);
     let device = open(&sim, lent.lend(), (on.0, on.1));
     let mut trial = Trial::new(scenario.name, (&sim, device), on);
     prepare(&mut trial);
@@ -98,7 +104,7 @@ pub fn play(
         resume_unwind(failure);
     }
     assert_eq!(trial.cases(), scenario.cases, "{trial}: sub-cases checked, stated");
-    let played = Played { hal_calls: sim.hal_calls(), injected: trial.injected() };
+    let played = Played { attempts: trial.attempts().to_vec(), refused: trial.was_refused() };
     end(&sim, trial, &before);
     played
 }
@@ -111,7 +117,7 @@ impl Trial<'_> {
     pub fn beside(&mut self, capacities: &Capacities, play: impl FnOnce(&mut Trial<'_>)) {
         let sim = part(&self.board);
         let before = found(&sim);
-        let mut lent = Lent::new(capacities);
+        let mut lent = Lent::new(capacities, &self.board);
         let device = open(&sim, lent.lend(), (&self.board, self.writer));
         let mut beside = Trial::new(self.name, (&sim, device), (&self.board, self.writer, self.dialect));
         core::mem::swap(&mut self.count, &mut beside.count);
@@ -141,9 +147,10 @@ struct Lent {
 }
 
 impl Lent {
-    fn new(capacities: &Capacities) -> Self {
+    fn new(capacities: &Capacities, board: &Board) -> Self {
+        let capacities = capacities.on_tiles(usize::try_from(board.tiles).unwrap_or(1));
         Self {
-            capacities: *capacities,
+            capacities,
             storage: boxed(),
             ops: vec![BindOp::EMPTY; capacities.bind_ops],
             blocks: core::iter::repeat_with(|| None).take(capacities.pt_blocks).collect(),

@@ -5,13 +5,14 @@ use super::board::Board;
 use super::calls::{FENCES, OPS, SYNCS};
 use super::dialect::Dialect;
 use super::make::Blocked;
+use crate::rig::SPACE;
 use crate::wire::{Bytes, Ram};
 use crate::world::State;
 use barexe_core::device::{ClientId, Device, TableWriter};
 use barexe_core::uapi::{self, Answer};
 use barexe_core::{Errno, Error};
 use barexe_hal::Nanos;
-use barexe_sim::{INJECTED, Sim, SimHal};
+use barexe_sim::{Fault, INJECTED, Sim, SimHal};
 use core::fmt::Debug;
 
 /// Everything a call can change: device, driver, client memory.
@@ -24,6 +25,15 @@ pub(super) struct Count {
     cases: u32,
     /// Checks since the case began.
     checks: u32,
+}
+
+/// What fails, and what there is to fail.
+#[derive(Debug, Default)]
+struct Sweep {
+    fails: Option<(usize, u64)>,
+    calls: Vec<u64>,
+    refused: bool,
+    own_faults: bool,
 }
 
 /// One run of a scenario.
@@ -46,9 +56,7 @@ pub struct Trial<'s> {
     pub(super) blocked: Vec<Blocked>,
     pub(super) name: &'static str,
     pub(super) count: Count,
-    /// A call may meet a failure that was asked for.
-    sweeps: bool,
-    injected: u32,
+    sweep: Sweep,
 }
 
 impl<'s> Trial<'s> {
@@ -58,7 +66,7 @@ impl<'s> Trial<'s> {
         (board, writer, dialect): (&Board, TableWriter, &'static Dialect),
     ) -> Self {
         let mut device = device;
-        let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
+        let client = device.client_open_in(true, SPACE).unwrap_or_else(|error| panic!("client: {error}"));
         let memory = Ram::new().with(OPS, &[0; 0x1_0000]).with(SYNCS, &[0; 0x1_0000]).with(FENCES, &[0; 0x1000]);
         Self {
             sim: sim.clone(),
@@ -71,8 +79,7 @@ impl<'s> Trial<'s> {
             blocked: Vec::new(),
             name,
             count: Count { case: String::from("before the first case"), cases: 0, checks: 1 },
-            sweeps: false,
-            injected: 0,
+            sweep: Sweep::default(),
         }
     }
 
@@ -107,15 +114,28 @@ impl<'s> Trial<'s> {
         self.count.cases
     }
 
-    /// From here on calls may meet failures that were asked for: each is made again then, and must have changed nothing.
-    pub const fn sweep(&mut self) {
-        self.sweeps = true;
+    /// Fails one HAL call of one attempt: the n-th attempt, and the n-th call that can fail in it, from 0.
+    pub const fn fail(&mut self, attempt: usize, call: u64) {
+        self.sweep.fails = Some((attempt, call));
     }
 
-    /// Calls that met such a failure.
+    /// HAL calls that can fail, of each attempt so far.
     #[must_use]
-    pub const fn injected(&self) -> u32 {
-        self.injected
+    pub fn attempts(&self) -> &[u64] {
+        &self.sweep.calls
+    }
+
+    /// The chosen failure refused the attempt it was meant for, which was then made again; not if the driver did without
+    /// what failed.
+    #[must_use]
+    pub const fn was_refused(&self) -> bool {
+        self.sweep.refused
+    }
+
+    /// Sets faults of the scenario's own, or none: sweeps leave attempts alone meanwhile.
+    pub fn set_faults(&mut self, faults: &[Fault]) {
+        self.sweep.own_faults = !faults.is_empty();
+        self.sim.set_faults(faults);
     }
 
     /// Everything a refused call must leave as it was.
@@ -124,7 +144,7 @@ impl<'s> Trial<'s> {
         (State::of(&self.sim, &self.device), self.memory.contents())
     }
 
-    /// The one way to the driver: makes a call; in a sweep once more, if it met the failure that was asked for.
+    /// The one way to the driver: makes a call; once more, if it met the failure that was chosen for it.
     ///
     /// # Errors
     /// Those of the call.
@@ -132,15 +152,32 @@ impl<'s> Trial<'s> {
     /// # Panics
     /// If the failed call changed anything.
     pub fn attempt<R>(&mut self, mut call: impl FnMut(&mut Self) -> Result<R, Error>) -> Result<R, Error> {
-        let before = self.sweeps.then(|| self.whole());
+        if self.sweep.own_faults {
+            return call(self);
+        }
+        let (number, before) = (self.sweep.calls.len(), self.sim.hal_calls());
+        if let Some((_, at)) = self.sweep.fails.filter(|(attempt, _)| *attempt == number) {
+            return self.attempt_failing(at, call);
+        }
+        let result = call(self);
+        self.sweep.calls.push(self.sim.hal_calls().wrapping_sub(before));
+        result
+    }
+
+    /// Makes a call in which a HAL call fails, and makes it again if that refused it.
+    fn attempt_failing<R>(&mut self, at: u64, mut call: impl FnMut(&mut Self) -> Result<R, Error>) -> Result<R, Error> {
+        self.sweep.fails = None;
+        let before = self.whole();
+        self.sim.set_faults(&[Fault::FailCall(at)]);
         let first = call(self);
-        match (before, &first) {
-            (Some(before), Err(error)) if is_injected(*error) => {
+        self.sim.set_faults(&[]);
+        match &first {
+            Err(error) if is_injected(*error) => {
                 self.unchanged_since(&before, &format!("refused with {error}"));
-                self.injected = self.injected.saturating_add(1);
+                self.sweep.refused = true;
                 call(self)
             }
-            _ => first,
+            Ok(_) | Err(_) => first,
         }
     }
 

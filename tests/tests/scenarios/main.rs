@@ -8,6 +8,8 @@ mod checks;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod prefetch;
+#[cfg(test)]
 mod refused_arrays;
 #[cfg(test)]
 mod syncs;
@@ -38,6 +40,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     atomicity::ALL,
     refused_arrays::ALL,
     order::ALL,
+    prefetch::ALL,
     syncs::ALL,
     tiles::ALL,
 ];

@@ -68,15 +68,17 @@ fn a_range_is_pinned_in_pieces_and_seen_from_any_page_on() {
 
 #[test]
 fn what_cannot_be_pinned_whole_is_not_pinned() {
-    let mut slots = [const { Slot::EMPTY }; 2];
+    let mut slots = [const { Slot::EMPTY }; 3];
     let (mut pool, mut client, mut pins) = (Pool::new(&mut slots), Client::default(), Pins::NONE);
     let refused = pins.add(&mut pool, &mut client, request(0x3000, 0x4000));
     assert!(matches!(refused, Err(Error::ClientFault(fault)) if fault.addr.get() == 0x6000));
     assert_eq!((pool.live(), client.pinned.len(), pins.is_empty()), (0, 0, true));
-    pins.add(&mut pool, &mut client, request(0x1000, 0x1000)).unwrap();
+    for start in [0x1000, 0x2000] {
+        pins.add(&mut pool, &mut client, request(start, 0x1000)).unwrap();
+    }
     let full = pins.add(&mut pool, &mut client, request(0x3000, 0x3000));
     assert_eq!(full, Err(Error::Exhausted(Capacity::UserPins)));
-    assert_eq!((pool.live(), client.pinned.as_slice()), (1, [0x1000].as_slice()), "what was there stays");
+    assert_eq!((pool.live(), client.pinned.as_slice()), (2, [0x1000, 0x2000].as_slice()), "what was there stays");
     pins.unpin(&mut pool, &mut client);
 }
 

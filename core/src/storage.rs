@@ -88,7 +88,7 @@ storage_fields! {
     /// Mapping changes of binds that are not over.
     steps: LinkSlot<Step> = Slot::EMPTY, default 1024;
     /// Operations of one bind call.
-    bind_ops: BindOp = BindOp::EMPTY, default 256;
+    bind_ops: BindOp = BindOp::EMPTY, default 1024;
     /// Buffer objects.
     bos: Slot<Bo> = Slot::EMPTY, default 256;
     /// Contiguous pieces that back buffer objects.

@@ -274,6 +274,19 @@ impl Sim {
         })
     }
 
+    /// Everything that the page tables under the root `descriptor` map, by the simulator's own walk; none if it names no
+    /// root.
+    #[must_use]
+    pub fn page_tables(&self, descriptor: u64) -> Option<crate::ppgtt::PageTables> {
+        self.inner.with(|gpu| {
+            let spec = crate::cs::CsSpec::for_version(gpu.shared.platform.version)?.walk;
+            gpu.shared.looking = true;
+            let found = crate::ppgtt::contents(&mut gpu.shared, &spec, descriptor).ok();
+            gpu.shared.looking = false;
+            found
+        })
+    }
+
     /// Buffers given out and taken back so far.
     #[must_use]
     pub fn buffers(&self) -> (u64, u64) {

@@ -22,7 +22,7 @@ use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::tlb::{AddressSpace, Invalidate, Remedy, Stale, TlbTicket, VmKind};
 use crate::mem::tree::{CpuSink, Mapping, Segment, Sink, Stage};
 use crate::pool::{Handle, Pool};
-use crate::vm::apply::TableChange;
+use crate::vm::plan::TableChange;
 use crate::vm::store::VmaStore;
 use crate::vm::vma::VmaBacking;
 use crate::vm::{Vm, VmState};

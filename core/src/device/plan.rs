@@ -6,7 +6,7 @@ use super::{Device, Pools};
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::format::PtFormat;
 use crate::mem::pages::Need;
-use crate::mem::tree::{Segment, need as tables_needed};
+use crate::mem::tree::{Segment, VaRange, need as tables_needed, shared as tables_shared};
 use crate::num::{low32, usize_of};
 use crate::pool::{Handle, Pool};
 use crate::vm::bind::request;
@@ -119,7 +119,10 @@ impl Planner<'_, '_> {
             }
             SubOp::Unmap { .. } | SubOp::Remap { .. } | SubOp::Map { .. } => Ok(()),
         };
-        let tables = |store: &VmaStore<'_>, vma: &Vma| tables_of(format, vma, store, bos, blocks);
+        let tables = |store: &VmaStore<'_>, vma: &Vma, beside: Option<VaRange>| {
+            let shared = beside.map_or(Need::default(), |beside| tables_shared(format, vma.range(), beside));
+            tables_of(format, vma, store, bos, blocks).minus(shared)
+        };
         change.add(&mut self.on, request.with_user_fence(self.user_fence), check, tables)
     }
 }

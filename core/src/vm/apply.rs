@@ -1,10 +1,10 @@
 //! Carrying a plan out, and undoing it.
 
 use super::index::VmaIndex;
-use super::plan::{Hole, Plan, Request, SubOp};
+use super::plan::{Hole, Plan, Request, SubOp, TableChange};
 use super::store::VmaStore;
 use super::vm_bo::{NO_PLACE, VmBoId, VmBos};
-use super::vma::{VaRange, Vma};
+use super::vma::Vma;
 use crate::Capacity;
 
 /// A change that was made, with what it takes to undo it.
@@ -21,26 +21,11 @@ pub struct Step {
 
 const _: () = assert!(size_of::<Step>() == 64);
 
-/// A change of page tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableChange {
-    /// The entries of a mapping go.
-    Unbind(VaRange),
-    /// Those of a mapping come.
-    Bind(Vma),
-}
-
 impl Step {
     /// What the change asks of page tables, in this order.
     #[must_use]
     pub fn table_changes(&self) -> [Option<TableChange>; 3] {
-        match self.sub_op() {
-            SubOp::Unmap { old, .. } => [Some(TableChange::Unbind(old.range())), None, None],
-            SubOp::Remap { old, prev, next, .. } => {
-                [Some(TableChange::Unbind(old.range())), prev.map(TableChange::Bind), next.map(TableChange::Bind)]
-            }
-            SubOp::Map { new } => [Some(TableChange::Bind(new)), None, None],
-        }
+        self.sub_op().table_changes()
     }
 
     /// The change.

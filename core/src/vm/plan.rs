@@ -139,6 +139,40 @@ impl SubOp {
         let prev = matches!(prev, Some(prev) if prev.end() & below_page == 0);
         (prev, matches!(next, Some(next) if next.start() & below_page == 0))
     }
+
+    /// The remnants whose page-table entries are written again, `prev` first.
+    #[must_use]
+    pub fn rewritten(&self) -> [Option<Vma>; 2] {
+        let Self::Remap { prev, next, .. } = self else { return [None, None] };
+        let (prev_stays, next_stays) = self.entries_stay();
+        [prev.filter(|_| !prev_stays), next.filter(|_| !next_stays)]
+    }
+
+    /// What it asks of page tables, in this order. Remnants that keep their entries are not touched.
+    #[must_use]
+    pub fn table_changes(&self) -> [Option<TableChange>; 3] {
+        match self {
+            Self::Unmap { old, .. } => [Some(TableChange::Unbind(old.range())), None, None],
+            Self::Remap { old, prev, next, .. } => {
+                let (prev_stays, next_stays) = self.entries_stay();
+                let start = prev.filter(|_| prev_stays).map_or(old.start(), |prev| prev.end());
+                let end = next.filter(|_| next_stays).map_or(old.end(), |next| next.start());
+                let [prev, next] = self.rewritten();
+                let gone = TableChange::Unbind(VaRange { start, end });
+                [Some(gone), prev.map(TableChange::Bind), next.map(TableChange::Bind)]
+            }
+            Self::Map { new } => [Some(TableChange::Bind(*new)), None, None],
+        }
+    }
+}
+
+/// A change of page tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableChange {
+    /// Entries go.
+    Unbind(VaRange),
+    /// Those of a mapping come.
+    Bind(Vma),
 }
 
 /// A request, and where it belongs in an index. It is of use until that index changes.

@@ -1,6 +1,7 @@
 //! The steps of an accepted bind, on their way into the page tables.
 
-use super::apply::{Step, TableChange};
+use super::apply::Step;
+use super::plan::TableChange;
 use super::vma::Vma;
 use crate::chain::{Chain, LinkPool};
 

@@ -27,7 +27,8 @@ impl Need {
     }
 
     /// What is left of it without the other; not below 0.
-    const fn minus(self, other: Self) -> Self {
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
         Self {
             leaf_tables: self.leaf_tables.saturating_sub(other.leaf_tables),
             directories: self.directories.saturating_sub(other.directories),

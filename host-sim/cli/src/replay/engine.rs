@@ -1,6 +1,7 @@
 //! One event after the other.
 
 use super::calling::refusal;
+use super::calls::IdKind;
 use super::client_memory::{Memory, Objects as _};
 use super::ids::Ids;
 use super::objects::Objects;
@@ -29,8 +30,22 @@ pub(super) struct Player<'p, 'd> {
     pub(super) report: Report,
 }
 
+/// A VM of the client at a moment of the recording.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveVm {
+    /// The client, for the device.
+    pub client: ClientId,
+    /// Its id on the device.
+    pub own: u32,
+    /// Its id in the recording.
+    pub recorded: u32,
+}
+
+/// Looks at the device behind each event: its number, and the client's VMs.
+pub type Look<'l> = &'l mut dyn FnMut(usize, &SimDevice<'_>, &[LiveVm]);
+
 /// Plays the whole recording.
-pub(super) fn play(recording: &Recording, device: &mut SimDevice<'_>) -> Report {
+pub(super) fn play(recording: &Recording, device: &mut SimDevice<'_>, look: Look<'_>) -> Report {
     let report = Report {
         client: recording.header.client_name(),
         platform: recording.header.platform.clone(),
@@ -40,6 +55,7 @@ pub(super) fn play(recording: &Recording, device: &mut SimDevice<'_>) -> Report 
     let mut player = Player { recording, device, files, objects, memory: Memory::default(), report };
     for event in &recording.events {
         player.event(event);
+        look(event.n, player.device, &player.vms());
     }
     let open: Vec<u64> = player.files.keys().copied().collect();
     for file in open {
@@ -60,6 +76,15 @@ impl super::client_memory::Objects<Mapping> for SimDevice<'_> {
 }
 
 impl Player<'_, '_> {
+    /// The client's VMs, of all its files.
+    fn vms(&self) -> Vec<LiveVm> {
+        let of = |file: &File| {
+            let client = file.client;
+            file.ids.all(IdKind::Vm).map(move |(recorded, own)| LiveVm { client, own, recorded }).collect::<Vec<_>>()
+        };
+        self.files.values().flat_map(of).collect()
+    }
+
     fn event(&mut self, event: &Event) {
         let n = event.n;
         match &event.body {

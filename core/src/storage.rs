@@ -111,7 +111,7 @@ storage_fields! {
     sync_points: Slot<SyncPoint> = Slot::EMPTY, default 1024;
     /// Bind user fences that are due and not yet delivered.
     user_fences: LinkSlot<PendingUserFence> = Slot::EMPTY, default 256;
-    /// Blocks of page-table memory.
+    /// Blocks of page-table memory. What page tables take they take on each tile: see [`Capacities::on_tiles`].
     pt_blocks: Option<DmaBuffer> = None, default 32;
     /// Notes about page tables, one for each table.
     pt_notes: TableNote = TableNote::EMPTY, default 1024;
@@ -119,4 +119,17 @@ storage_fields! {
     pt_directories: Directory = Directory::EMPTY, default 128;
     /// Ranges of the global GTT, firmware's own included.
     ggtt_nodes: Slot<GgttNode> = Slot::EMPTY, default 256;
+}
+
+impl Capacities {
+    /// The same for a device with so many tiles: each has page tables of its own.
+    #[must_use]
+    pub const fn on_tiles(self, tiles: usize) -> Self {
+        Self {
+            pt_blocks: self.pt_blocks.saturating_mul(tiles),
+            pt_notes: self.pt_notes.saturating_mul(tiles),
+            pt_directories: self.pt_directories.saturating_mul(tiles),
+            ..self
+        }
+    }
 }

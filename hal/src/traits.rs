@@ -6,12 +6,12 @@
 use crate::{BusAddr, DmaBuffer, HalError, Interrupted, Nanos, RegOffset};
 use core::ops::Range;
 
-/// Registers and GGTT entries of one tile's block of BAR 0.
+/// Registers and GGTT entries in BAR 0.
 ///
 /// **Caller**: 32-bit registers only below [`RegOffset::GGTT_BASE`], 64-bit entries only from there on; holds the
 /// forcewake a register needs.
 /// **Implementor**: each access happens exactly once, in program order, with the width asked for. A device that is
-/// gone answers with all ones; the access itself never fails.
+/// gone answers with all ones, and so does the block of a tile that it does not have; the access itself never fails.
 pub trait Mmio {
     /// Reads one 32-bit register.
     fn read32(&mut self, reg: RegOffset) -> u32;

@@ -43,7 +43,7 @@ impl SimHal {
 impl Mmio for SimHal {
     fn read32(&mut self, reg: RegOffset) -> u32 {
         self.inner.with(|gpu| {
-            if reg.get() >= RegOffset::GGTT_BASE.get() {
+            if reg.on_tile(0) >= RegOffset::GGTT_BASE {
                 gpu.shared.violation(format!("32-bit read of GGTT entry at {:#x}", reg.get()));
             }
             gpu.read32(reg.get())
@@ -52,7 +52,7 @@ impl Mmio for SimHal {
 
     fn write32(&mut self, reg: RegOffset, value: u32) {
         self.inner.with(|gpu| {
-            if reg.get() >= RegOffset::GGTT_BASE.get() {
+            if reg.on_tile(0) >= RegOffset::GGTT_BASE {
                 gpu.shared.violation(format!("32-bit write of GGTT entry at {:#x}", reg.get()));
                 return;
             }

@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, FaultPlan};
 use crate::forcewake::AckMode;
-use crate::gpu::Gpu;
+use crate::gpu::{BLOCK, Gpu};
 use crate::hal::SimHal;
 use crate::memory::Coherence;
 use crate::running::RunReport;
@@ -77,6 +77,8 @@ impl Inner {
         let (result, messages) = {
             let mut gpu = locked(&self.gpu);
             let result = work(&mut gpu);
+            // Whatever is found wrong outside of accesses and engines is no tile's.
+            gpu.shared.tiles.select(0);
             (result, gpu.take_messages())
         };
         for _ in 0..messages {
@@ -108,6 +110,12 @@ impl Sim {
             interrupt_relax: Mutex::new(0),
         };
         Some(Self { inner: Arc::new(inner) })
+    }
+
+    /// The part.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        self.inner.with(|gpu| gpu.shared.platform.clone())
     }
 
     /// A handle for the driver.
@@ -228,12 +236,12 @@ impl Sim {
 
     /// How forcewake acknowledges.
     pub fn set_forcewake(&self, mode: AckMode) {
-        self.inner.with(|gpu| gpu.shared.forcewake.mode = mode);
+        self.inner.with(|gpu| gpu.shared.tiles.iter_mut().for_each(|tile| tile.forcewake.mode = mode));
     }
 
-    /// Loses the next `count` interrupt messages.
+    /// Loses the next `count` interrupt messages of each tile.
     pub fn lose_messages(&self, count: u32) {
-        self.inner.with(|gpu| gpu.shared.interrupts.lose_messages = count);
+        self.inner.with(|gpu| gpu.shared.tiles.iter_mut().for_each(|tile| tile.interrupts.lose_messages = count));
     }
 
     /// Interrupts the next `count` waits.
@@ -249,16 +257,20 @@ impl Sim {
         read.ok().map(|()| bytes)
     }
 
-    /// A register as it is stored, without the side effects of a read.
+    /// A register as it is stored, by offset in BAR 0, without the side effects of a read. 0 where there is none.
     #[must_use]
     pub fn register(&self, offset: u32) -> u32 {
-        self.inner.with(|gpu| gpu.shared.registers.peek(offset))
+        self.inner.with(|gpu| {
+            let exists = gpu.shared.tiles.select((offset / BLOCK) as usize);
+            if exists { gpu.shared.tiles.one().registers.peek(offset % BLOCK) } else { 0 }
+        })
     }
 
-    /// Writes a GGTT entry as firmware would have before the driver came.
+    /// Writes a GGTT entry as firmware would have before the driver came; pages of tile n count from n << 20.
     pub fn plant_ggtt(&self, page: u32, entry: u64) {
         self.inner.with(|gpu| {
-            let _ = crate::bus::Bus::set_ggtt_entry(&mut gpu.shared, page, entry);
+            gpu.shared.tiles.select((page >> 20) as usize);
+            let _ = crate::bus::Bus::set_ggtt_entry(&mut gpu.shared, page & 0xF_FFFF, entry);
         });
     }
 

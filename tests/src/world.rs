@@ -4,7 +4,7 @@ mod make;
 
 use crate::client::ClientPage;
 use crate::found::{core_state, settled};
-use crate::rig::{BATCH_END, binary, point, store};
+use crate::rig::{BATCH_END, binary, point, rows, store};
 use crate::scenario::{Check, End, Op, Step, Sync};
 use barexe_core::device::request::{BindCall, BindFlags, BindKind, BindOp, ExecCall, SyncEntry, SyncTarget};
 use barexe_core::device::{Config, Device, DeviceState, OpenError, SyncobjLook, TicketState};
@@ -99,7 +99,8 @@ impl<'s> World<'s> {
     pub fn open(sim: &Sim, storage: Storage<'s>, irq: &'s Arc<IrqFlag>) -> Result<Self, OpenError<'s, SimHal>> {
         let entry = Arc::clone(irq);
         sim.on_msi(move || entry.handle().record());
-        let device = Device::open(sim.hal(), storage, Config::default(), Some(irq))?;
+        let config = Config { platforms: rows(&sim.platform()), ..Config::default() };
+        let device = Device::open(sim.hal(), storage, config, Some(irq))?;
         let buffers_at_open = live_buffers(sim);
         let sim = sim.clone();
         Ok(Self { sim, device, memory: ClientPage::default(), made: Made::default(), buffers_at_open })
@@ -174,7 +175,7 @@ impl<'s> World<'s> {
             Op::Unmap(va, len) => (BindKind::Unmap, va, len),
         };
         // Write-back and coherent, on either platform.
-        let pat_index = if self.device.info().platform.name == "tgl" { 0 } else { 1 };
+        let pat_index = if self.device.info().family().name == "Gen12" { 0 } else { 1 };
         BindOp { kind, va, range_bytes, pat_index, flags: BindFlags::empty() }
     }
 

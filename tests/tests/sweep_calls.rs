@@ -173,6 +173,11 @@ fn each_hal_call_fails_once_on_tiger_lake() {
 }
 
 #[test]
+fn each_hal_call_fails_once_on_two_tiles() {
+    sweep(&Platform::tgl_with_tiles(2));
+}
+
+#[test]
 fn each_hal_call_fails_once_on_lunar_lake() {
     sweep(&Platform::lnl());
 }

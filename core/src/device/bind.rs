@@ -18,7 +18,7 @@ use crate::sync::fence::Fence;
 use crate::vm::bind::{check_bo, check_op, check_range};
 use crate::vm::change::{Change, Totals};
 use crate::vm::steps::StepQueue;
-use crate::vm::vma::NO_USER_FENCE;
+use crate::vm::vma::{NO_USER_FENCE, Vma};
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::{ClientAddr, ClientMemory, Hal, HalErrorKind};
@@ -135,19 +135,42 @@ impl<'a, H: Hal> Device<'a, H> {
         vm: Handle<Vm>,
         queue: Handle<Queue>,
         count: u32,
-        mut syncs: CallSyncs,
+        syncs: CallSyncs,
     ) -> Result<Fence, Error> {
         let number = if syncs.user_fence.is_some() { self.next_user_fence() } else { NO_USER_FENCE };
         let planned = self.room_for_bind(queue, &syncs).and_then(|()| self.plan(vm, count, number));
-        let change = match planned {
-            Ok(change) => change,
+        match planned {
+            Ok(change) => self.reserve_and_accept(vm, queue, (change, count), number, syncs),
             Err(error) => {
                 self.pools.release_syncs(syncs);
-                return Err(as_array_error(error, count));
+                Err(as_array_error(error, count))
             }
-        };
+        }
+    }
+
+    /// Entries for a mapping that has none, as a job of the VM's own bind queue.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`], [`Error::Again`], the HAL's; nothing has changed then.
+    pub(super) fn accept_entries(&mut self, vm: Handle<Vm>, queue: Handle<Queue>, vma: &Vma) -> Result<Fence, Error> {
+        let syncs = CallSyncs::default();
+        self.room_for_bind(queue, &syncs)?;
+        let change = self.plan_entries(vm, vma)?;
+        self.reserve_and_accept(vm, queue, (change, 0), NO_USER_FENCE, syncs)
+    }
+
+    /// From a planned change to an accepted job, or back to where the call began.
+    fn reserve_and_accept(
+        &mut self,
+        vm: Handle<Vm>,
+        queue: Handle<Queue>,
+        (change, count): (Change, u32),
+        number: u32,
+        mut syncs: CallSyncs,
+    ) -> Result<Fence, Error> {
+        let tiles = self.info.tile_count();
         let ready = self.add_bind_dependencies(vm, queue, &change.totals, &mut syncs);
-        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need));
+        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need.on_tiles(tiles)));
         match ready {
             Ok(reservation) => self.accept(vm, queue, (change, reservation), number, syncs),
             Err(error) => {

@@ -3,6 +3,7 @@
 use super::Device;
 use super::client::ClientId;
 use super::request::BindFlags;
+use crate::mem::tlb::AddressSpace;
 use crate::vm::vma::{VaRange, Vma, VmaBacking};
 use crate::{Error, ObjectKind};
 use barexe_hal::Hal;
@@ -76,14 +77,32 @@ impl<H: Hal> Device<'_, H> {
         MappingInfo { range: vma.range(), bo, pat_index: vma.pat().get().into(), flags: vma.flags() }
     }
 
-    /// The descriptor of a VM's root table, as context images carry it.
+    /// The descriptor of a VM's root table on tile 0, as context images carry it.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub fn vm_root(&self, client: ClientId, vm: u32) -> Result<u64, Error> {
+        self.vm_root_on(client, vm, 0)
+    }
+
+    /// As [`vm_root`](Self::vm_root), on any tile.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also for a tile that there is not.
+    pub fn vm_root_on(&self, client: ClientId, vm: u32, tile: u8) -> Result<u64, Error> {
         let missing = Error::NotFound { kind: ObjectKind::Vm, id: vm };
         let found = self.pools.vms.get(self.vm_of(client, vm)?);
-        let root = found.and_then(|vm| vm.tree.root(&self.pages)).ok_or(missing)?;
+        let root = found.and_then(|vm| vm.tree(tile).ok()?.root(&self.pages)).ok_or(missing)?;
         Ok(self.info.platform.family.pt.directory(root, false))
+    }
+
+    /// The id by which the hardware's TLBs and fault reports name a VM.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn vm_address_space(&self, client: ClientId, vm: u32) -> Result<AddressSpace, Error> {
+        let missing = Error::NotFound { kind: ObjectKind::Vm, id: vm };
+        let found = self.pools.vms.get(self.vm_of(client, vm)?).ok_or(missing)?;
+        Ok(AddressSpace::new(found.asid))
     }
 }

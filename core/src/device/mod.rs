@@ -15,6 +15,7 @@ mod inject;
 mod inspect;
 mod life;
 mod outside;
+mod page_fault;
 mod plan;
 mod queues;
 pub mod request;
@@ -31,6 +32,7 @@ pub use commit::TableWriter;
 pub use inspect::{FencesInUse, MappingInfo};
 pub use life::OpenError;
 pub use outside::OutsideFence;
+pub use page_fault::{FaultAccess, PageFault};
 pub use syncobj::SyncobjLook;
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
@@ -39,9 +41,9 @@ pub use work::PollReport;
 use crate::Error;
 use crate::chain::{Chain, LinkPool};
 use crate::exec::job::JobPool;
-use crate::exec::migration::Migration;
+use crate::exec::migration::Migrations;
 use crate::exec::queue::Queues;
-use crate::gt::{DeviceInfo, IrqFlag};
+use crate::gt::{DeviceInfo, IrqFlag, PLATFORMS, Platform};
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
@@ -59,7 +61,7 @@ use core::fmt;
 use request::BindOp;
 
 /// What the embedder decides about a device before it is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// System memory the GPU may be given, in bytes: what clients are told.
     pub system_memory_bytes: u64,
@@ -68,11 +70,13 @@ pub struct Config {
     pub tag: u8,
     /// Who stores page-table entries; [`TableWriter::Auto`] unless there is a reason.
     pub tables: TableWriter,
+    /// What the device may be: one of the [`PLATFORMS`], unless there is a reason.
+    pub platforms: &'static [Platform],
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { system_memory_bytes: 1 << 30, tag: 0, tables: TableWriter::Auto }
+        Self { system_memory_bytes: 1 << 30, tag: 0, tables: TableWriter::Auto, platforms: &PLATFORMS }
     }
 }
 
@@ -166,9 +170,9 @@ pub struct Device<'a, H: Hal> {
     ggtt: Ggtt<'a>,
     tlb: TlbInvalidator<EngineTlb>,
     ports: Ports,
-    /// The driver's own context; none on a device without a copy engine.
-    migration: Option<Migration>,
-    /// Its engine runs nothing else.
+    /// The driver's own contexts.
+    migrations: Migrations,
+    /// Their engines run nothing else.
     owns_copy_engine: bool,
     irq: Option<&'a IrqFlag>,
     /// User fences that [`deliver_user_fences`](Self::deliver_user_fences) has to store.
@@ -180,6 +184,8 @@ pub struct Device<'a, H: Hal> {
     next_asid: u32,
     next_mmap_offset: u64,
     hwconfig: &'a [u8],
+    /// See [`break_tables`](Self::break_tables).
+    broken_tile: Option<u8>,
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
     #[cfg(feature = "inject")]
@@ -199,6 +205,12 @@ impl<'a, H: Hal> Device<'a, H> {
     /// (bind-and-exec sheet §3.13, query 4) unless the embedder has it.
     pub const fn set_hwconfig(&mut self, table: &'a [u8]) {
         self.hwconfig = table;
+    }
+
+    /// For tests of what no client and no device can bring about: page tables of this tile refuse every change from now
+    /// on, after the call that asked for it was accepted.
+    pub const fn break_tables(&mut self, of_tile: Option<u8>) {
+        self.broken_tile = of_tile;
     }
 
     /// What the probe found.

@@ -1,6 +1,6 @@
 //! From the operations of a bind call to the change of mappings that they make.
 
-use super::request::{BindKind, BindOp};
+use super::request::{BindFlags, BindKind, BindOp, VmFlags};
 use super::syncs::PendingUserFences;
 use super::{Device, Pools};
 use crate::mem::bo::{BlockPool, Bo};
@@ -15,7 +15,7 @@ use crate::vm::plan::{Request, SubOp};
 use crate::vm::steps::{StepPool, Steps};
 use crate::vm::store::VmaStore;
 use crate::vm::vm_bo::VmBoId;
-use crate::vm::vma::{Vma, VmaBacking};
+use crate::vm::vma::{NO_USER_FENCE, Vma, VmaBacking};
 use crate::vm::{Vm, Vms};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
@@ -31,12 +31,14 @@ impl<H: Hal> Device<'_, H> {
         let Pools { vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, bind_ops, .. } = &mut self.pools;
         let due = &self.user_fences_due;
         let pending = PendingUserFences { queues, jobs, due, user_fences };
+        let fault_mode = vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
         let mut change = Change::default();
         let mut planned = Ok(());
         for op in bind_ops.iter().take(usize_of(count)) {
             let mappings = mappings(vms, vm, vmas, steps);
             planned = mappings.and_then(|on| {
-                let mut planner = Planner { on, bos, blocks: bo_blocks, format, pending, vm: vm.index(), user_fence };
+                let vm = vm.index();
+                let mut planner = Planner { on, bos, blocks: bo_blocks, format, pending, vm, fault_mode, user_fence };
                 planner.expand(&mut change, op)
             });
             if planned.is_err() {
@@ -47,6 +49,31 @@ impl<H: Hal> Device<'_, H> {
             Ok(()) => Ok(change),
             Err(error) => {
                 self.pools.refuse(vm, change, count);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<H: Hal> Device<'_, H> {
+    /// Plans the entries of a mapping that is there without.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]; everything is then as it was.
+    pub(super) fn plan_entries(&mut self, vm: Handle<Vm>, vma: &Vma) -> Result<Change, Error> {
+        let format = &self.info.platform.family.pt;
+        let Pools { vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, .. } = &mut self.pools;
+        let pending = PendingUserFences { queues, jobs, due: &self.user_fences_due, user_fences };
+        let mut change = Change::default();
+        let planned = mappings(vms, vm, vmas, steps).and_then(|on| {
+            let (vm, user_fence) = (vm.index(), NO_USER_FENCE);
+            let mut planner = Planner { on, bos, blocks: bo_blocks, format, pending, vm, fault_mode: true, user_fence };
+            planner.populate(&mut change, vma)
+        });
+        match planned {
+            Ok(()) => Ok(change),
+            Err(error) => {
+                self.pools.refuse(vm, change, 0);
                 Err(error)
             }
         }
@@ -72,6 +99,8 @@ struct Planner<'p, 'a> {
     pending: PendingUserFences<'p, 'a>,
     /// Position of the VM in its pool.
     vm: u32,
+    /// Entries of new mappings come with the first fault, unless the operation wants them at once.
+    fault_mode: bool,
     user_fence: u32,
 }
 
@@ -83,7 +112,9 @@ impl Planner<'_, '_> {
             BindKind::Unmap => None,
             BindKind::UnmapAll { bo } => return self.unmap_all(change, bo),
         };
-        self.add(change, request(op, backing)?)
+        let request = request(op, backing)?;
+        let deferred = self.fault_mode && !op.flags.contains(BindFlags::IMMEDIATE);
+        self.add(change, if deferred { request.deferred() } else { request })
     }
 
     /// The VM's part in a buffer object, made if there is none yet.
@@ -111,19 +142,35 @@ impl Planner<'_, '_> {
         Ok(())
     }
 
+    /// Adds a request that a client made.
     fn add(&mut self, change: &mut Change, request: Request) -> Result<(), Error> {
-        let (bos, blocks, format, pending) = (&*self.bos, self.blocks, self.format, self.pending);
+        let pending = self.pending;
         let check = |op: &SubOp| match op {
             SubOp::Unmap { old, .. } | SubOp::Remap { old, .. } if pending.has(old.user_fence()) => {
                 Err(Error::Busy { kind: ObjectKind::Vma, id: low32(old.start() >> 12) })
             }
             SubOp::Unmap { .. } | SubOp::Remap { .. } | SubOp::Map { .. } => Ok(()),
         };
+        self.add_checked(change, request.with_user_fence(self.user_fence), check)
+    }
+
+    fn add_checked(
+        &mut self,
+        change: &mut Change,
+        request: Request,
+        check: impl Fn(&SubOp) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (bos, blocks, format) = (&*self.bos, self.blocks, self.format);
         let tables = |store: &VmaStore<'_>, vma: &Vma, beside: Option<VaRange>| {
             let shared = beside.map_or(Need::default(), |beside| tables_shared(format, vma.range(), beside));
             tables_of(format, vma, store, bos, blocks).minus(shared)
         };
-        change.add(&mut self.on, request.with_user_fence(self.user_fence), check, tables)
+        change.add(&mut self.on, request, check, tables)
+    }
+
+    /// Adds the entries of a mapping that is there without.
+    fn populate(&mut self, change: &mut Change, vma: &Vma) -> Result<(), Error> {
+        self.add_checked(change, Request::map(vma.with_deferred(false)).with_user_fence(vma.user_fence()), |_| Ok(()))
     }
 }
 

@@ -86,8 +86,8 @@ impl<H: Hal> Device<'_, H> {
         if !due {
             return Ok(());
         }
-        let mut regs = Registers::new(&mut self.hal, self.info.format());
-        self.ports.first().map_or(Ok(()), |port| port.execlist.is_ready(&mut regs).map(drop))
+        let Some(port) = self.ports.first() else { return Ok(()) };
+        port.execlist.is_ready(&mut Registers::on_tile(&mut self.hal, self.info.format(), port.tile)).map(drop)
     }
 
     fn move_all(&mut self) -> Result<bool, Error> {
@@ -195,7 +195,7 @@ impl<H: Hal> Device<'_, H> {
         if let Work::Batch { batch, user_fence, emitted } = &mut job.work {
             let class = self.info.engines.get(usize::from(exec.engine)).map(|engine| engine.class);
             let (Some(class), Some(vm), true) = (class, vm, live) else { return Ok(false) };
-            let flush = vm.tree.has_scratch() || vm.ring_flush.is_due(exec.flushed);
+            let flush = vm.has_scratch() || vm.ring_flush.is_due(exec.flushed);
             let request = crate::exec::lrc::BatchRequest { batch: *batch, user_fence: *user_fence, flush_tlb: flush };
             let Some(done) = exec.lrc.emit(&family.ring, class, &request, &mut self.hal)? else { return Ok(false) };
             *emitted = Some(done);

@@ -17,6 +17,8 @@ pub mod vma;
 use crate::device::Client;
 use crate::device::request::VmFlags;
 use crate::exec::queue::Queue;
+use crate::gt::MAX_TILES;
+use crate::mem::Defect;
 use crate::mem::tlb::{RingFlush, TlbTicket};
 use crate::mem::tree::PageTree;
 use crate::pool::{Handle, Pool};
@@ -47,8 +49,8 @@ pub struct Vm {
     pub asid: u32,
     /// Its mappings, as the newest accepted call left them.
     pub vmas: VmaIndex,
-    /// Its page tables.
-    pub tree: PageTree,
+    /// Its page tables on each tile. All of them say the same.
+    pub trees: heapless::Vec<PageTree, MAX_TILES>,
     /// Bind queue for calls that name none.
     pub default_queue: Option<Handle<Queue>>,
     /// Queues that refer to it; it is freed after the last of them.
@@ -59,6 +61,22 @@ pub struct Vm {
     pub kernel_fence: Option<Fence>,
     /// Once closed and without queues: the invalidation after which its tables go.
     pub teardown: Option<TlbTicket>,
+}
+
+impl Vm {
+    /// Its page tables on a tile.
+    ///
+    /// # Errors
+    /// [`Defect::Tile`] if there is no such tile.
+    pub fn tree(&self, tile: u8) -> Result<&PageTree, Defect> {
+        self.trees.get(usize::from(tile)).ok_or(Defect::Tile { tile })
+    }
+
+    /// Whether unmapped addresses read as zero.
+    #[must_use]
+    pub const fn has_scratch(&self) -> bool {
+        self.flags.contains(VmFlags::SCRATCH_PAGE)
+    }
 }
 
 /// All address spaces of a device.

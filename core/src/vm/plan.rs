@@ -49,6 +49,16 @@ impl Request {
         Self { hole, new: if hole.range.start < hole.range.end { Some(new) } else { None } }
     }
 
+    /// The same, with a mapping whose entries come when the device first needs one.
+    #[must_use]
+    pub const fn deferred(self) -> Self {
+        let new = match self.new {
+            Some(new) => Some(new.with_deferred(true)),
+            None => None,
+        };
+        Self { new, ..self }
+    }
+
     /// Empties a range.
     ///
     /// Pages that it touches count as a whole, and addresses past 57 bits do not exist.
@@ -148,10 +158,16 @@ impl SubOp {
         [prev.filter(|_| !prev_stays), next.filter(|_| !next_stays)]
     }
 
-    /// What it asks of page tables, in this order. Remnants that keep their entries are not touched.
+    /// What it asks of page tables, in this order. Remnants that keep their entries are not touched, nor is anything
+    /// whose entries are deferred.
     #[must_use]
     pub fn table_changes(&self) -> [Option<TableChange>; 3] {
         match self {
+            Self::Unmap { old: vma, .. } | Self::Remap { old: vma, .. } | Self::Map { new: vma }
+                if vma.is_deferred() =>
+            {
+                [None; 3]
+            }
             Self::Unmap { old, .. } => [Some(TableChange::Unbind(old.range())), None, None],
             Self::Remap { old, prev, next, .. } => {
                 let (prev_stays, next_stays) = self.entries_stay();

@@ -27,6 +27,18 @@ impl StepQueue {
         Self { left: steps, changes_done: 0, removed: Steps::new() }
     }
 
+    /// All changes of page tables that are still to be made, in order.
+    pub fn changes(&self, pool: &StepPool<'_>) -> impl Iterator<Item = TableChange> {
+        self.left.iter(pool).flat_map(Step::table_changes).flatten().skip(self.changes_done)
+    }
+
+    /// None of them is left to be made.
+    pub fn all_done(&mut self, pool: &mut StepPool<'_>) {
+        while self.next(pool).is_some() {
+            self.done();
+        }
+    }
+
     /// The change of page tables that is to be made next; it stays so until [`done`](Self::done).
     pub fn next(&mut self, pool: &mut StepPool<'_>) -> Option<TableChange> {
         loop {

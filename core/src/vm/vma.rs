@@ -8,7 +8,7 @@
 //! 0      first address                                       | place, bits 0..12
 //! 1      place, bits 24..30 | one past the last address      | place, bits 12..24
 //! 2      offset in the object                                | kind of backing | sizes | PAT index
-//! 3      user fence | flags | part in an object
+//! 3      user fence | entries come with a fault | flags | part in an object
 //! ```
 //!
 //! The place is that among the object's mappings.
@@ -35,9 +35,11 @@ const KIND: u64 = 3 << 10;
 const IS_BO: u64 = 1 << 10;
 /// In word 3.
 const FLAGS_SHIFT: u32 = 32;
+/// In word 3, above seven bits of flags: its entries come with the first fault.
+const DEFERRED: u64 = 1 << 39;
 const FENCE_SHIFT: u32 = 40;
 
-const _: () = assert!(BindFlags::all().bits() <= 0xFF && Sizes::all().bits() <= 0x1F);
+const _: () = assert!(BindFlags::all().bits() <= 0x7F && Sizes::all().bits() <= 0x1F);
 
 /// Number of a user fence that calls without one have.
 pub const NO_USER_FENCE: u32 = 0;
@@ -73,7 +75,7 @@ impl Vma {
             VmaBacking::Bo { object, offset_bytes } => (IS_BO, object.0, offset_bytes & !IN_PAGE),
             VmaBacking::Null => (0, 0, 0),
         };
-        let owner = object as u64 | (flags.bits() as u64 & 0xFF) << FLAGS_SHIFT;
+        let owner = object as u64 | (flags.bits() as u64 & 0x7F) << FLAGS_SHIFT;
         let words = [range.start & !IN_PAGE, range.end & END, offset | kind | pat.get() as u64, owner];
         Self(words).with_place(NO_PLACE)
     }
@@ -83,6 +85,20 @@ impl Vma {
     pub const fn with_sizes(self, sizes: Sizes) -> Self {
         let Self([first, second, offset, owner]) = self;
         Self([first, second, offset & !SIZES | (sizes.bits() as u64) << SIZES_SHIFT, owner])
+    }
+
+    /// The same, without entries until the device first needs one, or with entries from the start.
+    #[must_use]
+    pub const fn with_deferred(self, deferred: bool) -> Self {
+        let Self([first, second, offset, owner]) = self;
+        Self([first, second, offset, if deferred { owner | DEFERRED } else { owner & !DEFERRED }])
+    }
+
+    /// Whether it has no page-table entries until the device first needs one: only in VMs with page faults.
+    #[must_use]
+    pub const fn is_deferred(&self) -> bool {
+        let Self([.., owner]) = self;
+        *owner & DEFERRED != 0
     }
 
     /// The same, made by a call whose user fence has this number.
@@ -156,7 +172,7 @@ impl Vma {
     #[must_use]
     pub const fn flags(&self) -> BindFlags {
         let Self([.., owner]) = self;
-        BindFlags::from_bits_retain(low32(*owner >> FLAGS_SHIFT) & 0xFF)
+        BindFlags::from_bits_retain(low32(*owner >> FLAGS_SHIFT) & 0x7F)
     }
 
     /// Sizes of its page-table entries; none before they are written.
@@ -220,6 +236,9 @@ impl core::fmt::Debug for Vma {
             VmaBacking::Null => write!(f, "null")?,
         }
         write!(f, ", PAT {}, {:?}, {:?}", self.pat().get(), self.flags(), self.sizes())?;
+        if self.is_deferred() {
+            write!(f, ", entries deferred")?;
+        }
         if self.user_fence() == NO_USER_FENCE { Ok(()) } else { write!(f, ", user fence {}", self.user_fence()) }
     }
 }
@@ -253,6 +272,16 @@ mod tests {
             let vma = vma(start, end).with_place(NO_PLACE);
             assert_eq!((vma.range(), vma.place()), (VaRange { start, end }, NO_PLACE));
         }
+    }
+
+    #[test]
+    fn that_entries_are_deferred_is_beside_everything_else_and_goes_to_remnants() {
+        let whole = vma(0x1000, 0x9000).with_user_fence(9);
+        let deferred = whole.with_deferred(true);
+        assert!(deferred.is_deferred() && !whole.is_deferred() && deferred != whole);
+        assert_eq!((deferred.flags(), deferred.user_fence(), deferred.object()), (whole.flags(), 9, whole.object()));
+        assert!(deferred.part(VaRange { start: 0x4000, end: 0x5000 }).is_deferred());
+        assert_eq!(deferred.with_deferred(false), whole);
     }
 
     #[test]

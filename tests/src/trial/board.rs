@@ -1,5 +1,6 @@
 //! Platforms that scenarios run on, and what they have.
 
+use crate::rig::{all_platforms, rows};
 use barexe_sim::Platform;
 use barexe_sim::spec::EngineClass;
 
@@ -14,6 +15,8 @@ pub enum Need {
     OneRegion,
     /// A copy engine that only the driver uses.
     OwnCopyEngine,
+    /// Two copy engines that clients use.
+    TwoCopyEngines,
     /// The driver decides itself who writes page tables.
     AutoWriter,
     /// The copy engine writes them.
@@ -40,8 +43,13 @@ pub struct Board {
 /// Every board there is.
 #[must_use]
 pub fn boards() -> Vec<Board> {
-    let plain = |name, platform| Board { name, platform, tiles: 1, fault_mode: false };
-    vec![plain("tgl", Platform::tgl()), plain("lnl", Platform::lnl())]
+    let board = |platform: Platform| Board {
+        name: platform.name,
+        tiles: platform.tiles.into(),
+        fault_mode: rows(&platform).iter().any(|row| row.name == platform.name && row.fault_mode),
+        platform,
+    };
+    all_platforms().into_iter().map(board).collect()
 }
 
 impl Board {
@@ -53,8 +61,14 @@ impl Board {
             Need::FaultMode => self.fault_mode,
             // Parts with memory of their own are not simulated.
             Need::OneRegion => true,
-            Need::OwnCopyEngine => self.platform.engines.iter().filter(|e| e.class == EngineClass::Copy).count() > 1,
+            // Where there are several, one of them is the driver's from 20.00 on.
+            Need::OwnCopyEngine => self.platform.version >= 2000 && self.copy_engines() > 1,
+            Need::TwoCopyEngines => self.platform.version < 2000 && self.copy_engines() > 1,
             Need::AutoWriter | Need::EngineWriter | Need::DialectA | Need::DialectU => true,
         }
+    }
+
+    fn copy_engines(&self) -> usize {
+        self.platform.engines.iter().filter(|engine| engine.class == EngineClass::Copy).count()
     }
 }

@@ -77,11 +77,18 @@ impl Trial<'_> {
     /// Where an address leads as the page tables stand in memory now; none if nowhere.
     ///
     /// # Panics
-    /// For an unknown VM.
+    /// For an unknown VM, and if tiles disagree: each has page tables of its own.
     #[must_use]
     pub fn leaf(&self, vm: u32, va: u64) -> Option<Leaf> {
-        let root = self.device.vm_root(self.client, vm).unwrap_or_else(|error| panic!("{self}: {error}"));
-        self.sim.walk(root, va)
+        let of_tile = |tile| {
+            let root = self.device.vm_root_on(self.client, vm, tile).unwrap_or_else(|error| panic!("{self}: {error}"));
+            self.sim.walk(root, va)
+        };
+        let first = of_tile(0);
+        for tile in 1..self.board.platform.tiles {
+            assert_eq!(of_tile(tile), first, "{self}: {va:#x} on tile {tile}");
+        }
+        first
     }
 
     /// The dword that the GPU would read at an address: none if that faults, 0 from a null page.

@@ -6,7 +6,7 @@ use super::dialect::{Dialect, requests};
 use super::stage::Trial;
 use crate::wire::Bytes;
 use barexe_core::device::{MappingId, OutsideFence};
-use barexe_core::gt::EngineClass;
+use barexe_core::gt::{Engine, EngineClass};
 
 /// A buffer object with a CPU mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,8 +144,17 @@ impl Trial<'_> {
     /// # Panics
     /// If there is none, or it is refused.
     pub fn queue(&mut self, vm: u32, class: EngineClass) -> u32 {
-        let engine = self.device.info().client_engines().find(|engine| engine.class == class).copied();
-        let engine = engine.unwrap_or_else(|| panic!("{self}: no {class:?} engine"));
+        self.queue_on_tile(vm, class, 0)
+    }
+
+    /// As [`queue`](Self::queue), on any tile.
+    ///
+    /// # Panics
+    /// If there is none, or it is refused.
+    pub fn queue_on_tile(&mut self, vm: u32, class: EngineClass, tile: u8) -> u32 {
+        let suits = |engine: &&Engine| engine.class == class && engine.tile == tile;
+        let engine = self.device.info().client_engines().find(suits).copied();
+        let engine = engine.unwrap_or_else(|| panic!("{self}: no {class:?} engine on tile {tile}"));
         self.queue_at(vm, [class_code(class), engine.logical.into(), engine.gt.into()])
     }
 

@@ -6,11 +6,12 @@ use super::dialect::{DIALECTS, Dialect};
 use super::scenario::Scenario;
 use super::stage::Trial;
 use crate::found::found;
-use crate::storage::{boxed, cut};
+use crate::rig::rows;
+use crate::storage::{Boxed, boxed, cut};
 use barexe_core::device::request::BindOp;
 use barexe_core::device::{Config, Device, TableWriter};
 use barexe_core::mem::pages::{Directory, TableNote};
-use barexe_core::{Capacities, DefaultStorage, Storage};
+use barexe_core::{Capacities, Storage};
 use barexe_hal::DmaBuffer;
 use barexe_sim::{DeviceSnapshot, Sim, SimConfig, SimHal};
 use core::panic::AssertUnwindSafe;
@@ -59,7 +60,7 @@ fn suits(need: Need, writer: TableWriter, dialect: &Dialect) -> bool {
         Need::EngineWriter => writer == TableWriter::Engine,
         Need::DialectA => dialect.name == "A",
         Need::DialectU => dialect.name == "U",
-        Need::Tiles(_) | Need::FaultMode | Need::OneRegion | Need::OwnCopyEngine => true,
+        Need::Tiles(_) | Need::FaultMode | Need::OneRegion | Need::OwnCopyEngine | Need::TwoCopyEngines => true,
     }
 }
 
@@ -83,8 +84,8 @@ pub fn play(
 ) -> Played {
     let sim = part(on.0);
     let before = found(&sim);
-    let mut lent = Lent::new(&Capacities::DEFAULT);
-    let device = open(&sim, lent.lend(), on.1);
+    let mut lent = Lent::new(&Capacities::DEFAULT, on.0);
+    let device = open(&sim, lent.lend(), on.0, on.1);
     let mut trial = Trial::new(scenario.name, (&sim, device), on);
     prepare(&mut trial);
     if let Err(failure) = catch_unwind(AssertUnwindSafe(|| (scenario.play)(&mut trial))) {
@@ -105,8 +106,8 @@ impl Trial<'_> {
     pub fn beside(&mut self, capacities: &Capacities, play: impl FnOnce(&mut Trial<'_>)) {
         let sim = part(&self.board);
         let before = found(&sim);
-        let mut lent = Lent::new(capacities);
-        let device = open(&sim, lent.lend(), self.writer);
+        let mut lent = Lent::new(capacities, &self.board);
+        let device = open(&sim, lent.lend(), &self.board, self.writer);
         let mut beside = Trial::new(self.name, (&sim, device), (&self.board, self.writer, self.dialect));
         core::mem::swap(&mut self.count, &mut beside.count);
         if let Err(failure) = catch_unwind(AssertUnwindSafe(|| play(&mut beside))) {
@@ -127,7 +128,7 @@ fn part(board: &Board) -> Sim {
 /// Storage of chosen capacities; of operations and page tables there may be more than by default.
 struct Lent {
     capacities: Capacities,
-    storage: Box<DefaultStorage>,
+    storage: Boxed,
     ops: Vec<BindOp>,
     blocks: Vec<Option<DmaBuffer>>,
     notes: Vec<TableNote>,
@@ -135,9 +136,11 @@ struct Lent {
 }
 
 impl Lent {
-    fn new(capacities: &Capacities) -> Self {
+    /// Page tables are needed on each tile.
+    fn new(capacities: &Capacities, board: &Board) -> Self {
+        let capacities = capacities.on_tiles(usize::try_from(board.tiles).unwrap_or(1));
         Self {
-            capacities: *capacities,
+            capacities,
             storage: boxed(),
             ops: vec![BindOp::EMPTY; capacities.bind_ops],
             blocks: core::iter::repeat_with(|| None).take(capacities.pt_blocks).collect(),
@@ -157,8 +160,8 @@ impl Lent {
     }
 }
 
-fn open<'a>(sim: &Sim, storage: Storage<'a>, writer: TableWriter) -> Device<'a, SimHal> {
-    let config = Config { tables: writer, ..Config::default() };
+fn open<'a>(sim: &Sim, storage: Storage<'a>, board: &Board, writer: TableWriter) -> Device<'a, SimHal> {
+    let config = Config { tables: writer, platforms: rows(&board.platform), ..Config::default() };
     Device::open(sim.hal(), storage, config, None).unwrap_or_else(|refused| panic!("open: {}", refused.error))
 }
 

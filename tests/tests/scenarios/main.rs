@@ -10,6 +10,8 @@ mod sweep;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod tiles;
+#[cfg(test)]
 mod vmas;
 #[cfg(test)]
 mod zero_ops;
@@ -19,4 +21,4 @@ use barexe_tests::trial::Scenario;
 
 /// Every chapter.
 #[cfg(test)]
-const CHAPTERS: &[&[Scenario]] = &[zero_ops::ALL, vmas::ALL, atomicity::ALL, order::ALL];
+const CHAPTERS: &[&[Scenario]] = &[zero_ops::ALL, vmas::ALL, atomicity::ALL, order::ALL, tiles::ALL];

@@ -33,7 +33,7 @@ pub use inspect::{FencesInUse, MappingInfo};
 pub use life::OpenError;
 pub use outside::OutsideFence;
 pub use page_fault::{FaultAccess, PageFault};
-pub use syncobj::SyncobjLook;
+pub use syncobj::{SyncobjLook, TimelineLook};
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
 pub use work::PollReport;

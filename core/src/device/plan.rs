@@ -111,6 +111,10 @@ impl Planner<'_, '_> {
             BindKind::MapNull => Some(VmaBacking::Null),
             BindKind::Unmap => None,
             BindKind::UnmapAll { bo } => return self.unmap_all(change, bo),
+            // Memory of these parts is in one place, and every mapping of a VM without page faults has its entries: what
+            // is left of the operation is its place in the order of the queue (bind-and-exec sheet §4.1, D19).
+            BindKind::Prefetch { .. } if !self.fault_mode => return Ok(()),
+            BindKind::Prefetch { .. } => return self.prefetch(change, op),
         };
         let request = request(op, backing)?;
         let deferred = self.fault_mode && !op.flags.contains(BindFlags::IMMEDIATE);
@@ -166,6 +170,20 @@ impl Planner<'_, '_> {
             tables_of(format, vma, store, bos, blocks).minus(shared)
         };
         change.add(&mut self.on, request, check, tables)
+    }
+
+    /// Adds the entries of every mapping that the range touches and that is there without: of all of it.
+    fn prefetch(&mut self, change: &mut Change, op: &BindOp) -> Result<(), Error> {
+        change.carry_on(&mut self.on)?;
+        let mut left = VaRange { start: op.va, end: op.va.saturating_add(op.range_bytes) };
+        while let Some(vma) = self.on.index.first_overlap(self.on.store, left) {
+            left.start = vma.end();
+            if vma.is_deferred() {
+                self.populate(change, &vma)?;
+                change.carry_on(&mut self.on)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds the entries of a mapping that is there without.

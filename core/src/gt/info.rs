@@ -13,6 +13,9 @@ use crate::family::Family;
 use crate::num::{low8, u64_of};
 use barexe_hal::{BusAddr, RegOffset};
 
+/// Memory regions of the device, a bit for each: system memory, which is all that the parts this core drives have.
+pub const REGION_MASK: u32 = 1;
+
 /// An engine that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Engine {

@@ -40,7 +40,7 @@ pub use access::{GtIndex, MAX_TILES, Registers};
 pub use bring_up::{bring_up, bring_up_among, quiesce, stop_dma};
 pub use engine::EngineClass;
 pub use format::GtFormat;
-pub use info::{DeviceInfo, Engine, Engines, Gt, TileInfo};
+pub use info::{DeviceInfo, Engine, Engines, Gt, REGION_MASK, TileInfo};
 pub use ip::{IpVersion, Stepping};
 pub use irq::{IrqFlag, IrqHandle, IrqReport};
 pub use platform::{PLATFORMS, Platform, by_device_id, by_name};

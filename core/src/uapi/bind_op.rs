@@ -1,8 +1,8 @@
 //! Bind operations: 80 bytes each (bind-and-exec sheet §2.4), and the checks of one operation by itself (§3.2,
 //! table "per op").
 
+use super::Dialect;
 use super::wire::{Field, part, read};
-use super::{Dialect, REGION_MASK};
 use crate::Error;
 use crate::device::request::{BindFlags, BindKind, BindOp};
 use crate::mem::pat::{Coherence, PatEntry, PatTable};
@@ -34,8 +34,6 @@ const DECOMPRESS: u32 = 128;
 const FLAGS_OF_U: u32 = 0xFF;
 /// READONLY, IMMEDIATE and NULL, and nothing else (D13).
 const FLAGS_OF_A: u32 = 7;
-/// Prefetch region: where the range's attributes prefer it.
-const PREFERRED_REGION: u32 = u32::MAX;
 
 /// An operation, field by field.
 struct RawOp {
@@ -86,8 +84,8 @@ impl RawOp {
 
     /// The region mask has no such bit. Ranges have attributes in dialect U alone.
     const fn names_no_region(&self) -> bool {
-        let preferred = matches!(self.dialect, Dialect::U) && self.region == PREFERRED_REGION;
-        !preferred && (self.region >= 32 || REGION_MASK >> self.region & 1 == 0)
+        let preferred = matches!(self.dialect, Dialect::A) && self.region == BindKind::PREFERRED_REGION;
+        preferred || !BindKind::is_region(self.region)
     }
 }
 
@@ -189,7 +187,8 @@ const fn kind(raw: &RawOp) -> Result<BindKind, Error> {
         MAP => return Ok(BindKind::Map { bo: raw.obj, offset_bytes: raw.offset }),
         UNMAP => return Ok(BindKind::Unmap),
         UNMAP_ALL => return Ok(BindKind::UnmapAll { bo: raw.obj }),
-        _ => "bind operation PREFETCH",
+        PREFETCH => return Ok(BindKind::Prefetch { region: raw.region }),
+        _ => "this bind operation",
     };
     Err(Error::Unsupported { what: unsupported })
 }

@@ -124,6 +124,9 @@ fn what_is_right_decodes() {
     assert_eq!(kind(&[Obj(0), Flags(NULL | 1)]), BindKind::MapNull);
     assert_eq!(kind(&[Obj(0), Op(UNMAP), Offset(0x1000)]), BindKind::Unmap);
     assert_eq!(kind(&[Op(UNMAP_ALL), Addr(0), Range(0)]), BindKind::UnmapAll { bo: 1 });
+    for region in [0, BindKind::PREFERRED_REGION] {
+        assert_eq!(kind(&[Op(PREFETCH), Obj(0), Region(region)]), BindKind::Prefetch { region });
+    }
     let op = decode(&op(&[Pat(2), Flags(1 | 2 | 8 | 16), Addr(u64::MAX & !0xFFF)]), Dialect::U, XE2.pat).unwrap();
     assert_eq!((op.va, op.range_bytes, op.pat_index), (u64::MAX & !0xFFF, 0x1000, 2));
     assert_eq!(op.flags, BindFlags::all(), "CHECK_PXP leaves no trace");
@@ -133,9 +136,6 @@ fn what_is_right_decodes() {
 fn what_is_right_and_missing_says_so() {
     let errno = |changes: &[Set]| decode(&op(changes), Dialect::U, XE2.pat).unwrap_err().errno();
     assert_eq!(errno(&[Flags(DECOMPRESS)]), Errno::EOPNOTSUPP, "row 10d");
-    for region in [0, PREFERRED_REGION] {
-        assert_eq!(errno(&[Op(PREFETCH), Obj(0), Region(region)]), Errno::EOPNOTSUPP);
-    }
     assert_eq!(errno(&[Flags(DECOMPRESS), Offset(1)]), Errno::EINVAL, "row 10c1 comes first");
 }
 
@@ -171,7 +171,7 @@ fn dialect_a_knows_three_flags_and_no_preferred_region() {
         assert_eq!(what(&[Flags(1 << bit)]), "bind flags", "D13, bit {bit}");
     }
     assert_eq!(what(&[Flags(CPU_ADDR_MIRROR), Pat(32)]), "pat_index", "there is no row 10a1");
-    assert_eq!(what(&[Op(PREFETCH), Obj(0), Region(PREFERRED_REGION)]), "prefetch region");
+    assert_eq!(what(&[Op(PREFETCH), Obj(0), Region(BindKind::PREFERRED_REGION)]), "prefetch region");
     let all = decode(&op(&[Obj(0), Flags(7)]), Dialect::A, XE2.pat).unwrap();
     assert_eq!((all.kind, all.flags), (BindKind::MapNull, BindFlags::READONLY | BindFlags::IMMEDIATE));
 }

@@ -19,6 +19,11 @@ pub fn check_op(op: &BindOp, info: &DeviceInfo) -> Result<(), Error> {
     if let BindKind::Map { offset_bytes, .. } = op.kind {
         aligned("object offset", offset_bytes)?;
     }
+    if let BindKind::Prefetch { region } = op.kind
+        && !BindKind::is_region(region)
+    {
+        return Err(Error::invalid("prefetch region", u64::from(region)));
+    }
     aligned("bind address", op.va)?;
     aligned("bind range", op.range_bytes)?;
     let empty = op.range_bytes == 0 && !matches!(op.kind, BindKind::UnmapAll { .. });
@@ -48,7 +53,7 @@ pub fn check_bo(op: &BindOp, bo: &Bo, vm: Handle<super::Vm>, info: &DeviceInfo) 
     let offset_bytes = match op.kind {
         BindKind::Map { offset_bytes, .. } => offset_bytes,
         BindKind::UnmapAll { .. } => 0,
-        BindKind::MapNull | BindKind::Unmap => return Ok(()),
+        BindKind::MapNull | BindKind::Unmap | BindKind::Prefetch { .. } => return Ok(()),
     };
     let (_, entry) = info.platform.family.pat.check(op.pat_index)?;
     let pat = Error::invalid("PAT index", u64::from(op.pat_index));

@@ -66,4 +66,6 @@ pub mod requests {
     pub const SYNCOBJ_DESTROY: u32 = 0xC008_64C0;
     /// `SYNCOBJ_RESET`.
     pub const SYNCOBJ_RESET: u32 = 0xC010_64C4;
+    /// `SYNCOBJ_QUERY`.
+    pub const SYNCOBJ_QUERY: u32 = 0xC018_64CB;
 }

@@ -1,8 +1,11 @@
 //! What scenarios look at: mappings, page tables by the simulator's own walk, sync objects.
 #![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
 
+use super::calls::{OPS, SYNCS};
+use super::dialect::{Dialect, requests};
 use super::make::Bo;
 use super::stage::Trial;
+use crate::wire::Bytes;
 use barexe_core::device::SyncobjLook;
 use barexe_core::device::request::BindFlags;
 use barexe_hal::Nanos;
@@ -143,7 +146,7 @@ impl Trial<'_> {
     /// If it is another.
     #[track_caller]
     pub fn check_point(&mut self, what: &str, timeline: u32, want: u64) {
-        let got = self.device.syncobj_signalled_point(self.client, timeline);
+        let got = self.device.syncobj_value(self.client, timeline, false);
         self.check(what, got, Ok(want));
     }
 
@@ -163,6 +166,30 @@ impl Trial<'_> {
         let look = SyncobjLook { all: true, for_submit: true };
         let seen = self.device.syncobj_look(self.client, &mut &[handle][..], look);
         seen.unwrap_or_else(|error| panic!("{self}: look: {error}")).is_some()
+    }
+
+    /// The newest point of a timeline up to which all have signalled, or, of those that were `submitted`, the newest.
+    ///
+    /// # Panics
+    /// For an unknown handle.
+    #[must_use]
+    pub fn timeline_value(&mut self, handle: u32, submitted: bool) -> u64 {
+        self.put(OPS, &handle.to_le_bytes());
+        self.put(SYNCS, &[0xEE; 8]);
+        let arg = Bytes::new(Dialect::size(requests::SYNCOBJ_QUERY)).u64(0, OPS).u64(8, SYNCS).u32(16, 1);
+        self.accepted(requests::SYNCOBJ_QUERY, &arg.u32(20, submitted.into()));
+        let bytes = self.memory.at(SYNCS).first_chunk();
+        u64::from_le_bytes(*bytes.unwrap_or_else(|| panic!("{self}: no value")))
+    }
+
+    /// Checks [`timeline_value`](Self::timeline_value).
+    ///
+    /// # Panics
+    /// If it is another.
+    #[track_caller]
+    pub fn check_value(&mut self, what: &str, handle: u32, submitted: bool, want: u64) {
+        let got = self.timeline_value(handle, submitted);
+        self.check(&format!("{what}, newest point"), got, want);
     }
 
     /// Checks whether a sync object has signalled.

@@ -4,15 +4,25 @@
 #[cfg(test)]
 mod atomicity;
 #[cfg(test)]
+mod checks;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
+mod refused_arrays;
+#[cfg(test)]
 mod sweep;
+#[cfg(test)]
+mod syncs;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
 mod tiles;
 #[cfg(test)]
 mod vmas;
+#[cfg(test)]
+mod waits;
+#[cfg(test)]
+mod zero_op_checks;
 #[cfg(test)]
 mod zero_ops;
 
@@ -21,4 +31,15 @@ use barexe_tests::trial::Scenario;
 
 /// Every chapter.
 #[cfg(test)]
-const CHAPTERS: &[&[Scenario]] = &[zero_ops::ALL, vmas::ALL, atomicity::ALL, order::ALL, tiles::ALL];
+const CHAPTERS: &[&[Scenario]] = &[
+    zero_ops::ALL,
+    zero_op_checks::ALL,
+    checks::ALL,
+    waits::ALL,
+    vmas::ALL,
+    atomicity::ALL,
+    refused_arrays::ALL,
+    order::ALL,
+    syncs::ALL,
+    tiles::ALL,
+];

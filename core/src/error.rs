@@ -26,6 +26,8 @@ pub enum Capacity {
     BoBlocks,
     /// CPU mappings of buffer objects.
     BoMappings,
+    /// Handles to buffer objects of other clients.
+    BoImports,
     /// Exec queues and bind queues.
     Queues,
     /// Timelines of queues.
@@ -56,6 +58,10 @@ pub enum Capacity {
     BindSteps,
     /// Operations of one bind call.
     BindOps,
+    /// Ranges of client memory that are mapped.
+    UserRanges,
+    /// Pinned pieces of client memory.
+    UserPins,
     /// Batch ring space of one queue.
     Ring,
 }
@@ -199,6 +205,7 @@ const fn hal_errno(kind: HalErrorKind) -> Errno {
         HalErrorKind::Interrupted => Errno::EINTR,
         HalErrorKind::DeviceGone => Errno::ENODEV,
         HalErrorKind::Unsupported => Errno::EOPNOTSUPP,
+        HalErrorKind::ClientFault => Errno::EFAULT,
         HalErrorKind::BadRequest | _ => Errno::EIO,
     }
 }

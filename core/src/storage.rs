@@ -5,11 +5,12 @@
 
 use crate::chain::LinkSlot;
 use crate::device::request::BindOp;
-use crate::device::{BoMapping, Client, PendingUserFence};
+use crate::device::{BoImport, BoMapping, Client, PendingUserFence};
 use crate::exec::{Job, Queue};
 use crate::mem::bo::{Block, Bo};
 use crate::mem::ggtt::GgttNode;
 use crate::mem::pages::{Directory, TableNote};
+use crate::mem::user::{Pin, UserRange};
 use crate::pool::Slot;
 use crate::sync::fence::{Fence, Timeline};
 use crate::sync::syncobj::{OutSync, SyncPoint, Syncobj};
@@ -95,6 +96,8 @@ storage_fields! {
     bo_blocks: LinkSlot<Block> = Slot::EMPTY, default 1024;
     /// CPU mappings of buffer objects.
     bo_mappings: Slot<BoMapping> = Slot::EMPTY, default 256;
+    /// Handles to buffer objects of other clients.
+    bo_imports: Slot<BoImport> = Slot::EMPTY, default 64;
     /// Exec queues, bind queues, and one hidden bind queue for each VM.
     queues: Slot<Queue> = Slot::EMPTY, default 64;
     /// Timelines: one for each queue.
@@ -111,6 +114,10 @@ storage_fields! {
     sync_points: Slot<SyncPoint> = Slot::EMPTY, default 1024;
     /// Bind user fences that are due and not yet delivered.
     user_fences: LinkSlot<PendingUserFence> = Slot::EMPTY, default 256;
+    /// Ranges of client memory that are mapped.
+    user_ranges: Slot<UserRange> = Slot::EMPTY, default 64;
+    /// Pinned pieces of client memory.
+    user_pins: LinkSlot<Pin> = Slot::EMPTY, default 1024;
     /// Blocks of page-table memory. What page tables take they take on each tile: see [`Capacities::on_tiles`].
     pt_blocks: Option<DmaBuffer> = None, default 32;
     /// Notes about page tables, one for each table.

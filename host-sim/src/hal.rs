@@ -4,7 +4,7 @@ use crate::gpu::Gpu;
 use crate::sim::{Inner, locked};
 use barexe_hal::{
     Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, HalErrorKind, InterruptLine, Interrupted, Mmio,
-    Nanos, RegOffset,
+    Nanos, PinRequest, PinnedRun, RegOffset, UserPages,
 };
 use core::ops::Range;
 use std::sync::Arc;
@@ -141,6 +141,24 @@ impl Clock for SimHal {
             gpu.relax(until.get(), commands);
             Ok(())
         })
+    }
+}
+
+impl UserPages for SimHal {
+    fn has_user_pages(&self) -> bool {
+        true
+    }
+
+    fn pin(&mut self, request: PinRequest) -> Result<PinnedRun, HalError> {
+        self.fallible(HalErrorKind::NoMemory, |gpu| gpu.shared.user.pin(&request))
+    }
+
+    fn unpin(&mut self, run: PinnedRun) {
+        self.inner.with(|gpu| {
+            if let Err(text) = gpu.shared.user.unpin(&run) {
+                gpu.shared.violation(text);
+            }
+        });
     }
 }
 

@@ -94,6 +94,7 @@ mod tile;
 mod timeline;
 pub mod tlb;
 pub mod trace;
+mod user;
 
 pub use fault::Fault;
 pub use forcewake::AckMode;

@@ -11,6 +11,7 @@ use crate::spec::{EngineClass, Platform};
 use crate::tile::{TileState, Tiles};
 use crate::timeline::Timeline;
 use crate::trace::Event;
+use crate::user::UserMemory;
 use std::collections::BTreeMap;
 
 /// Most violations kept.
@@ -34,6 +35,7 @@ const PAGE: u64 = 4096;
 pub(crate) struct Shared {
     pub(crate) platform: Platform,
     pub(crate) memory: Memory,
+    pub(crate) user: UserMemory,
     pub(crate) tiles: Tiles,
     pub(crate) config: ConfigSpace,
     pub(crate) time_ns: u64,
@@ -54,6 +56,7 @@ impl Shared {
         let platform = config.platform.clone();
         Self {
             memory: Memory::new(config.coherence, config.max_block_bytes, config.memory_bytes),
+            user: UserMemory::default(),
             tiles: Tiles::new(&platform),
             config: ConfigSpace::new(&platform),
             time_ns: 0,
@@ -130,13 +133,25 @@ impl Shared {
         }
     }
 
+    /// Reads memory as the device sees it.
+    pub(crate) fn peek(&self, addr: u64, into: &mut [u8]) -> Result<(), BusError> {
+        match UserMemory::may_have(addr) {
+            true => self.user.device_read(addr, into),
+            false => self.memory.device_read(addr, into),
+        }
+    }
+
     /// A device access to memory that failed: no table a driver writes leads to memory that it was not given, or has
     /// given back.
     fn blame(&mut self, addr: u64, what: &str) {
         if self.looking {
             return;
         }
-        let why = if self.memory.was_freed(addr) { "which was freed" } else { "where no buffer is" };
+        let why = match UserMemory::may_have(addr) {
+            true => "where no client page is pinned for that",
+            false if self.memory.was_freed(addr) => "which was freed",
+            false => "where no buffer is",
+        };
         self.violation(format!("the device {what} bus address {addr:#x}, {why}"));
     }
 
@@ -158,14 +173,18 @@ impl Bus for Shared {
         if !self.config.is_bus_master() {
             return Err(BusError { addr });
         }
-        self.memory.device_read(addr, into).inspect_err(|_| self.blame(addr, "reads"))
+        self.peek(addr, into).inspect_err(|_| self.blame(addr, "reads"))
     }
 
     fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError> {
         if !self.config.is_bus_master() {
             return Err(BusError { addr });
         }
-        self.memory.device_write(addr, from).inspect_err(|_| self.blame(addr, "writes"))
+        let written = match UserMemory::may_have(addr) {
+            true => self.user.device_write(addr, from),
+            false => self.memory.device_write(addr, from),
+        };
+        written.inspect_err(|_| self.blame(addr, "writes"))
     }
 
     fn ggtt_entry(&mut self, page: u32) -> Option<u64> {

@@ -10,7 +10,8 @@ use crate::snapshot::DeviceSnapshot;
 use crate::spec::Platform;
 use crate::timeline::Timeline;
 use crate::trace::Event;
-use barexe_hal::Nanos;
+use barexe_hal::{Nanos, UserSpace};
+use core::ops::Range;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -253,7 +254,7 @@ impl Sim {
     #[must_use]
     pub fn peek(&self, addr: u64, len: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; len];
-        let read = self.inner.with(|gpu| gpu.shared.memory.device_read(addr, &mut bytes));
+        let read = self.inner.with(|gpu| gpu.shared.peek(addr, &mut bytes));
         read.ok().map(|()| bytes)
     }
 
@@ -284,6 +285,42 @@ impl Sim {
             gpu.shared.looking = false;
             leaf
         })
+    }
+
+    /// Gives a client fresh zeroed pages, in the place of those it had. Every `piece_bytes`, a multiple of 4096, they
+    /// continue elsewhere on the bus; a piece is aligned to its length.
+    pub fn user_map(&self, space: UserSpace, range: Range<u64>, piece_bytes: u64) {
+        self.inner.with(|gpu| gpu.shared.user.map(space.0, &range, piece_bytes, true));
+    }
+
+    /// As [`user_map`](Self::user_map), for pages that nobody but their owner may write.
+    pub fn user_map_read_only(&self, space: UserSpace, range: Range<u64>) {
+        self.inner.with(|gpu| gpu.shared.user.map(space.0, &range, 4096, false));
+    }
+
+    /// Takes pages away from a client. What is pinned of them lives on for the device until it is unpinned.
+    pub fn user_unmap(&self, space: UserSpace, range: Range<u64>) {
+        self.inner.with(|gpu| gpu.shared.user.unmap(space.0, &range));
+    }
+
+    /// Reads a client's memory; none where it has none.
+    #[must_use]
+    pub fn user_read(&self, space: UserSpace, addr: u64, len: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let read = self.inner.with(|gpu| gpu.shared.user.read(space.0, addr, &mut bytes));
+        read.then_some(bytes)
+    }
+
+    /// Writes a client's memory; false, with nothing written, where it has none.
+    #[must_use]
+    pub fn user_write(&self, space: UserSpace, addr: u64, from: &[u8]) -> bool {
+        self.inner.with(|gpu| gpu.shared.user.write(space.0, addr, from))
+    }
+
+    /// Client pages that are pinned; one that is pinned twice counts twice.
+    #[must_use]
+    pub fn user_pinned(&self) -> u64 {
+        self.inner.with(|gpu| gpu.shared.user.pinned())
     }
 
     /// Everything that the page tables under the root `descriptor` map, by the simulator's own walk; none if it names no

@@ -45,6 +45,8 @@ pub struct DeviceSnapshot {
     pub interrupts: bool,
     /// Every live buffer.
     pub buffers: Vec<BufferState>,
+    /// Client pages that are pinned: bus address, and how often.
+    pub user_pins: Vec<(u64, u32)>,
 }
 
 impl DeviceSnapshot {
@@ -57,6 +59,7 @@ impl DeviceSnapshot {
             command: shared.config.read(4).unwrap_or(0),
             interrupts: shared.irq_line,
             buffers: shared.memory.states().collect(),
+            user_pins: shared.user.pins(),
         }
     }
 }

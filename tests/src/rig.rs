@@ -11,7 +11,7 @@ use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, Tabl
 use barexe_core::gt::{Engine, EngineClass, PLATFORMS, TEST_PLATFORMS};
 use barexe_core::{Capacities, Error, Storage};
 use barexe_hal::client::NoClientMemory;
-use barexe_hal::{GpuVa, Nanos};
+use barexe_hal::{GpuVa, Nanos, UserSpace};
 use barexe_sim::{Platform, Sim, SimConfig, SimHal};
 
 /// A device, the simulated part behind it, and one client.
@@ -24,6 +24,9 @@ pub struct Rig<'a> {
     /// The client.
     pub client: ClientId,
 }
+
+/// The memory space of the client.
+pub const SPACE: UserSpace = UserSpace(1);
 
 /// A buffer object and its CPU mapping.
 #[derive(Clone, Copy, Debug)]
@@ -154,7 +157,7 @@ impl<'a> Rig<'a> {
     pub fn open_as(sim: &Sim, storage: Storage<'a>, config: Config) -> Self {
         let mut device =
             Device::open(sim.hal(), storage, config, None).unwrap_or_else(|refused| panic!("open: {}", refused.error));
-        let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
+        let client = device.client_open_in(true, SPACE).unwrap_or_else(|error| panic!("client: {error}"));
         Self { sim: sim.clone(), device, client }
     }
 
@@ -231,6 +234,13 @@ impl Rig<'_> {
             pat_index: self.coherent_pat(),
             flags: BindFlags::empty(),
         }
+    }
+
+    /// A MAP_USERPTR operation.
+    #[must_use]
+    pub fn user_op(&self, addr: u64, va: u64, range_bytes: u64) -> BindOp {
+        let (kind, flags) = (BindKind::MapUserptr { addr }, BindFlags::empty());
+        BindOp { kind, va, range_bytes, pat_index: self.coherent_pat(), flags }
     }
 
     /// An UNMAP operation.

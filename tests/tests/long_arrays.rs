@@ -69,3 +69,22 @@ fn tables_that_a_call_drops_are_not_counted_on() {
         assert_eq!(mapped, [true, false]);
     });
 }
+
+/// A call cuts a mapping, unmaps what is left, and is refused: the mapping is one of its object's as before.
+#[test]
+fn a_mapping_that_a_refused_call_cut_and_unmapped_is_still_found_by_its_object() {
+    on_each_platform(|rig| {
+        let vm = rig.vm();
+        let bo = rig.bo(4 * PAGE);
+        rig.bind_now(vm, &[rig.map_op(bo, VA)]);
+        let mut ops = vec![rig.unmap_op(VA, PAGE), rig.unmap_op(VA + PAGE, 3 * PAGE)];
+        ops.extend((1..100).map(|n| null(rig, VA + (n << 39), 1)));
+        assert_eq!(rig.bind(vm, 0, &ops, &[]), Err(Error::ArrayExhausted(Capacity::PtDirectories)));
+        rig.bind_now(vm, &[rig.unmap_op(VA + PAGE, 3 * PAGE)]);
+        let all = BindOp { kind: BindKind::UnmapAll { bo: bo.bo }, va: 0, range_bytes: 0, ..rig.unmap_op(0, 0) };
+        rig.bind_now(vm, &[all]);
+        let root = rig.device.vm_root(rig.client, vm).unwrap();
+        let left = (0..4).filter(|n| rig.sim.walk(root, VA + n * PAGE).is_some()).count();
+        assert_eq!(left, 0, "{}", rig.name());
+    });
+}

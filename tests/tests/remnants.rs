@@ -199,3 +199,59 @@ fn null_mappings_keep_their_entries_too() {
         assert_eq!(at, [Some((None, MIB_2)), None, None, Some((None, GIB))]);
     });
 }
+
+/// Bind-and-exec sheet §4.7: a rewrite waits for everything earlier in the VM; everything later that maps or runs waits
+/// for every rewrite, also for one that a newer rewrite has overtaken.
+#[test]
+fn whatever_maps_or_runs_later_waits_for_every_rewrite() {
+    on_each_platform(|rig| {
+        let vm = rig.vm();
+        let queues = [(); 3].map(|()| rig.device.bind_queue_create(rig.client, vm).unwrap());
+        let bo = rig.bo(MIB_2);
+        let (near, far, farther) = (VA, 1 << 40, 2 << 40);
+        rig.bind_now(vm, &[rig.map_op(bo, near), rig.map_op(bo, far)]);
+        let code = rig.bo(0x1000);
+        rig.bind_now(vm, &[rig.map_op(code, CODE)]);
+        rig.write(code, 0, &store_batch(near + 0x40, 0x5EE));
+        let (held, gate) = (rig.device.outside_fence_create().unwrap(), rig.syncobj());
+        rig.device.syncobj_import(rig.client, gate, held).unwrap();
+        let after = [binary(gate, false)];
+        let plain = rig.bind(vm, queues[0], &[rig.unmap_op(farther, 0x1000)], &after).unwrap();
+        let first = rig.bind(vm, queues[1], &[rig.unmap_op(near + 0x1000, 0x1000)], &after).unwrap();
+        let second = rig.bind(vm, queues[2], &[rig.unmap_op(far + 0x1000, 0x1000)], &[]).unwrap();
+        let map = rig.bind(vm, 0, &[null(rig, 3 << 40, 0x1000)], &[]).unwrap();
+        let run = rig.queue(vm, rig.engine(EngineClass::Render));
+        let exec = rig.exec(run, CODE, &[]).unwrap();
+        rig.settle();
+        let over = [plain, first, second, map, exec].map(|ticket| rig.is_over(ticket));
+        assert_eq!(over, [false; 5], "{}", rig.name());
+        rig.device.outside_fence_signal(held).unwrap();
+        for ticket in [plain, first, second, map, exec] {
+            assert_eq!(rig.wait(ticket), TicketState::Done);
+        }
+        assert_eq!(rig.read(bo, 0x40), 0x5EE);
+    });
+}
+
+/// Of the rules above only the last rewrite's was kept once: one that was over let execs pass one that was not.
+#[test]
+fn a_rewrite_that_is_over_lets_nobody_pass_one_that_is_not() {
+    on_each_platform(|rig| {
+        let vm = rig.vm();
+        let extra = rig.device.bind_queue_create(rig.client, vm).unwrap();
+        let (bo, code) = (rig.bo(MIB_2), rig.bo(0x1000));
+        rig.bind_now(vm, &[rig.map_op(bo, VA), rig.map_op(code, CODE)]);
+        let (held, gate) = (rig.device.outside_fence_create().unwrap(), rig.syncobj());
+        rig.device.syncobj_import(rig.client, gate, held).unwrap();
+        let first = rig.bind(vm, extra, &[rig.unmap_op(VA + 0x1000, 0x1000)], &[binary(gate, false)]).unwrap();
+        rig.write(code, 0, &[BATCH_END, 0]);
+        let run = rig.queue(vm, rig.engine(EngineClass::Render));
+        // It waits for the rewrite; a map that does waits too, though it would have nothing to wait for otherwise.
+        let exec = rig.exec(run, CODE, &[]).unwrap();
+        let unmap = rig.bind(vm, 0, &[rig.unmap_op(1 << 40, 0x1000)], &[]).unwrap();
+        rig.settle();
+        assert_eq!([first, exec, unmap].map(|ticket| rig.is_over(ticket)), [false, false, true], "{}", rig.name());
+        rig.device.outside_fence_signal(held).unwrap();
+        assert_eq!((rig.wait(first), rig.wait(exec)), (TicketState::Done, TicketState::Done));
+    });
+}

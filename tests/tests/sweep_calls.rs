@@ -77,7 +77,7 @@ fn open<'s>(sim: &Sim, storage: Storage<'s>, irq: &'s Arc<IrqFlag>, tally: &mut 
 /// Takes a step in which a HAL call fails.
 fn fail(world: &mut World<'_>, step: &Step, tally: &mut Tally) {
     // A wait polls before it is interrupted: what it met by then is not undone, and it goes on.
-    let before = if matches!(step, Step::Wait) { None } else { Some(world.state()) };
+    let before = if matches!(step, Step::Wait | Step::Change(..)) { None } else { Some(world.state()) };
     let Err(error) = world.step(step) else {
         tally.absorbed += 1;
         return;

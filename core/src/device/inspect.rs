@@ -13,8 +13,10 @@ use barexe_hal::Hal;
 pub struct MappingInfo {
     /// Addresses it covers.
     pub range: VaRange,
-    /// GEM handle and offset of its first byte; none for a null mapping. The handle may have been closed since.
+    /// GEM handle and offset of its first byte, of a mapping of an object. The handle may have been closed since.
     pub bo: Option<(u32, u64)>,
+    /// Address of its first byte, of a mapping of client memory.
+    pub user: Option<u64>,
     /// PAT index.
     pub pat_index: u16,
     /// Flags it was mapped with.
@@ -67,14 +69,15 @@ impl<H: Hal> Device<'_, H> {
     }
 
     fn mapping_info(&self, vma: &Vma) -> MappingInfo {
+        let user = if let VmaBacking::User { addr, .. } = vma.backing() { Some(addr) } else { None };
         let bo = match vma.backing() {
-            VmaBacking::Null => None,
+            VmaBacking::Null | VmaBacking::User { .. } => None,
             VmaBacking::Bo { object, offset_bytes } => {
                 let handle = self.pools.bos.handle_at(self.pools.vmas.bo_of(object));
                 handle.map(|handle| (handle.id(), offset_bytes))
             }
         };
-        MappingInfo { range: vma.range(), bo, pat_index: vma.pat().get().into(), flags: vma.flags() }
+        MappingInfo { range: vma.range(), bo, user, pat_index: vma.pat().get().into(), flags: vma.flags() }
     }
 
     /// The descriptor of a VM's root table on tile 0, as context images carry it.

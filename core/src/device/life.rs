@@ -85,6 +85,7 @@ impl<'a, H: Hal> Device<'a, H> {
             bos: Pool::new(storage.bos),
             bo_blocks: Pool::new(storage.bo_blocks),
             bo_mappings: Pool::tagged(storage.bo_mappings, config.tag),
+            bo_imports: Pool::new(storage.bo_imports),
             queues: Pool::new(storage.queues),
             timelines: Pool::tagged(storage.timelines, config.tag),
             jobs: Pool::new(storage.jobs),
@@ -93,6 +94,8 @@ impl<'a, H: Hal> Device<'a, H> {
             syncobjs: Pool::new(storage.syncobjs),
             sync_points: Pool::new(storage.sync_points),
             user_fences: Pool::new(storage.user_fences),
+            user_ranges: Pool::new(storage.user_ranges),
+            user_pins: Pool::new(storage.user_pins),
             bind_ops: storage.bind_ops,
         };
         Self {
@@ -107,6 +110,7 @@ impl<'a, H: Hal> Device<'a, H> {
             owns_copy_engine: owns_copy_engines(&info),
             migrations,
             irq,
+            invalidations: 0,
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
             hwconfig: &[],
@@ -176,6 +180,7 @@ impl<'a, H: Hal> Device<'a, H> {
                 self.free_vm(vm);
             }
         }
+        self.drop_user_ranges();
         for position in 0..self.pools.bos.positions() {
             let bo = self.pools.bos.handle_at(position).and_then(|bo| self.pools.bos.remove(bo));
             if let Some(bo) = bo {
@@ -203,6 +208,7 @@ impl<'a, H: Hal> Device<'a, H> {
             bos: pools.bos.into_slots(),
             bo_blocks: pools.bo_blocks.into_slots(),
             bo_mappings: pools.bo_mappings.into_slots(),
+            bo_imports: pools.bo_imports.into_slots(),
             queues: pools.queues.into_slots(),
             timelines: pools.timelines.into_slots(),
             jobs: pools.jobs.into_slots(),
@@ -211,6 +217,8 @@ impl<'a, H: Hal> Device<'a, H> {
             syncobjs: pools.syncobjs.into_slots(),
             sync_points: pools.sync_points.into_slots(),
             user_fences: pools.user_fences.into_slots(),
+            user_ranges: pools.user_ranges.into_slots(),
+            user_pins: pools.user_pins.into_slots(),
             pt_blocks,
             pt_notes,
             pt_directories,

@@ -4,6 +4,7 @@
 //! and change nothing, or they are accepted and give a [`Ticket`]. [`Device::poll`] moves accepted work forward;
 //! who calls it, and how one waits in between, is the embedder's choice.
 
+mod backings;
 mod bind;
 mod bo;
 mod client;
@@ -13,15 +14,20 @@ mod exec;
 #[cfg(feature = "inject")]
 mod inject;
 mod inspect;
+mod invalidate;
 mod life;
 mod outside;
 mod page_fault;
 mod plan;
 mod queues;
+mod repin;
 pub mod request;
+mod share;
 mod syncobj;
 mod syncs;
 mod ticket;
+mod user;
+mod user_units;
 mod vm;
 pub mod wait;
 mod work;
@@ -30,9 +36,11 @@ pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
 pub use inspect::{FencesInUse, MappingInfo};
+pub use invalidate::InvalidationTicket;
 pub use life::OpenError;
 pub use outside::OutsideFence;
 pub use page_fault::{FaultAccess, PageFault};
+pub use share::{BoImport, ExportedBo};
 pub use syncobj::{SyncobjLook, TimelineLook};
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
@@ -48,6 +56,7 @@ use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
+use crate::mem::user::{PinPool, UserRanges};
 use crate::pool::Pool;
 use crate::submit::Ports;
 use crate::sync::fence::{DependencyPool, Timelines};
@@ -100,6 +109,7 @@ pub(crate) struct Pools<'a> {
     pub(crate) bos: Pool<'a, Bo>,
     pub(crate) bo_blocks: BlockPool<'a>,
     pub(crate) bo_mappings: Pool<'a, BoMapping>,
+    pub(crate) bo_imports: Pool<'a, BoImport>,
     pub(crate) queues: Queues<'a>,
     pub(crate) timelines: Timelines<'a>,
     pub(crate) jobs: JobPool<'a>,
@@ -108,6 +118,8 @@ pub(crate) struct Pools<'a> {
     pub(crate) syncobjs: Pool<'a, Syncobj>,
     pub(crate) sync_points: SyncPoints<'a>,
     pub(crate) user_fences: LinkPool<'a, PendingUserFence>,
+    pub(crate) user_ranges: UserRanges<'a>,
+    pub(crate) user_pins: PinPool<'a>,
     pub(crate) bind_ops: &'a mut [BindOp],
 }
 
@@ -121,6 +133,7 @@ impl fmt::Debug for Pools<'_> {
             .field("bos", &self.bos)
             .field("bo_blocks", &self.bo_blocks)
             .field("bo_mappings", &self.bo_mappings)
+            .field("bo_imports", &self.bo_imports)
             .field("queues", &self.queues)
             .field("timelines", &self.timelines)
             .field("jobs", &self.jobs)
@@ -129,6 +142,8 @@ impl fmt::Debug for Pools<'_> {
             .field("syncobjs", &self.syncobjs)
             .field("sync_points", &self.sync_points)
             .field("user_fences", &self.user_fences)
+            .field("user_ranges", &self.user_ranges)
+            .field("user_pins", &self.user_pins)
             .field("bind_ops", &self.bind_ops)
             .finish()
     }
@@ -181,6 +196,8 @@ pub struct Device<'a, H: Hal> {
     user_fences_reserved: u32,
     /// Number of the newest bind user fence.
     last_user_fence: u32,
+    /// Invalidations of client memory so far.
+    invalidations: u64,
     next_asid: u32,
     next_mmap_offset: u64,
     hwconfig: &'a [u8],

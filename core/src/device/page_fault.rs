@@ -41,7 +41,7 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// The device is to be told that it failed: [`Error::NotFound`] for an address space without page faults, a VM that
     /// was closed or banned, and an address that nothing is mapped at; [`Error::NotPermitted`] for a write to a mapping
-    /// that is only read; [`Error::Exhausted`], the HAL's. [`Error::Again`]: the call is to be repeated.
+    /// that is only read; [`Error::ClientFault`] for client memory that is gone; [`Error::Exhausted`], the HAL's. [`Error::Again`]: the call is to be repeated.
     pub fn page_fault(&mut self, fault: &PageFault) -> Result<Ticket, Error> {
         self.check_live()?;
         let unknown = Error::NotFound { kind: ObjectKind::Vm, id: fault.space.get() };
@@ -57,12 +57,18 @@ impl<H: Hal> Device<'_, H> {
             return Err(Error::NotPermitted { what: "write to a mapping that is only read", value: fault.va });
         }
         let (client, queue) = (vm.client, vm.default_queue.ok_or(unknown)?);
-        let fence = if vma.is_deferred() {
-            self.accept_entries(handle, queue, &vma)?
+        let repin = self.repin_for_fault(handle, &vma)?;
+        let served = if vma.is_deferred() {
+            self.accept_entries(handle, queue, &vma)
         } else {
-            let timeline = self.pools.queues.get(queue).ok_or(unknown)?.timeline;
-            Fence::last_of(&self.pools.timelines, timeline)
+            let queue = self.pools.queues.get(queue).ok_or(unknown);
+            queue.map(|queue| Fence::last_of(&self.pools.timelines, queue.timeline))
         };
+        match served {
+            Ok(_) => self.carry_out_repin(repin),
+            Err(_) => self.give_up_repin(repin),
+        }
+        let fence = served?;
         self.poll();
         Ok(Ticket::new(client, fence))
     }

@@ -92,6 +92,11 @@ pub enum BindKind {
         /// Offset of the first byte in the object.
         offset_bytes: u64,
     },
+    /// Maps client memory from `addr` on, a multiple of 4096.
+    MapUserptr {
+        /// Client address of the first byte.
+        addr: u64,
+    },
     /// Maps nothing: reads give zero, writes are dropped.
     MapNull,
     /// Removes whatever is mapped in the range.
@@ -118,12 +123,22 @@ impl BindKind {
         region == Self::PREFERRED_REGION || (region < u32::BITS && REGION_MASK >> region & 1 != 0)
     }
 
+    /// The same with another GEM handle, if it names one.
+    #[must_use]
+    pub(crate) const fn with_bo(self, bo: u32) -> Self {
+        match self {
+            Self::Map { offset_bytes, .. } => Self::Map { bo, offset_bytes },
+            Self::UnmapAll { .. } => Self::UnmapAll { bo },
+            other @ (Self::MapNull | Self::MapUserptr { .. } | Self::Unmap | Self::Prefetch { .. }) => other,
+        }
+    }
+
     /// The GEM handle it names, if it names one.
     #[must_use]
     pub const fn bo(self) -> Option<u32> {
         match self {
             Self::Map { bo, .. } | Self::UnmapAll { bo } => Some(bo),
-            Self::MapNull | Self::Unmap | Self::Prefetch { .. } => None,
+            Self::MapNull | Self::MapUserptr { .. } | Self::Unmap | Self::Prefetch { .. } => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::mem::tree::{CpuSink, PageTree, Stage, need_of_new};
 use crate::pool::Handle;
 use crate::vm::index::VmaIndex;
 use crate::vm::vma::Vma;
-use crate::vm::{Vm, VmState};
+use crate::vm::{Vm, VmState, VmUsers};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
 
@@ -50,7 +50,8 @@ impl<H: Hal> Device<'_, H> {
             default_queue: None,
             queues: 0,
             ring_flush: RingFlush::default(),
-            kernel_fence: None,
+            users: VmUsers::default(),
+            was_rebound: false,
             teardown: None,
         };
         let vm = self.pools.vms.insert(vm).map_err(|_| Error::Exhausted(Capacity::Vms))?;
@@ -153,6 +154,7 @@ impl<H: Hal> Device<'_, H> {
             self.release_vma(&vma);
         }
         // One by one from the end: dropping a half-used iterator over all of them could panic.
+        self.pages.release(core::mem::take(&mut vm.users.dropped));
         while let Some(tree) = vm.trees.pop() {
             let dropped = tree.into_dropped(&mut self.pages);
             self.pages.release(dropped);
@@ -162,6 +164,9 @@ impl<H: Hal> Device<'_, H> {
     /// A mapping that was unmapped is in no page table any more.
     pub(super) fn release_vma(&mut self, vma: &Vma) {
         let Some(part) = self.pools.vmas.release(vma) else { return };
+        if vma.is_user() {
+            return self.drop_user_range_of(part);
+        }
         let Some(handle) = self.pools.bos.handle_at(self.pools.vmas.bo_of(part)) else { return };
         if let Some(bo) = self.pools.bos.get_mut(handle) {
             self.pools.vmas.end_object(&mut bo.parts, part);

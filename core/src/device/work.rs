@@ -56,6 +56,12 @@ impl<H: Hal> Device<'_, H> {
         pools.jobs.live() == 0 && !dying && self.ports.iter().all(|port| port.leaving.is_none())
     }
 
+    /// Page tables in use, of all address spaces together: for reports, and for tests that look for lost ones.
+    #[must_use]
+    pub const fn tables_in_use(&self) -> u32 {
+        self.pages.tables_in_use()
+    }
+
     /// Whether a busy device has not been looked at for a while.
     fn is_look_due(&mut self) -> bool {
         let now = self.hal.now();
@@ -102,8 +108,10 @@ impl<H: Hal> Device<'_, H> {
             for engine in (0u8..).take(self.ports.len()) {
                 moved |= self.step_port(engine)?;
             }
+            moved |= self.step_user_ranges();
             for position in 0..self.pools.vms.positions() {
                 if let Some(vm) = self.pools.vms.handle_at(position) {
+                    moved |= self.release_dropped_of(vm);
                     moved |= self.tear_down_vm(vm);
                 }
             }

@@ -59,12 +59,6 @@ fn rows() -> Vec<(&'static str, Vec<Set>, &'static str, u64)> {
         ("10b9", std::vec![Op(MAP_USERPTR)], "object of a user pointer", 1),
         ("10b10", std::vec![Op(MAP_USERPTR), Obj(0), Pat(3)], "pat_index of a user pointer", 3),
         ("10b10 compressed", std::vec![Op(MAP_USERPTR), Obj(0), Pat(9)], "pat_index of a user pointer", 9),
-        (
-            "10b10 feature",
-            std::vec![Op(MAP_USERPTR), Obj(0), Pat(2), Offset(0x5000)],
-            "user pointer, which this driver does not have,",
-            0x5000,
-        ),
         ("10b13", std::vec![Op(PREFETCH)], "object to prefetch", 1),
         ("10b14", std::vec![Op(UNMAP)], "object to unmap", 1),
         ("10b15", std::vec![Region(1)], "prefetch region on another operation", 1),
@@ -123,6 +117,8 @@ fn what_is_right_decodes() {
     assert_eq!(kind(&[Offset(0x3000), Addr(0)]), BindKind::Map { bo: 1, offset_bytes: 0x3000 });
     assert_eq!(kind(&[Obj(0), Flags(NULL | 1)]), BindKind::MapNull);
     assert_eq!(kind(&[Obj(0), Op(UNMAP), Offset(0x1000)]), BindKind::Unmap);
+    let user = [Obj(0), Op(MAP_USERPTR), Pat(2), Offset(0x5000)];
+    assert_eq!(kind(&user), BindKind::MapUserptr { addr: 0x5000 });
     assert_eq!(kind(&[Op(UNMAP_ALL), Addr(0), Range(0)]), BindKind::UnmapAll { bo: 1 });
     for region in [0, BindKind::PREFERRED_REGION] {
         assert_eq!(kind(&[Op(PREFETCH), Obj(0), Region(region)]), BindKind::Prefetch { region });

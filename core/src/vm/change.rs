@@ -31,6 +31,8 @@ pub struct Totals {
     pub need: Need,
     /// Remnants of a mapping that was cut are written again, so the change is ordered against everything in the VM.
     pub rebinds: bool,
+    /// Something is mapped.
+    pub maps: bool,
     /// Addresses whose entries the call changes: from the lowest to the highest.
     pub span: Option<VaRange>,
     /// A range that the call maps in one piece and does not unmap again.
@@ -57,6 +59,7 @@ impl Totals {
             };
             self.span = Some(self.span.map_or(range, |span| span.union(range)));
         }
+        self.maps |= matches!(op, SubOp::Map { .. });
         self.rebinds |= op.rewritten().into_iter().flatten().next().is_some();
     }
 }

@@ -19,10 +19,10 @@ use crate::device::request::VmFlags;
 use crate::exec::queue::Queue;
 use crate::gt::MAX_TILES;
 use crate::mem::Defect;
+use crate::mem::pages::Dropped;
 use crate::mem::tlb::{RingFlush, TlbTicket};
 use crate::mem::tree::PageTree;
 use crate::pool::{Handle, Pool};
-use crate::sync::fence::Fence;
 use index::VmaIndex;
 
 /// What a VM still accepts.
@@ -34,6 +34,17 @@ pub enum VmState {
     Closed,
     /// A page-table change failed after it was accepted (R56): destroy only.
     Banned,
+}
+
+/// What a VM keeps for the client memory that it maps.
+#[derive(Debug, Default)]
+pub struct VmUsers {
+    /// Ranges whose pages have changed and that are not bound anew yet.
+    pub unready: u32,
+    /// Tables that zapping and binding anew has dropped.
+    pub dropped: Dropped,
+    /// The invalidation after which they can be freed.
+    pub dropped_after: Option<TlbTicket>,
 }
 
 /// An address space.
@@ -57,8 +68,10 @@ pub struct Vm {
     pub queues: u32,
     /// What the next job of each queue flushes its TLB for.
     pub ring_flush: RingFlush,
-    /// Work that later execs must wait for: a bind that rewrites mappings they may use.
-    pub kernel_fence: Option<Fence>,
+    /// What is kept for client memory.
+    pub users: VmUsers,
+    /// Some bind has rewritten mappings that work may be using: execs look whether one is still at it.
+    pub was_rebound: bool,
     /// Once closed and without queues: the invalidation after which its tables go.
     pub teardown: Option<TlbTicket>,
 }

@@ -141,10 +141,13 @@ impl SubOp {
     }
 
     /// Whether the remnants keep their page-table entries as they are, `prev` first (bind-and-exec sheet §4.4): a cut
-    /// through the largest pages that were used makes the rest of them smaller.
+    /// through the largest pages that were used makes the rest of them smaller. Those of client memory never do.
     #[must_use]
     pub const fn entries_stay(&self) -> (bool, bool) {
         let Self::Remap { old, prev, next, .. } = self else { return (false, false) };
+        if old.is_user() {
+            return (false, false);
+        }
         let below_page = old.sizes().cut_bytes().wrapping_sub(1);
         let prev = matches!(prev, Some(prev) if prev.end() & below_page == 0);
         (prev, matches!(next, Some(next) if next.start() & below_page == 0))

@@ -30,9 +30,10 @@ const PLACE_HIGH_SHIFT: u32 = 58;
 /// In word 2, above the five bits of the PAT index.
 const SIZES_SHIFT: u32 = 5;
 const SIZES: u64 = 0x1F << SIZES_SHIFT;
-/// In word 2, two bits: a null mapping, one of a buffer object, and room for two more kinds.
+/// In word 2, two bits: a null mapping, one of a buffer object, one of client memory, and room for one more kind.
 const KIND: u64 = 3 << 10;
 const IS_BO: u64 = 1 << 10;
+const IS_USER: u64 = 2 << 10;
 /// In word 3.
 const FLAGS_SHIFT: u32 = 32;
 /// In word 3, above seven bits of flags: its entries come with the first fault.
@@ -56,6 +57,13 @@ pub enum VmaBacking {
         /// Offset of the mapping's first byte in the object, a multiple of 4096.
         offset_bytes: u64,
     },
+    /// Client memory, from an address on.
+    User {
+        /// The VM's part in the range of client memory that was mapped; the mapping keeps it, and with it the range.
+        object: VmBoId,
+        /// Client address of the mapping's first byte, a multiple of 4096.
+        addr: u64,
+    },
     /// Nothing: reads give zero.
     Null,
 }
@@ -73,6 +81,7 @@ impl Vma {
     pub const fn new(range: VaRange, backing: VmaBacking, pat: PatIndex, flags: BindFlags) -> Self {
         let (kind, object, offset) = match backing {
             VmaBacking::Bo { object, offset_bytes } => (IS_BO, object.0, offset_bytes & !IN_PAGE),
+            VmaBacking::User { object, addr } => (IS_USER, object.0, addr & !IN_PAGE),
             VmaBacking::Null => (0, 0, 0),
         };
         let owner = object as u64 | (flags.bits() as u64 & 0x7F) << FLAGS_SHIFT;
@@ -144,11 +153,18 @@ impl Vma {
         VaRange { start: self.start(), end: self.end() }
     }
 
-    /// The part in a buffer object that it keeps.
+    /// The part in a buffer object, or in a range of client memory, that it keeps.
     #[must_use]
     pub const fn object(&self) -> Option<VmBoId> {
         let Self([.., offset, owner]) = self;
-        if *offset & KIND == IS_BO { Some(VmBoId(low32(*owner))) } else { None }
+        if *offset & KIND == 0 { None } else { Some(VmBoId(low32(*owner))) }
+    }
+
+    /// Whether it maps client memory.
+    #[must_use]
+    pub const fn is_user(&self) -> bool {
+        let Self([.., offset, _]) = self;
+        *offset & KIND == IS_USER
     }
 
     /// What lies behind it.
@@ -156,6 +172,7 @@ impl Vma {
     pub const fn backing(&self) -> VmaBacking {
         let Self([.., offset, _]) = self;
         match self.object() {
+            Some(object) if self.is_user() => VmaBacking::User { object, addr: *offset & !IN_PAGE },
             Some(object) => VmaBacking::Bo { object, offset_bytes: *offset & !IN_PAGE },
             None => VmaBacking::Null,
         }
@@ -208,7 +225,7 @@ impl Vma {
     #[must_use]
     pub const fn continues(&self, other: &Self) -> bool {
         let (Self([.., offset, owner]), Self([.., its_offset, its_owner])) = (self, other);
-        let both = *offset & KIND == IS_BO && *its_offset & KIND == IS_BO;
+        let both = *offset & KIND != 0 && *its_offset & KIND != 0;
         both && low32(*owner) == low32(*its_owner) && self.lead() == other.lead()
     }
 
@@ -233,6 +250,7 @@ impl core::fmt::Debug for Vma {
         write!(f, "{:?} ", self.range())?;
         match self.backing() {
             VmaBacking::Bo { object, offset_bytes } => write!(f, "{object:?} + {offset_bytes:#x}")?,
+            VmaBacking::User { object, addr } => write!(f, "client memory {object:?} at {addr:#x}")?,
             VmaBacking::Null => write!(f, "null")?,
         }
         write!(f, ", PAT {}, {:?}, {:?}", self.pat().get(), self.flags(), self.sizes())?;

@@ -129,9 +129,6 @@ impl Reader<'_> {
         let (mut grouped, end) = (0, 1 << self.spec.va_bits);
         for (index, entry) in (0u64..).zip(entries).take(count).filter(|(_, entry)| **entry & PRESENT != 0) {
             let offset = index << shift;
-            if va + offset >= end {
-                break;
-            }
             let found = match table.level {
                 0 if index < grouped => continue,
                 0 if entry & GROUP != 0 && !table.compact => {
@@ -141,6 +138,9 @@ impl Reader<'_> {
                 _ => self.entry(table, *entry),
             };
             match found {
+                // No address leads there, but the entry does.
+                Ok(Found::Table(below)) if va + offset >= end => drop(self.table(below, va + offset)),
+                Ok(Found::Leaf(_)) if va + offset >= end => {}
                 Ok(Found::Leaf(leaf)) => {
                     let (va, bytes) = (offset & !(leaf.bytes - 1), leaf.bytes);
                     let (largest_bytes, level, compact) = (bytes, table.level, table.compact);

@@ -46,18 +46,18 @@ pub fn run(all: &[Scenario], name: &str) {
     assert!(runs > 0, "{name} ran nowhere: no platform has {:?}", scenario.needs);
 }
 
-/// Dialects differ in how a call is read, not in what comes of it: a scenario that is about neither of them is played by
-/// every writer in one of them alone.
-fn is_worth_it(scenario: &Scenario, writer: TableWriter, dialect: &Dialect) -> bool {
-    writer == TableWriter::Auto || dialect.name == "U" || scenario.needs.contains(&Need::DialectA)
-}
-
 impl Scenario {
     /// Whether there is what it needs.
     #[must_use]
     pub fn runs_on(&self, board: &Board, writer: TableWriter, dialect: &Dialect) -> bool {
         self.needs.iter().all(|need| board.has(*need) && suits(*need, writer, dialect))
     }
+}
+
+/// Dialects differ in how a call is read, not in what comes of it: a scenario that is about neither of them is played by
+/// every writer in one of them alone.
+fn is_worth_it(scenario: &Scenario, writer: TableWriter, dialect: &Dialect) -> bool {
+    writer == TableWriter::Auto || dialect.name == "U" || scenario.needs.contains(&Need::DialectA)
 }
 
 fn suits(need: Need, writer: TableWriter, dialect: &Dialect) -> bool {
@@ -95,7 +95,7 @@ pub fn play(
 ) -> Played {
     let sim = part(on.0);
     let before = found(&sim);
-    let mut lent = Lent::new(&Capacities::DEFAULT.on_tiles(usize::try_from(on.0.tiles).unwrap_or(1)));
+    let mut lent = Lent::new(&Capacities::DEFAULT, on.0);
     let device = open(&sim, lent.lend(), (on.0, on.1));
     let mut trial = Trial::new(scenario.name, (&sim, device), on);
     prepare(&mut trial);
@@ -117,7 +117,7 @@ impl Trial<'_> {
     pub fn beside(&mut self, capacities: &Capacities, play: impl FnOnce(&mut Trial<'_>)) {
         let sim = part(&self.board);
         let before = found(&sim);
-        let mut lent = Lent::new(capacities);
+        let mut lent = Lent::new(capacities, &self.board);
         let device = open(&sim, lent.lend(), (&self.board, self.writer));
         let mut beside = Trial::new(self.name, (&sim, device), (&self.board, self.writer, self.dialect));
         core::mem::swap(&mut self.count, &mut beside.count);
@@ -147,9 +147,10 @@ struct Lent {
 }
 
 impl Lent {
-    fn new(capacities: &Capacities) -> Self {
+    fn new(capacities: &Capacities, board: &Board) -> Self {
+        let capacities = capacities.on_tiles(usize::try_from(board.tiles).unwrap_or(1));
         Self {
-            capacities: *capacities,
+            capacities,
             storage: boxed(),
             ops: vec![BindOp::EMPTY; capacities.bind_ops],
             blocks: core::iter::repeat_with(|| None).take(capacities.pt_blocks).collect(),

@@ -5,6 +5,7 @@ use super::board::Board;
 use super::calls::{FENCES, OPS, SYNCS};
 use super::dialect::Dialect;
 use super::make::Blocked;
+use crate::rig::SPACE;
 use crate::wire::{Bytes, Ram};
 use crate::world::State;
 use barexe_core::device::{ClientId, Device, TableWriter};
@@ -65,7 +66,7 @@ impl<'s> Trial<'s> {
         (board, writer, dialect): (&Board, TableWriter, &'static Dialect),
     ) -> Self {
         let mut device = device;
-        let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
+        let client = device.client_open_in(true, SPACE).unwrap_or_else(|error| panic!("client: {error}"));
         let memory = Ram::new().with(OPS, &[0; 0x1_0000]).with(SYNCS, &[0; 0x1_0000]).with(FENCES, &[0; 0x1000]);
         Self {
             sim: sim.clone(),

@@ -6,6 +6,8 @@ mod atomicity;
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
+mod client_memory;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod refused_arrays;
@@ -31,15 +33,17 @@ use barexe_tests::trial::Scenario;
 
 /// Every chapter.
 #[cfg(test)]
+#[rustfmt::skip]
 const CHAPTERS: &[&[Scenario]] = &[
-    zero_ops::ALL,
-    zero_op_checks::ALL,
-    checks::ALL,
-    waits::ALL,
-    vmas::ALL,
     atomicity::ALL,
-    refused_arrays::ALL,
+    checks::ALL,
+    client_memory::ALL,
     order::ALL,
+    refused_arrays::ALL,
     syncs::ALL,
     tiles::ALL,
+    vmas::ALL,
+    waits::ALL,
+    zero_op_checks::ALL,
+    zero_ops::ALL,
 ];

@@ -54,6 +54,12 @@ impl VmaIndex {
         self.len
     }
 
+    /// Levels of its tree, that of the leaves included.
+    #[must_use]
+    pub const fn levels(&self) -> u32 {
+        self.tree.levels()
+    }
+
     /// The mapping that has `addr`.
     #[must_use]
     #[inline]

@@ -8,6 +8,7 @@ use super::node::{BRANCH, LEAF, VmaNode};
 use super::nodes::Nodes;
 use super::path::Path;
 use crate::mem::tree::VaRange;
+use crate::num::u32_capped;
 use crate::vm::slab::NONE;
 use crate::vm::vma::Vma;
 use barexe_hal::cache::prefetch;
@@ -38,6 +39,10 @@ pub(super) const fn child(begins: u64, node: u32) -> [u64; BRANCH] {
 
 impl Tree {
     pub(super) const EMPTY: Self = Self { root: NONE, height: 0 };
+
+    pub(super) const fn levels(&self) -> u32 {
+        if self.root == NONE { 0 } else { u32_capped(self.height.wrapping_add(1)) }
+    }
 
     /// The way to the leaf that has `addr`.
     #[inline]

@@ -12,6 +12,7 @@
 //! | [`outputs`] | judging a call |
 //! | `objects` | buffer objects by their numbers |
 //! | `engine` | one event after the other |
+//! | `user_pages` | ordinary memory that the device reaches |
 //! | `calling` | making a call and noting what it created |
 //! | [`report`] | what came of it |
 
@@ -25,6 +26,7 @@ mod objects;
 pub mod outputs;
 pub mod queries;
 pub mod report;
+mod user_pages;
 
 pub use engine::{LiveVm, Look};
 pub use report::{Difference, Report};
@@ -112,7 +114,7 @@ pub fn replay_and_look(
     let sim = simulated(recording, options)?;
     let config = Config { system_memory_bytes: recording.header.system_memory, ..Config::default() };
     let played = with_device(&sim, config, |device| {
-        engine::play(recording, device, &mut |event, device, vms| look(&sim, event, device, vms))
+        engine::play(recording, &sim, device, &mut |event, device, vms| look(&sim, event, device, vms))
     });
     let (mut report, leftover) = played.map_err(ReplayError::Open)?;
     judge_leftover(recording.events.len(), &leftover, &mut report);

@@ -12,14 +12,15 @@
 //! `current` goes round the ring like the hand of a clock: places are taken in its cell, then in the next one if that
 //! has lost a few mappings since, else in a new one.
 
-use super::slab::{Cell, NONE, Slab};
+mod cell;
+
+pub use cell::VmBoCell;
+
+use super::slab::{NONE, Slab};
 use crate::num::{high32, low32, usize_of};
 use barexe_hal::cache::prefetch;
+use cell::{EMPTY, WORDS, two};
 
-/// A place that no mapping has.
-const EMPTY: u64 = u64::MAX;
-/// Places of a cell; the first cell's first three words are something else and never [`EMPTY`].
-const WORDS: usize = 7;
 /// Words of a first cell that are no places.
 const HEAD: usize = 3;
 /// Empty places that make the next cell worth going to, so that the hand does not stop at every cell.
@@ -31,64 +32,25 @@ const MAX_CELLS: u32 = NO_PLACE >> 3;
 /// Mappings that are still to be taken out, see [`VmBos::leave`].
 const LEAVING: usize = 4;
 
-/// A cell: 64 bytes.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub struct VmBoCell {
-    previous: u32,
-    next: u32,
-    words: [u64; WORDS],
-}
+/// In [`Made`], above the bits of a place.
+const HAND_MOVED: u32 = 1 << 30;
 
-const _: () = assert!(size_of::<VmBoCell>() == 64);
+/// A place that was taken, with what it takes to undo that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Made(u32);
 
-/// Two numbers in one word.
-const fn two(high: u32, low: u32) -> u64 {
-    (high as u64) << 32 | low as u64
-}
+impl Made {
+    /// No place was.
+    pub(super) const NOTHING: Self = Self(NO_PLACE);
 
-impl VmBoCell {
-    /// Filler for lent storage.
-    pub const EMPTY: Self = Self { previous: NONE, next: NONE, words: [EMPTY; WORDS] };
-
-    /// Bit i set: word i is an empty place.
-    #[inline]
-    fn empty(&self) -> u32 {
-        self.words.iter().rev().fold(0, |mask, word| mask << 1 | u32::from(*word == EMPTY))
+    /// The place.
+    pub(super) const fn place(self) -> u32 {
+        self.0 & NO_PLACE
     }
 
-    /// Whether all words are empty places.
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.words.iter().fold(EMPTY, |all, word| all & word) == EMPTY
-    }
-
-    /// In a first cell: positions of VM and object, uses and next part of the object, current cell.
-    #[inline]
-    const fn head(&mut self) -> [&mut u64; 3] {
-        let [names, uses, current, ..] = &mut self.words;
-        [names, uses, current]
-    }
-
-    #[inline]
-    const fn current(&self) -> u32 {
-        let [_, _, current, ..] = self.words;
-        low32(current)
-    }
-
-    const fn next_of_bo(&self) -> u32 {
-        let [_, uses, ..] = self.words;
-        high32(uses)
-    }
-}
-
-impl Cell for VmBoCell {
-    fn link(&self) -> u32 {
-        self.next
-    }
-
-    fn set_link(&mut self, link: u32) {
-        self.next = link;
+    /// Whether the cell before it was the current one.
+    const fn has_moved_hand(self) -> bool {
+        self.0 & HAND_MOVED != 0
     }
 }
 
@@ -96,6 +58,11 @@ impl Cell for VmBoCell {
 /// binds that are not over.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct VmBoId(pub(super) u32);
+
+impl VmBoId {
+    /// Names no part.
+    pub const NONE: Self = Self(NONE);
+}
 
 impl core::fmt::Debug for VmBoId {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -243,12 +210,14 @@ impl<'a> VmBos<'a> {
 
     /// Gives a new mapping that begins at `start` a place.
     #[inline]
-    pub(super) fn insert(&mut self, id: VmBoId, start: u64) -> Option<u32> {
+    pub(super) fn insert(&mut self, id: VmBoId, start: u64) -> Option<Made> {
         let mut cell = self.cells.get(id.0)?.current();
         let mut empty = self.cells.get(cell)?.empty();
+        let mut moved = 0;
         if empty == 0 {
             cell = self.go_on(id, cell)?;
             empty = self.cells.get(cell)?.empty();
+            moved = HAND_MOVED;
         }
         let word = empty.trailing_zeros();
         let found = self.cells.get_mut(cell)?;
@@ -259,7 +228,30 @@ impl<'a> VmBos<'a> {
             let _ = self.cells.get(next).map(prefetch);
         }
         self.count(id, 1);
-        Some(cell << 3 | word)
+        Some(Made(cell << 3 | word | moved))
+    }
+
+    /// Undoes an [`insert`](Self::insert), whatever was inserted since being undone already.
+    pub(super) fn take_back(&mut self, id: VmBoId, made: Made) {
+        if made == Made::NOTHING {
+            return;
+        }
+        self.clear(made.place());
+        self.count(id, -1);
+        // The hand was one cell further back then.
+        let before = self.cells.get(made.place() >> 3).map(|cell| cell.previous).filter(|_| made.has_moved_hand());
+        if let (Some(before), Some(first)) = (before, self.cells.get_mut(id.0)) {
+            let [_, _, hand] = first.head();
+            *hand = u64::from(before);
+        }
+    }
+
+    /// Gives the cell back that an insertion took, all of it since being undone. The newest is first, so that free cells
+    /// come to be in the order they were in.
+    pub(super) fn tidy_made(&mut self, id: VmBoId, made: Made) {
+        if made != Made::NOTHING && made.has_moved_hand() {
+            self.tidy(made.place(), id);
+        }
     }
 
     /// Moves the hand to a cell with empty places.

@@ -1,0 +1,59 @@
+//! The index of mappings beside maps of ranges that a user would pick instead, in one run.
+//!
+//! Ours carries what the driver needs: object, offset, PAT index, flags, sizes, user fence, and the lists by object. The
+//! others carry a `u64`. All of them hold the same ranges and get the same operations, a short batch each in turn, and
+//! what is reported is the median of the batches' ratios: noise that lasts longer than a round falls out.
+//!
+//! `cargo bench -p barexe-core --bench vma_index` prints Criterion's own figures and then the ratios. With
+//! `BAREXE_RATIOS_ONLY` set it prints the ratios alone; `BAREXE_ONLY` picks rows by a part of their names.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "benchmarks: numbers are small, what goes wrong ends them, and ratios of times are reported"
+)]
+
+mod contender;
+mod field;
+mod others;
+mod ours;
+mod report;
+mod traffic;
+
+use criterion::{Criterion, Throughput};
+use field::{Field, Measure};
+
+/// Live ranges.
+const SIZES: [u64; 4] = [1000, 10_000, 100_000, 1_000_000];
+
+fn criterion() {
+    let mut criterion = Criterion::default().configure_from_args().sample_size(10);
+    for live in SIZES {
+        let mut field = None;
+        for measure in Measure::ALL {
+            let mut group = criterion.benchmark_group(format!("{}/{live}", measure.name()));
+            let batch = measure.batch(live);
+            group.throughput(Throughput::Elements(batch as u64));
+            for at in 0..field::CONTENDERS {
+                let name = Field::NAMES[at];
+                group.bench_function(name, |b| {
+                    let field = field.get_or_insert_with(|| Field::new(live));
+                    b.iter_custom(|n| (0..n).map(|_| field.round(measure)[at]).sum());
+                });
+            }
+            group.finish();
+        }
+    }
+    criterion.final_summary();
+}
+
+fn main() {
+    if std::env::var_os("BAREXE_RATIOS_ONLY").is_none() {
+        criterion();
+    }
+    report::report();
+}

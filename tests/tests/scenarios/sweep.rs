@@ -42,21 +42,11 @@ fn sweep_all(name: &str, writer: TableWriter) {
 }
 
 #[test]
-fn each_hal_call_of_each_scenario_fails_once_on_tgl_with_the_cpu() {
+fn each_hal_call_of_each_scenario_fails_once_with_tables_by_the_cpu() {
     sweep_all("tgl", TableWriter::Cpu);
 }
 
 #[test]
-fn each_hal_call_of_each_scenario_fails_once_on_tgl_with_the_engine() {
-    sweep_all("tgl", TableWriter::Engine);
-}
-
-#[test]
-fn each_hal_call_of_each_scenario_fails_once_on_lnl_with_the_cpu() {
-    sweep_all("lnl", TableWriter::Cpu);
-}
-
-#[test]
-fn each_hal_call_of_each_scenario_fails_once_on_lnl_with_the_engine() {
+fn each_hal_call_of_each_scenario_fails_once_with_tables_by_the_engine() {
     sweep_all("lnl", TableWriter::Engine);
 }

@@ -90,7 +90,7 @@ fn a_fault_that_cannot_be_served_changes_nothing(on: &mut Trial<'_>) {
     on.case("no memory for tables");
     let big = on.bo(256 * MIB);
     on.bind_now(&Bind::on(vm).op(op::map(big, 0, VA + 64 * MIB + 4096, 256 * MIB)));
-    on.sim.set_faults(&[Fault::FailCall(0)]);
+    on.set_faults(&[Fault::FailCall(0)]);
     refused(on, vm, VA + 65 * MIB, FaultAccess::Read, ENOMEM);
     served(on, vm, VA + 65 * MIB, FaultAccess::Read);
     on.check("last page", on.seen(vm, VA + 320 * MIB), Some(0));
@@ -113,10 +113,10 @@ fn s63_a_failure_on_one_tile_is_one_of_the_call(on: &mut Trial<'_>) {
     on.case("tables that cannot be had");
     // Two tiles with 66 tables for each: at least four blocks of them.
     for block in 0..4 {
-        on.sim.set_faults(&[Fault::FailCall(block)]);
+        on.set_faults(&[Fault::FailCall(block)]);
         on.bind_refused(&two_maps(vm, bos), ENOBUFS);
     }
-    on.sim.set_faults(&[]);
+    on.set_faults(&[]);
     on.case("the same call then passes, on both tiles");
     on.bind_now(&two_maps(vm, bos));
     on.check("first", on.seen(vm, VA + (1 << 32) + 4096), Some(1));

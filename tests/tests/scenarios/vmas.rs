@@ -1,13 +1,16 @@
 //! VMA operations: S47 to S57.
 
+use barexe_core::gt::EngineClass;
+use barexe_tests::rig::{BATCH_END, JUMP};
 use barexe_tests::scenarios;
-use barexe_tests::trial::{Bind, Mapping, Trial, op, sync};
+use barexe_tests::trial::{Bind, Bo, Exec, Mapping, Trial, copy_dword, op, sync};
 
 scenarios! {
     s47_a_map_inside_a_mapping_leaves_both_ends { cases: 3, holds: [R3] }
     s48_the_same_map_again_is_a_new_mapping { cases: 4, holds: [R1] }
     s49_an_unmap_over_several_mappings_cuts_the_outer_ones { cases: 3, holds: [R3] }
     s50_an_unmap_of_nothing_is_a_barrier { cases: 4, holds: [R13, R25, D17, M1, M10] }
+    s53_a_cut_between_entries_leaves_them_alone { cases: 6, holds: [R3] }
     s55_remnants_keep_what_their_mapping_had { cases: 3, holds: [R1, R2, R3, R4, R5, D18] }
     s57_mappings_are_never_merged { cases: 2, holds: [R2] }
 }
@@ -109,6 +112,82 @@ fn s50_an_unmap_of_nothing_is_a_barrier(on: &mut Trial<'_>) {
     on.poll();
     on.check("user fence", on.fence_word(fence), 0xF00);
     on.check_mappings(vm, &want);
+}
+
+/// A batch that reads the last page of a mapping again and again, and notes what it reads.
+struct Reader {
+    code: Bo,
+    out: u32,
+}
+
+/// Where readers are mapped.
+const CODE: u64 = 0x10_0000;
+
+impl Reader {
+    fn start(on: &mut Trial<'_>, vm: u32, va: u64) -> Self {
+        let (code, out) = (on.bo(0x1000), on.syncobj());
+        on.bind_now(&Bind::on(vm).op(op::map(code, 0, CODE, 0x1000)));
+        let [low, high] = [CODE & 0xFFFF_FFFF, CODE >> 32].map(|half| u32::try_from(half).unwrap());
+        on.write(code, 0, &[&copy_dword(CODE + 0x800, va)[..], &[JUMP, low, high]].concat());
+        let queue = on.queue(vm, EngineClass::Render);
+        on.exec(&Exec::on(queue).batch(CODE).out(out));
+        Self { code, out }
+    }
+
+    /// It goes on, and reads what is put there now.
+    fn check(&self, on: &mut Trial<'_>, bo: Bo, offset: u64, value: u32) {
+        on.write(bo, offset, &[value]);
+        on.settle();
+        on.check("the reader reads", on.read(self.code, 0x800), value);
+        on.check("engines that stopped", on.sim.halted(), vec![]);
+        on.check_signalled("the reader's Out", self.out, false);
+    }
+
+    fn end(&self, on: &mut Trial<'_>) {
+        on.write(self.code, 0, &[BATCH_END]);
+        on.settle();
+        on.check_signalled("the reader's Out", self.out, true);
+    }
+}
+
+fn s53_a_cut_between_entries_leaves_them_alone(on: &mut Trial<'_>) {
+    const WHOLE: u64 = 4 << 20;
+    const LAST: u64 = WHOLE - 0x1000;
+    let (vm, bo, va) = (on.vm(), on.bo(WHOLE), 0x4000_0000);
+    on.number_pages(bo, 1);
+    on.bind_now(&Bind::on(vm).op(op::map(bo, 0, va, WHOLE)));
+    let before = on.leaf(vm, va + LAST);
+    on.check("entries", before.map(|leaf| leaf.bytes), Some(2 << 20));
+    on.case("between entries: over while the reader runs");
+    let (reader, out) = (Reader::start(on, vm, va + LAST), on.syncobj());
+    reader.check(on, bo, LAST, 0xA0);
+    on.bind(&Bind::on(vm).op(op::unmap(va, 2 << 20)).out(out));
+    on.settle();
+    on.check_signalled("Out", out, true);
+    on.case("next is not rewritten, the reader not disturbed");
+    reader.check(on, bo, LAST, 0xA1);
+    let after = on.leaf(vm, va + LAST);
+    on.check("entry of next", after, before);
+    on.case("what was cut out is gone");
+    on.check_pages(vm, va..va + 0x4000, None);
+    on.case("through an entry: waits for the reader");
+    let out = on.syncobj();
+    on.bind(&Bind::on(vm).op(op::unmap(va + 0x30_0000, 0x1000)).out(out));
+    reader.check(on, bo, LAST, 0xA2);
+    on.check_signalled("Out", out, false);
+    on.case("both remnants have smaller entries");
+    reader.end(on);
+    on.settle();
+    on.check_signalled("Out", out, true);
+    for (at, bytes) in [(0x20_0000, 0x1_0000), (0x2F_F000, 0x1_0000), (0x30_1000, 0x1000), (LAST, 0x1_0000)] {
+        let leaf = on.leaf(vm, va + at).map(|leaf| leaf.bytes);
+        on.check(&format!("entry at {at:#x}"), leaf, Some(bytes));
+    }
+    on.case("and lead where they did");
+    on.write(bo, LAST, &[0x400]);
+    on.check_pages(vm, va + 0x20_0000..va + 0x30_0000, Some(0x201));
+    on.check_pages(vm, va + 0x30_0000..va + 0x30_1000, None);
+    on.check_pages(vm, va + 0x30_1000..va + WHOLE, Some(0x302));
 }
 
 /// PAT rows 2 and 3 exist everywhere; a write-combining object may have any row.

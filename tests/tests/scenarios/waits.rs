@@ -164,9 +164,9 @@ fn s39_an_interruption_before_commit_leaves_everything(on: &mut Trial<'_>) {
     // Sooner or later a call needs memory; the allocation is where the environment can interrupt.
     let interrupted = (0..20).find(|number| {
         let (before, call) = (on.whole(), spread(vm, *number));
-        on.sim.set_faults(&[Fault::InterruptCall(0)]);
+        on.set_faults(&[Fault::InterruptCall(0)]);
         let (result, _) = bind_waiting(on, &call, &mut []);
-        on.sim.set_faults(&[]);
+        on.set_faults(&[]);
         if result.is_ok() {
             on.settle();
             return false;

@@ -32,7 +32,7 @@ impl SimHal {
         work: impl FnOnce(&mut Gpu) -> Result<R, HalError>,
     ) -> Result<R, HalError> {
         self.inner.with(|gpu| {
-            if gpu.shared.plan.fails_call() {
+            if let Some(kind) = gpu.shared.plan.call_failure(kind) {
                 return Err(HalError::new(kind, INJECTED));
             }
             work(gpu)
@@ -135,7 +135,7 @@ impl Clock for SimHal {
         }
         let commands = self.inner.relax_commands;
         self.inner.with(|gpu| {
-            if gpu.shared.plan.fails_call() {
+            if gpu.shared.plan.call_failure(HalErrorKind::Interrupted).is_some() {
                 return Err(Interrupted);
             }
             gpu.relax(until.get(), commands);

@@ -53,7 +53,10 @@ fn count(platform: &Platform) -> Counts {
 
 /// Whether a refusal is the injected failure and nothing else.
 const fn is_injected(error: Error) -> bool {
-    matches!(error, Error::Interrupted) || matches!(error, Error::Hal(cause) if cause.code() == INJECTED)
+    if let Error::Hal(cause) | Error::ArrayNoMemory(cause) = error {
+        return cause.code() == INJECTED;
+    }
+    matches!(error, Error::Interrupted)
 }
 
 /// Opens with a failure ahead: refused with everything as found and then opened, or opened at once.

@@ -21,7 +21,7 @@ use crate::vm::steps::StepQueue;
 use crate::vm::vma::{NO_USER_FENCE, Vma};
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
-use barexe_hal::{ClientAddr, ClientMemory, Hal};
+use barexe_hal::{ClientAddr, ClientMemory, Hal, HalErrorKind};
 
 /// Binds whose ranges lie in one block of this size are kept in call order across bind queues: the widest block one
 /// change of a directory can touch on these platforms (bind-and-exec sheet §4.7).
@@ -315,7 +315,15 @@ impl<'a, H: Hal> Device<'a, H> {
 
 /// Array calls report exhausted bookkeeping as ENOBUFS, so that the client can shorten the array.
 const fn as_array_error(error: Error, count: u32) -> Error {
-    if let (Error::Exhausted(capacity), true) = (error, count > 1) { Error::ArrayExhausted(capacity) } else { error }
+    if count <= 1 {
+        return error;
+    }
+    if let Error::Hal(cause) = error
+        && matches!(cause.kind(), HalErrorKind::NoMemory)
+    {
+        return Error::ArrayNoMemory(cause);
+    }
+    if let Error::Exhausted(capacity) = error { Error::ArrayExhausted(capacity) } else { error }
 }
 
 fn conflicts(work: &Work, span: Option<VaRange>) -> bool {

@@ -92,6 +92,10 @@ impl<H: Hal> Device<'_, H> {
         } else {
             self.write_by_cpu(vm, work);
         }
+        #[cfg(feature = "inject")]
+        {
+            work.failure = work.failure.or_else(|| self.injected_failure());
+        }
         let Some(vm) = self.pools.vms.get_mut(vm) else { return Ok(true) };
         if work.failure.is_some() {
             // Nothing of this VM can be trusted: no address of it may lead anywhere from here on (R56).

@@ -23,7 +23,41 @@ pub struct MappingInfo {
     pub flags: BindFlags,
 }
 
+/// Places in use of everything that orders work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FencesInUse {
+    /// Queues, and fences from outside.
+    pub timelines: u32,
+    /// Calls that are not over.
+    pub jobs: u32,
+    /// Fences that they wait for.
+    pub dependencies: u32,
+    /// Out-syncs of a call that is being accepted: none between calls.
+    pub out_syncs: u32,
+    /// Sync objects.
+    pub syncobjs: u32,
+    /// Points of timelines.
+    pub sync_points: u32,
+    /// User fences of binds that are due.
+    pub user_fences: u32,
+}
+
 impl<H: Hal> Device<'_, H> {
+    /// How many fences and sync objects are in use, of all clients.
+    #[must_use]
+    pub const fn fences_in_use(&self) -> FencesInUse {
+        let pools = &self.pools;
+        FencesInUse {
+            timelines: pools.timelines.live(),
+            jobs: pools.jobs.live(),
+            dependencies: pools.dependencies.live(),
+            out_syncs: pools.out_syncs.live(),
+            syncobjs: pools.syncobjs.live(),
+            sync_points: pools.sync_points.live(),
+            user_fences: pools.user_fences.live(),
+        }
+    }
+
     /// Every mapping of a VM as the newest accepted call left them, in ascending order.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ mod client;
 mod commit;
 mod engines;
 mod exec;
+#[cfg(feature = "inject")]
+mod inject;
 mod inspect;
 mod invalidate;
 mod life;
@@ -33,13 +35,13 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
-pub use inspect::MappingInfo;
+pub use inspect::{FencesInUse, MappingInfo};
 pub use invalidate::InvalidationTicket;
 pub use life::OpenError;
 pub use outside::OutsideFence;
 pub use page_fault::{FaultAccess, PageFault};
 pub use share::{BoImport, ExportedBo};
-pub use syncobj::SyncobjLook;
+pub use syncobj::{SyncobjLook, TimelineLook};
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
 pub use work::PollReport;
@@ -203,6 +205,8 @@ pub struct Device<'a, H: Hal> {
     broken_tile: Option<u8>,
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    #[cfg(feature = "inject")]
+    fails_table_change: bool,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

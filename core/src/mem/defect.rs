@@ -34,6 +34,9 @@ pub enum Defect {
         /// The tile.
         tile: u8,
     },
+    /// A failure that a test asked for.
+    #[cfg(feature = "inject")]
+    Injected,
 }
 
 impl fmt::Display for Defect {
@@ -45,6 +48,8 @@ impl fmt::Display for Defect {
             Self::Job(cause) => write!(f, "{cause}"),
             Self::Tile { tile } => write!(f, "there are no page tables on tile {tile}"),
             Self::Table { position } => write!(f, "page table {position} is not there"),
+            #[cfg(feature = "inject")]
+            Self::Injected => f.write_str("a failure that was asked for"),
         }
     }
 }

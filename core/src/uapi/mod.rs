@@ -25,6 +25,7 @@ pub mod request;
 mod sync_args;
 mod sync_entry;
 mod syncobj;
+mod timeline;
 mod vm;
 mod wire;
 
@@ -98,5 +99,7 @@ pub fn ioctl<H: Hal>(
         Call::SyncobjDestroy => syncobj::destroy(device, client, arg),
         Call::SyncobjWait => syncobj::wait(device, client, arg, memory),
         Call::SyncobjReset => syncobj::reset(device, client, arg, memory),
+        Call::SyncobjTimelineWait => timeline::wait(device, client, arg, memory),
+        Call::SyncobjQuery => timeline::query(device, client, arg, memory),
     }
 }

@@ -11,6 +11,8 @@ pub enum Need {
     Tiles(u32),
     /// Recoverable page faults.
     FaultMode,
+    /// No recoverable page faults.
+    NoFaultMode,
     /// Exactly one memory region.
     OneRegion,
     /// A copy engine that only the driver uses.
@@ -59,6 +61,7 @@ impl Board {
         match need {
             Need::Tiles(tiles) => self.tiles >= tiles,
             Need::FaultMode => self.fault_mode,
+            Need::NoFaultMode => !self.fault_mode,
             // Parts with memory of their own are not simulated.
             Need::OneRegion => true,
             // Where there are several, one of them is the driver's from 20.00 on.

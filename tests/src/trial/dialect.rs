@@ -26,6 +26,9 @@ impl Dialect {
         (request >> 16 & 0x3FFF) as usize
     }
 
+    /// The interface as posted and reviewed. `EXEC` has no form of its own there yet.
+    pub const A: Self = Self { name: "A", bind: 0x40A0_6445, bind_syncs: (104, 120), ..Self::U };
+
     /// The merged interface.
     pub const U: Self = Self {
         name: "U",
@@ -39,7 +42,7 @@ impl Dialect {
 }
 
 /// Those the driver speaks.
-pub const DIALECTS: &[Dialect] = &[Dialect::U];
+pub const DIALECTS: &[Dialect] = &[Dialect::A, Dialect::U];
 
 /// Request numbers of the calls that are the same in all of them.
 pub mod requests {
@@ -63,4 +66,6 @@ pub mod requests {
     pub const SYNCOBJ_DESTROY: u32 = 0xC008_64C0;
     /// `SYNCOBJ_RESET`.
     pub const SYNCOBJ_RESET: u32 = 0xC010_64C4;
+    /// `SYNCOBJ_QUERY`.
+    pub const SYNCOBJ_QUERY: u32 = 0xC018_64CB;
 }

@@ -1,10 +1,14 @@
 //! What scenarios look at: mappings, page tables by the simulator's own walk, sync objects.
 #![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
 
+use super::calls::{OPS, SYNCS};
+use super::dialect::{Dialect, requests};
 use super::make::Bo;
 use super::stage::Trial;
+use crate::wire::Bytes;
 use barexe_core::device::SyncobjLook;
 use barexe_core::device::request::BindFlags;
+use barexe_hal::Nanos;
 use barexe_sim::ppgtt::Leaf;
 
 /// A mapping as the driver lists it.
@@ -16,7 +20,7 @@ pub struct Mapping {
     pub end: u64,
     /// GEM handle and offset; none for a null mapping.
     pub bo: Option<(u32, u64)>,
-    /// Flags it was mapped with: 1 is READONLY.
+    /// Flags it was mapped with: 1 is READONLY, 8 DUMPABLE.
     pub flags: u32,
     /// PAT index.
     pub pat: u16,
@@ -51,7 +55,8 @@ impl Trial<'_> {
     pub fn mappings(&self, vm: u32) -> Vec<Mapping> {
         let found = self.device.vm_mappings(self.client, vm);
         let found = found.unwrap_or_else(|error| panic!("{self}: {error}"));
-        let told = BindFlags::READONLY;
+        // Whether entries were to be made at once says nothing about the mapping.
+        let told = BindFlags::all().difference(BindFlags::IMMEDIATE);
         let mapping = |info: barexe_core::device::MappingInfo| Mapping {
             start: info.range.start,
             end: info.range.end,
@@ -103,6 +108,55 @@ impl Trial<'_> {
         bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
     }
 
+    /// Checks what the pages of a range hold: `first`, and one more in each page after it; or that nothing is there.
+    ///
+    /// # Panics
+    /// If it is otherwise.
+    #[track_caller]
+    pub fn check_pages(&mut self, vm: u32, range: core::ops::Range<u64>, first: Option<u32>) {
+        for (number, va) in (0u32..).zip(range.step_by(4096)) {
+            let (got, want) = (self.seen(vm, va), first.map(|first| first.wrapping_add(number)));
+            self.check(&format!("what is seen at {va:#x}"), got, want);
+        }
+    }
+
+    /// Lets driver and device work in small steps until all sync objects have signalled, and checks at each that none
+    /// has before those in front of it.
+    ///
+    /// # Panics
+    /// If one has, or they do not signal.
+    #[track_caller]
+    pub fn signalled_in_order(&mut self, handles: &[u32]) {
+        for _ in 0..5000 {
+            let now: Vec<bool> = handles.iter().map(|handle| self.is_signalled(*handle)).collect();
+            self.check("order of signals", now.is_sorted_by(|earlier, later| earlier >= later), true);
+            if now.iter().all(|signalled| *signalled) {
+                return;
+            }
+            let _ = self.sim.run(16);
+            self.sim.advance(Nanos::from_micros(1));
+            self.poll();
+        }
+        self.check("signalled in the end", false, true);
+    }
+
+    /// Checks the newest signalled point of a timeline.
+    ///
+    /// # Panics
+    /// If it is another.
+    #[track_caller]
+    pub fn check_point(&mut self, what: &str, timeline: u32, want: u64) {
+        let got = self.device.syncobj_value(self.client, timeline, false);
+        self.check(what, got, Ok(want));
+    }
+
+    /// Buffers that the driver has of the HAL.
+    #[must_use]
+    pub fn live_buffers(&self) -> u64 {
+        let (given, taken) = self.sim.buffers();
+        given.wrapping_sub(taken)
+    }
+
     /// Whether a sync object holds a fence that has signalled.
     ///
     /// # Panics
@@ -112,6 +166,30 @@ impl Trial<'_> {
         let look = SyncobjLook { all: true, for_submit: true };
         let seen = self.device.syncobj_look(self.client, &mut &[handle][..], look);
         seen.unwrap_or_else(|error| panic!("{self}: look: {error}")).is_some()
+    }
+
+    /// The newest point of a timeline up to which all have signalled, or, of those that were `submitted`, the newest.
+    ///
+    /// # Panics
+    /// For an unknown handle.
+    #[must_use]
+    pub fn timeline_value(&mut self, handle: u32, submitted: bool) -> u64 {
+        self.put(OPS, &handle.to_le_bytes());
+        self.put(SYNCS, &[0xEE; 8]);
+        let arg = Bytes::new(Dialect::size(requests::SYNCOBJ_QUERY)).u64(0, OPS).u64(8, SYNCS).u32(16, 1);
+        self.accepted(requests::SYNCOBJ_QUERY, &arg.u32(20, submitted.into()));
+        let bytes = self.memory.at(SYNCS).first_chunk();
+        u64::from_le_bytes(*bytes.unwrap_or_else(|| panic!("{self}: no value")))
+    }
+
+    /// Checks [`timeline_value`](Self::timeline_value).
+    ///
+    /// # Panics
+    /// If it is another.
+    #[track_caller]
+    pub fn check_value(&mut self, what: &str, handle: u32, submitted: bool, want: u64) {
+        let got = self.timeline_value(handle, submitted);
+        self.check(&format!("{what}, newest point"), got, want);
     }
 
     /// Checks whether a sync object has signalled.

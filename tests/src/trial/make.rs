@@ -121,6 +121,16 @@ impl Trial<'_> {
         self.accepted(requests::GEM_CLOSE, &empty(requests::GEM_CLOSE).u32(0, bo.handle));
     }
 
+    /// Gives up an object as far as the client has it: CPU mapping and handle.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn bo_forget(&mut self, bo: Bo) {
+        let unmapped = self.device.bo_unmap(self.client, bo.mapping);
+        unmapped.unwrap_or_else(|error| panic!("{self}: unmap: {error}"));
+        self.bo_close(bo);
+    }
+
     /// A bind queue of a VM.
     ///
     /// # Panics

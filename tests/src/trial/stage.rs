@@ -5,7 +5,6 @@ use super::board::Board;
 use super::calls::{FENCES, OPS, SYNCS};
 use super::dialect::Dialect;
 use super::make::Blocked;
-use super::scenario::Scenario;
 use crate::rig::SPACE;
 use crate::wire::{Bytes, Ram};
 use crate::world::State;
@@ -18,6 +17,15 @@ use core::fmt::Debug;
 
 /// Everything a call can change: device, driver, client memory.
 type Whole = (State, Vec<(u64, Vec<u8>)>);
+
+/// What was checked so far.
+#[derive(Debug)]
+pub(super) struct Count {
+    case: String,
+    cases: u32,
+    /// Checks since the case began.
+    checks: u32,
+}
 
 /// One run of a scenario.
 #[derive(Debug)]
@@ -37,11 +45,8 @@ pub struct Trial<'s> {
     /// How calls are laid out.
     pub dialect: &'static Dialect,
     pub(super) blocked: Vec<Blocked>,
-    name: &'static str,
-    case: String,
-    cases: u32,
-    /// Checks since the case began.
-    checks: u32,
+    pub(super) name: &'static str,
+    pub(super) count: Count,
     /// A call may meet a failure that was asked for.
     sweeps: bool,
     injected: u32,
@@ -49,7 +54,7 @@ pub struct Trial<'s> {
 
 impl<'s> Trial<'s> {
     pub(super) fn new(
-        scenario: &Scenario,
+        name: &'static str,
         (sim, device): (&Sim, Device<'s, SimHal>),
         (board, writer, dialect): (&Board, TableWriter, &'static Dialect),
     ) -> Self {
@@ -65,10 +70,8 @@ impl<'s> Trial<'s> {
             writer,
             dialect,
             blocked: Vec::new(),
-            name: scenario.name,
-            case: String::from("before the first case"),
-            cases: 0,
-            checks: 1,
+            name,
+            count: Count { case: String::from("before the first case"), cases: 0, checks: 1 },
             sweeps: false,
             injected: 0,
         }
@@ -79,10 +82,10 @@ impl<'s> Trial<'s> {
     /// # Panics
     /// If the one before it checked nothing.
     pub fn case(&mut self, what: &str) {
-        assert!(self.checks > 0, "{self:}: nothing was checked");
-        self.case = String::from(what);
-        self.cases = self.cases.saturating_add(1);
-        self.checks = 0;
+        assert!(self.count.checks > 0, "{self}: nothing was checked");
+        self.count.case = String::from(what);
+        self.count.cases = self.count.cases.saturating_add(1);
+        self.count.checks = 0;
     }
 
     /// Checks a value.
@@ -91,7 +94,7 @@ impl<'s> Trial<'s> {
     /// If it is another.
     #[track_caller]
     pub fn check<T: PartialEq + Debug>(&mut self, what: &str, got: T, want: T) {
-        self.checks = self.checks.saturating_add(1);
+        self.count.checks = self.count.checks.saturating_add(1);
         assert_eq!(got, want, "{self}: {what}");
     }
 
@@ -101,8 +104,8 @@ impl<'s> Trial<'s> {
     /// If the last one checked nothing.
     #[must_use]
     pub fn cases(&self) -> u32 {
-        assert!(self.checks > 0, "{self}: nothing was checked");
-        self.cases
+        assert!(self.count.checks > 0, "{self}: nothing was checked");
+        self.count.cases
     }
 
     /// From here on calls may meet failures that were asked for: each is made again then, and must have changed nothing.
@@ -164,7 +167,7 @@ impl<'s> Trial<'s> {
     /// If it is refused.
     #[track_caller]
     pub fn accepted(&mut self, request: u32, arg: &Bytes) -> Bytes {
-        self.checks = self.checks.saturating_add(1);
+        self.count.checks = self.count.checks.saturating_add(1);
         let done = self.ioctl(request, arg);
         done.unwrap_or_else(|error| panic!("{self}: {request:#x} is refused: {error}"))
     }
@@ -223,12 +226,15 @@ impl<'s> Trial<'s> {
 /// Says where a scenario is, for failures.
 impl core::fmt::Display for Trial<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { name, case, writer, .. } = self;
+        let Self { name, count: Count { case, .. }, writer, .. } = self;
         write!(f, "{name} on {}, tables by {writer:?}, dialect {}, case \"{case}\"", self.board.name, self.dialect.name)
     }
 }
 
 /// Whether a refusal is the failure that was asked for.
 const fn is_injected(error: Error) -> bool {
-    matches!(error, Error::Interrupted) || matches!(error, Error::Hal(cause) if cause.code() == INJECTED)
+    if let Error::Hal(cause) | Error::ArrayNoMemory(cause) = error {
+        return cause.code() == INJECTED;
+    }
+    matches!(error, Error::Interrupted)
 }

@@ -65,7 +65,7 @@ Generated from the tables of `tests/tests/scenarios`; a test fails if it is stal
 
 Numbers are those of the specification: S scenario, R requirement, D defect of the posted code that must not come back,
 M oddity of the merged driver that must not be copied. Each scenario runs on every platform that has what it needs, with page
-tables written by the CPU and by the copy engine; sub-cases are counted.
+tables written by the CPU and by the copy engine, in each dialect; sub-cases are counted.
 
 | No | Test | Sub-cases | Holds |
 |---|---|---|---|

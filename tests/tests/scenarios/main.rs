@@ -2,17 +2,45 @@
 #![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
 
 #[cfg(test)]
+mod atomicity;
+#[cfg(test)]
+mod checks;
+#[cfg(test)]
 mod client_memory;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod refused_arrays;
+#[cfg(test)]
+mod syncs;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
 mod tiles;
 #[cfg(test)]
 mod vmas;
+#[cfg(test)]
+mod waits;
+#[cfg(test)]
+mod zero_op_checks;
+#[cfg(test)]
+mod zero_ops;
 
 #[cfg(test)]
 use barexe_tests::trial::Scenario;
 
 /// Every chapter.
 #[cfg(test)]
-const CHAPTERS: &[&[Scenario]] = &[client_memory::ALL, vmas::ALL, tiles::ALL];
+const CHAPTERS: &[&[Scenario]] = &[
+    zero_ops::ALL,
+    zero_op_checks::ALL,
+    checks::ALL,
+    waits::ALL,
+    vmas::ALL,
+    atomicity::ALL,
+    refused_arrays::ALL,
+    client_memory::ALL,
+    order::ALL,
+    syncs::ALL,
+    tiles::ALL,
+];

@@ -5,9 +5,9 @@ use barexe_tests::trial::{Scenario, missing_scenarios, table};
 use std::collections::BTreeSet;
 
 /// Scenarios of the bind half that nobody has written yet. Who writes one takes it out.
+#[rustfmt::skip] // one a line: many hands take numbers out
 const PENDING: &[u16] = &[
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 18, 21, 23, 25, 29, 30, 31, 32, 33, 34, 35, 41, 42, 43, 44, 45, 46, 48, 49, 50, 53,
-    55, 57, 58, 59, 61, 62, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 84, 93, 94, 95,
+    53,
 ];
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenarios.md");

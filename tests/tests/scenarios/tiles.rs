@@ -1,6 +1,6 @@
 //! Several tiles, two copy engines, page faults: S54, S63, S83, S97.
 
-use barexe_core::Errno::{EINVAL, ENOENT, ENOMEM, EOPNOTSUPP};
+use barexe_core::Errno::{EINVAL, ENOBUFS, ENOENT, ENOMEM, EOPNOTSUPP};
 use barexe_core::device::{FaultAccess, PageFault, TicketState};
 use barexe_core::gt::EngineClass;
 use barexe_sim::Fault;
@@ -114,7 +114,7 @@ fn s63_a_failure_on_one_tile_is_one_of_the_call(on: &mut Trial<'_>) {
     // Two tiles with 66 tables for each: at least four blocks of them.
     for block in 0..4 {
         on.sim.set_faults(&[Fault::FailCall(block)]);
-        on.bind_refused(&two_maps(vm, bos), ENOMEM);
+        on.bind_refused(&two_maps(vm, bos), ENOBUFS);
     }
     on.sim.set_faults(&[]);
     on.case("the same call then passes, on both tiles");

@@ -71,12 +71,10 @@ impl<'a, H: Hal> Device<'a, H> {
         irq: Option<&'a IrqFlag>,
         (info, ggtt, ports, migrations): Brought<'a>,
     ) -> Self {
-        let caching =
-            if info.platform.family.pt.cached_tables { DmaCaching::WriteBack } else { DmaCaching::WriteCombining };
-        let block = hal.max_block_bytes();
+        let (block, last) = (hal.max_block_bytes(), info.dma_last);
         let (blocks, notes) = (core::mem::take(&mut storage.pt_blocks), core::mem::take(&mut storage.pt_notes));
         let directories = core::mem::take(&mut storage.pt_directories);
-        let pages = PtMemory::new(blocks, notes, directories, block, info.dma_last, caching);
+        let pages = PtMemory::new(blocks, notes, directories, block, last, caching_of_tables(&info));
         let tlb = TlbInvalidator::new(EngineTlb::new(&info));
         let pools = Pools::lent(storage, config.tag);
         Self {
@@ -179,6 +177,11 @@ impl<'a, H: Hal> Device<'a, H> {
         note!(info, "closed");
         (self.hal, storage)
     }
+}
+
+/// How the CPU maps page tables.
+const fn caching_of_tables(info: &DeviceInfo) -> DmaCaching {
+    if info.platform.family.pt.cached_tables { DmaCaching::WriteBack } else { DmaCaching::WriteCombining }
 }
 
 /// Says what the probe found.

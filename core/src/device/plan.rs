@@ -178,29 +178,6 @@ impl Planner<'_, '_> {
         Ok(range.part)
     }
 
-    /// Memory of these parts is in one place, and every mapping of a VM without page faults has its entries: what is left
-    /// of the operation is its place in the order of the queue (bind-and-exec sheet §4.1, D19), and client memory that
-    /// was taken from the device. That has been pinned, as far as it is there: here it is looked whether it was.
-    fn prefetch(&mut self, change: &mut Change, op: &BindOp) -> Result<(), Error> {
-        change.carry_on(&mut self.on)?;
-        let range = VaRange { start: op.va, end: op.va.saturating_add(op.range_bytes) };
-        for vma in self.on.index.range(self.on.store, range) {
-            let VmaBacking::User { object, addr } = vma.backing() else { continue };
-            let client = client_range(&vma, addr);
-            let user = self.user_ranges.handle_at(self.on.store.bo_of(object));
-            let pinned = user.and_then(|user| self.user_ranges.get(user)).is_some_and(|user| {
-                let fresh = || user.fresh.pieces(self.user_pins, client);
-                user.pieces(self.user_pins, client).or_else(fresh).is_some()
-            });
-            if !pinned {
-                let addr = ClientAddr::new(addr).unwrap_or(ClientAddr::ZERO);
-                let len_bytes = usize_capped(vma.range().len_bytes());
-                return Err(Error::ClientFault(ClientFault { addr, len_bytes }));
-            }
-        }
-        self.populate_all(change, range)
-    }
-
     /// One request for each mapping of an object.
     fn unmap_all(&mut self, change: &mut Change, id: u32) -> Result<(), Error> {
         let bo = self.bos.by_id(id).and_then(|bo| self.bos.get(bo));
@@ -243,16 +220,38 @@ impl Planner<'_, '_> {
     }
 
     /// Adds the entries of every mapping that the range touches and that is there without: of all of it.
-    fn populate_all(&mut self, change: &mut Change, range: VaRange) -> Result<(), Error> {
-        let mut left = range;
+    ///
+    /// Memory of these parts is in one place, and mostly there is nothing to do but to keep the place in the order of the
+    /// queue (bind-and-exec sheet §4.1, D19). Client memory that was taken from the device has been pinned by now, as far
+    /// as it is there.
+    fn prefetch(&mut self, change: &mut Change, op: &BindOp) -> Result<(), Error> {
+        change.carry_on(&mut self.on)?;
+        let mut left = VaRange { start: op.va, end: op.va.saturating_add(op.range_bytes) };
         while let Some(vma) = self.on.index.first_overlap(self.on.store, left) {
             left.start = vma.end();
+            self.check_pinned(&vma)?;
             if vma.is_deferred() {
                 self.populate(change, &vma)?;
                 change.carry_on(&mut self.on)?;
             }
         }
         Ok(())
+    }
+
+    /// Refuses a mapping of client memory that is not there.
+    fn check_pinned(&self, vma: &Vma) -> Result<(), Error> {
+        let VmaBacking::User { object, addr } = vma.backing() else { return Ok(()) };
+        let client = client_range(vma, addr);
+        let user = self.user_ranges.handle_at(self.on.store.bo_of(object));
+        let pinned = user.and_then(|user| self.user_ranges.get(user)).is_some_and(|user| {
+            let fresh = || user.fresh.pieces(self.user_pins, client);
+            user.pieces(self.user_pins, client).or_else(fresh).is_some()
+        });
+        if pinned {
+            return Ok(());
+        }
+        let addr = ClientAddr::new(addr).unwrap_or(ClientAddr::ZERO);
+        Err(Error::ClientFault(ClientFault { addr, len_bytes: usize_capped(vma.range().len_bytes()) }))
     }
 
     /// Adds the entries of a mapping that is there without.

@@ -71,11 +71,9 @@ impl<'a, H: Hal> Device<'a, H> {
         irq: Option<&'a IrqFlag>,
         (info, ggtt, ports, migrations): Brought<'a>,
     ) -> Self {
-        let caching =
-            if info.platform.family.pt.cached_tables { DmaCaching::WriteBack } else { DmaCaching::WriteCombining };
-        let block = hal.max_block_bytes();
-        let notes = (storage.pt_blocks, storage.pt_notes, storage.pt_directories);
-        let pages = PtMemory::new(notes.0, notes.1, notes.2, block, info.dma_last, caching);
+        let (block, last) = (hal.max_block_bytes(), info.dma_last);
+        let (blocks, notes, directories) = (storage.pt_blocks, storage.pt_notes, storage.pt_directories);
+        let pages = PtMemory::new(blocks, notes, directories, block, last, caching_of_tables(&info));
         let tlb = TlbInvalidator::new(EngineTlb::new(&info));
         let pools = Pools {
             clients: Pool::tagged(storage.clients, config.tag),
@@ -227,6 +225,11 @@ impl<'a, H: Hal> Device<'a, H> {
         note!(info, "closed");
         (self.hal, storage)
     }
+}
+
+/// How the CPU maps page tables.
+const fn caching_of_tables(info: &DeviceInfo) -> DmaCaching {
+    if info.platform.family.pt.cached_tables { DmaCaching::WriteBack } else { DmaCaching::WriteCombining }
 }
 
 /// Says what the probe found.

@@ -8,8 +8,9 @@
 //! | module | holds |
 //! |---|---|
 //! | [`conformance`] | the suite a porter runs against an implementation |
-//! | [`traits`] | [`Mmio`], [`DmaMemory`], [`ConfigSpace`], [`Clock`], [`InterruptLine`]; together [`Hal`] |
+//! | [`traits`] | [`Mmio`], [`DmaMemory`], [`ConfigSpace`], [`Clock`], [`InterruptLine`]; with [`UserPages`] together [`Hal`] |
 //! | [`client`] | [`ClientMemory`]: the memory of whoever calls the driver |
+//! | [`user`] | [`UserPages`]: client memory that the device reaches in place |
 //! | [`bar`] | [`bar::BarWindow`]: a mapped register BAR, for implementations on real PCI |
 //! | [`cache`] | hints to the processor's caches |
 //! | [`dma`] | [`DmaBuffer`]: memory shared with the device, and its bulk operations |
@@ -49,6 +50,7 @@ pub mod reg;
 pub mod slice;
 pub mod time;
 pub mod traits;
+pub mod user;
 
 pub use addr::{BusAddr, ClientAddr, GgttAddr, GpuVa};
 pub use client::{ClientFault, ClientMemory};
@@ -59,3 +61,4 @@ pub use time::{Interrupted, Nanos};
 pub use traits::{
     Clock, ConfigSpace, DmaCaching, DmaMemory, DmaOwner, DmaRequest, Hal, InterruptLine, MIN_BLOCK_BYTES, Mmio,
 };
+pub use user::{PinRequest, PinnedRun, UserAccess, UserPages, UserSpace};

@@ -7,7 +7,7 @@
 use super::Device;
 use crate::Error;
 use crate::exec::lrc::Lrc;
-use crate::exec::migration::Migration;
+use crate::exec::migration::Migrations;
 use crate::exec::queue::{Queue, Queues};
 use crate::gt::Registers;
 use crate::pool::Handle;
@@ -26,7 +26,9 @@ impl<H: Hal> Device<'_, H> {
         }
         let given = match self.holder_of(engine) {
             // A lite restore: the engine picks up the new tail of the context it runs.
-            Some(holder) if self.is_running(holder) => self.has_more(holder) && self.give(engine, holder, false)?,
+            Some(holder) if self.is_running(engine, holder) => {
+                self.has_more(engine, holder) && self.give(engine, holder, false)?
+            }
             _ => match self.next_context(engine) {
                 Some(next) => self.give(engine, next, true)?,
                 None => self.go_idle(engine)?,
@@ -46,7 +48,7 @@ impl<H: Hal> Device<'_, H> {
             return Ok(false);
         }
         let (holder, proof) = (port.holder, port.proof);
-        let lrc = context(holder, &mut port.idle, &mut self.pools.queues, &mut self.migration);
+        let lrc = context(engine, holder, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let written = lrc.map(|lrc| lrc.completed(&mut self.hal)).transpose()?;
         let proven = written.is_some_and(|written| proof.reached_by(written));
         if proven {
@@ -59,40 +61,40 @@ impl<H: Hal> Device<'_, H> {
     fn port_wants_something(&self, engine: u8) -> bool {
         match self.holder_of(engine) {
             Some(Holder::Idle | Holder::Nobody) => self.next_context(engine).is_some(),
-            Some(holder) => !self.is_running(holder) || self.has_more(holder),
+            Some(holder) => !self.is_running(engine, holder) || self.has_more(engine, holder),
             None => false,
         }
     }
 
     fn port_is_ready(&mut self, engine: u8) -> Result<bool, Error> {
         let Some(port) = self.ports.get(usize::from(engine)) else { return Ok(false) };
-        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.is_ready(&mut regs)
     }
 
     /// The ring of a client's queue or of the driver; the idle contexts' rings are of no interest here.
-    fn ring_of(&self, holder: Holder) -> Option<&Lrc> {
+    fn ring_of(&self, engine: u8, holder: Holder) -> Option<&Lrc> {
         match holder {
             Holder::Nobody | Holder::Idle => None,
-            Holder::Migration => self.migration.as_ref().map(|migration| &migration.lrc),
+            Holder::Migration => self.migrations.iter().find(|own| own.engine == engine).map(|own| &own.lrc),
             Holder::Queue(queue) => self.pools.queues.get(queue).and_then(Queue::exec).map(|exec| &exec.lrc),
         }
     }
 
     /// Whether jobs of the context are in its ring and not over.
-    fn is_running(&self, holder: Holder) -> bool {
-        self.ring_of(holder).is_some_and(Lrc::is_busy)
+    fn is_running(&self, engine: u8, holder: Holder) -> bool {
+        self.ring_of(engine, holder).is_some_and(Lrc::is_busy)
     }
 
     /// Whether jobs are in the ring that the engine was not told of.
-    fn has_more(&self, holder: Holder) -> bool {
-        self.ring_of(holder).is_some_and(Lrc::has_unsubmitted)
+    fn has_more(&self, engine: u8, holder: Holder) -> bool {
+        self.ring_of(engine, holder).is_some_and(Lrc::has_unsubmitted)
     }
 
     /// The next context of this engine that has something in its ring: page tables first, for work waits for them;
     /// then the queues, taking turns by position.
     fn next_context(&self, engine: u8) -> Option<Holder> {
-        if self.migration.as_ref().is_some_and(|own| own.engine == engine && own.lrc.has_unsubmitted()) {
+        if self.has_more(engine, Holder::Migration) {
             return Some(Holder::Migration);
         }
         let start = self.ports.get(usize::from(engine))?.next_queue;
@@ -108,7 +110,7 @@ impl<H: Hal> Device<'_, H> {
     fn give(&mut self, engine: u8, next: Holder, switches: bool) -> Result<bool, Error> {
         let ids = &self.info.platform.family.lrc.descriptor;
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
-        let lrc = context(next, &mut port.idle, &mut self.pools.queues, &mut self.migration);
+        let lrc = context(engine, next, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let Some(lrc) = lrc else { return Ok(false) };
         if switches {
             port.leaving = left_behind(port.holder, port.leaving).filter(|before| *before != next);
@@ -123,7 +125,7 @@ impl<H: Hal> Device<'_, H> {
             }
         }
         let descriptor = lrc.publish_tail(&mut self.hal, &self.info);
-        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);
         Ok(true)
     }
@@ -146,7 +148,7 @@ impl<H: Hal> Device<'_, H> {
         port.holder = Holder::Idle;
         port.proof = marker.seqno;
         let descriptor = port.idle.publish_tail(&mut self.hal, &self.info);
-        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);
         Ok(true)
     }
@@ -160,17 +162,18 @@ const fn left_behind(holder: Holder, leaving: Option<Holder>) -> Option<Holder> 
     }
 }
 
-/// The context a holder names.
+/// The context a holder names on an engine.
 fn context<'x>(
+    engine: u8,
     holder: Holder,
     idle: &'x mut Lrc,
     queues: &'x mut Queues<'_>,
-    migration: &'x mut Option<Migration>,
+    migrations: &'x mut Migrations,
 ) -> Option<&'x mut Lrc> {
     match holder {
         Holder::Nobody => None,
         Holder::Idle => Some(idle),
-        Holder::Migration => migration.as_mut().map(|migration| &mut migration.lrc),
+        Holder::Migration => migrations.iter_mut().find(|own| own.engine == engine).map(|own| &mut own.lrc),
         Holder::Queue(queue) => queues.get_mut(queue).and_then(Queue::exec_mut).map(|exec| &mut exec.lrc),
     }
 }

@@ -4,8 +4,8 @@ use super::{Config, Device, DeviceState, Pools};
 use crate::Error;
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
-use crate::exec::migration::Migration;
-use crate::gt::{self, DeviceInfo, IrqFlag, Registers};
+use crate::exec::migration::{Migration, Migrations};
+use crate::gt::{self, DeviceInfo, IrqFlag, Platform, Registers};
 use crate::mem::ggtt::{Ggtt, GgttNode};
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
@@ -51,7 +51,7 @@ impl<'a, H: Hal> Device<'a, H> {
         irq: Option<&'a IrqFlag>,
     ) -> Result<Self, OpenError<'a, H>> {
         let nodes = core::mem::take(&mut storage.ggtt_nodes);
-        match bring_up(&mut hal, nodes) {
+        match bring_up(&mut hal, config.platforms, nodes) {
             Ok(brought) => {
                 say_found(&brought.0);
                 Ok(Self::assemble(hal, storage, config, irq, brought))
@@ -69,7 +69,7 @@ impl<'a, H: Hal> Device<'a, H> {
         storage: Storage<'a>,
         config: Config,
         irq: Option<&'a IrqFlag>,
-        (info, ggtt, ports, migration): Brought<'a>,
+        (info, ggtt, ports, migrations): Brought<'a>,
     ) -> Self {
         let caching =
             if info.platform.family.pt.cached_tables { DmaCaching::WriteBack } else { DmaCaching::WriteCombining };
@@ -85,6 +85,7 @@ impl<'a, H: Hal> Device<'a, H> {
             bos: Pool::new(storage.bos),
             bo_blocks: Pool::new(storage.bo_blocks),
             bo_mappings: Pool::tagged(storage.bo_mappings, config.tag),
+            bo_imports: Pool::new(storage.bo_imports),
             queues: Pool::new(storage.queues),
             timelines: Pool::tagged(storage.timelines, config.tag),
             jobs: Pool::new(storage.jobs),
@@ -93,6 +94,8 @@ impl<'a, H: Hal> Device<'a, H> {
             syncobjs: Pool::new(storage.syncobjs),
             sync_points: Pool::new(storage.sync_points),
             user_fences: Pool::new(storage.user_fences),
+            user_ranges: Pool::new(storage.user_ranges),
+            user_pins: Pool::new(storage.user_pins),
             bind_ops: storage.bind_ops,
         };
         Self {
@@ -104,16 +107,20 @@ impl<'a, H: Hal> Device<'a, H> {
             ggtt,
             tlb,
             ports,
-            owns_copy_engine: info.driver_copy_engine().is_some_and(|engine| engine.reserved),
-            migration,
+            owns_copy_engine: owns_copy_engines(&info),
+            migrations,
             irq,
+            invalidations: 0,
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
             hwconfig: &[],
+            broken_tile: None,
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
             last_user_fence: 0,
             next_look: Nanos::ZERO,
+            #[cfg(feature = "inject")]
+            fails_table_change: false,
             info,
         }
     }
@@ -156,7 +163,8 @@ impl<'a, H: Hal> Device<'a, H> {
     fn is_idle(&mut self) -> bool {
         let vacant = self.pools.queues.live() == 0 && self.pools.vms.live() == 0;
         let mut regs = Registers::new(&mut self.hal, self.info.format());
-        let mut saved = |port: &Port| port.is_vacant() && port.execlist.is_ready(&mut regs) == Ok(true);
+        let mut saved =
+            |port: &Port| port.is_vacant() && port.execlist.is_ready(&mut regs.of_tile(port.tile)) == Ok(true);
         vacant && self.ports.iter().all(&mut saved)
     }
 
@@ -172,6 +180,7 @@ impl<'a, H: Hal> Device<'a, H> {
                 self.free_vm(vm);
             }
         }
+        self.drop_user_ranges();
         for position in 0..self.pools.bos.positions() {
             let bo = self.pools.bos.handle_at(position).and_then(|bo| self.pools.bos.remove(bo));
             if let Some(bo) = bo {
@@ -179,9 +188,7 @@ impl<'a, H: Hal> Device<'a, H> {
             }
         }
         free_ports(core::mem::take(&mut self.ports), &mut self.ggtt, &mut self.hal);
-        if let Some(migration) = self.migration.take() {
-            migration.free(&mut self.ggtt, &mut self.hal);
-        }
+        Migration::free_all(core::mem::take(&mut self.migrations), &mut self.ggtt, &mut self.hal);
     }
 
     fn into_parts(mut self) -> (H, Storage<'a>) {
@@ -201,6 +208,7 @@ impl<'a, H: Hal> Device<'a, H> {
             bos: pools.bos.into_slots(),
             bo_blocks: pools.bo_blocks.into_slots(),
             bo_mappings: pools.bo_mappings.into_slots(),
+            bo_imports: pools.bo_imports.into_slots(),
             queues: pools.queues.into_slots(),
             timelines: pools.timelines.into_slots(),
             jobs: pools.jobs.into_slots(),
@@ -209,6 +217,8 @@ impl<'a, H: Hal> Device<'a, H> {
             syncobjs: pools.syncobjs.into_slots(),
             sync_points: pools.sync_points.into_slots(),
             user_fences: pools.user_fences.into_slots(),
+            user_ranges: pools.user_ranges.into_slots(),
+            user_pins: pools.user_pins.into_slots(),
             pt_blocks,
             pt_notes,
             pt_directories,
@@ -231,14 +241,15 @@ fn say_found(info: &DeviceInfo) {
 }
 
 /// The GTs and everything made on them before the pools.
-type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports, Option<Migration>);
+type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports, Migrations);
 
 /// From a PCI function to engines with idle contexts, or back to where it began.
 fn bring_up<'a, H: Hal>(
     hal: &mut H,
+    platforms: &'static [Platform],
     nodes: &'a mut [Slot<GgttNode>],
 ) -> Result<Brought<'a>, (Error, &'a mut [Slot<GgttNode>])> {
-    let info = match gt::bring_up(hal) {
+    let info = match gt::bring_up_among(hal, platforms) {
         Ok(info) => info,
         Err(error) => return Err((error, nodes)),
     };
@@ -250,7 +261,7 @@ fn bring_up<'a, H: Hal>(
         }
     };
     match make_contexts(&info, &mut ggtt, hal) {
-        Ok((ports, migration)) => Ok((info, ggtt, ports, migration)),
+        Ok((ports, migrations)) => Ok((info, ggtt, ports, migrations)),
         Err(error) => {
             let nodes = ggtt.close(hal);
             gt::quiesce(hal, &info);
@@ -259,15 +270,16 @@ fn bring_up<'a, H: Hal>(
     }
 }
 
-/// The driver's own contexts: one for each engine to idle in, and one for page tables.
-fn make_contexts<H: Hal>(
-    info: &DeviceInfo,
-    ggtt: &mut Ggtt<'_>,
-    hal: &mut H,
-) -> Result<(Ports, Option<Migration>), Error> {
+/// Whether the driver's copy engines run nothing else.
+fn owns_copy_engines(info: &DeviceInfo) -> bool {
+    (0..info.tile_count()).all(|tile| info.driver_copy_engine(tile).is_some_and(|engine| engine.reserved))
+}
+
+/// The driver's own contexts: one for each engine to idle in, and one on each tile for page tables.
+fn make_contexts<H: Hal>(info: &DeviceInfo, ggtt: &mut Ggtt<'_>, hal: &mut H) -> Result<(Ports, Migrations), Error> {
     let ports = make_ports(info, ggtt, hal)?;
-    match Migration::new(info, ggtt, hal) {
-        Ok(migration) => Ok((ports, migration)),
+    match Migration::on_all_tiles(info, ggtt, hal) {
+        Ok(migrations) => Ok((ports, migrations)),
         Err(error) => {
             free_ports(ports, ggtt, hal);
             Err(error)
@@ -297,9 +309,10 @@ fn make_port<H: Hal>(
     ggtt: &mut Ggtt<'_>,
     hal: &mut H,
 ) -> Result<Port, Error> {
-    let status_page = ggtt_memory(4096, info, ggtt, hal)?;
+    let status_page = ggtt_memory((engine.tile, 4096), info, ggtt, hal)?;
     match Lrc::new(&LrcRequest { engine: index, vm: None }, info, ggtt, hal) {
         Ok(idle) => Ok(Port {
+            tile: engine.tile,
             execlist: Execlist::new(engine.base),
             status_page,
             idle,

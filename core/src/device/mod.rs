@@ -4,19 +4,30 @@
 //! and change nothing, or they are accepted and give a [`Ticket`]. [`Device::poll`] moves accepted work forward;
 //! who calls it, and how one waits in between, is the embedder's choice.
 
+mod backings;
 mod bind;
 mod bo;
 mod client;
 mod commit;
 mod engines;
 mod exec;
+#[cfg(feature = "inject")]
+mod inject;
+mod inspect;
+mod invalidate;
 mod life;
+mod outside;
+mod page_fault;
 mod plan;
 mod queues;
+mod repin;
 pub mod request;
+mod share;
 mod syncobj;
 mod syncs;
 mod ticket;
+mod user;
+mod user_units;
 mod vm;
 pub mod wait;
 mod work;
@@ -24,8 +35,13 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
+pub use inspect::{FencesInUse, MappingInfo};
+pub use invalidate::InvalidationTicket;
 pub use life::OpenError;
-pub use syncobj::SyncobjLook;
+pub use outside::OutsideFence;
+pub use page_fault::{FaultAccess, PageFault};
+pub use share::{BoImport, ExportedBo};
+pub use syncobj::{SyncobjLook, TimelineLook};
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
 pub use work::PollReport;
@@ -33,13 +49,14 @@ pub use work::PollReport;
 use crate::Error;
 use crate::chain::{Chain, LinkPool};
 use crate::exec::job::JobPool;
-use crate::exec::migration::Migration;
+use crate::exec::migration::Migrations;
 use crate::exec::queue::Queues;
-use crate::gt::{DeviceInfo, IrqFlag};
+use crate::gt::{DeviceInfo, IrqFlag, PLATFORMS, Platform};
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
+use crate::mem::user::{PinPool, UserRanges};
 use crate::pool::Pool;
 use crate::submit::Ports;
 use crate::sync::fence::{DependencyPool, Timelines};
@@ -53,7 +70,7 @@ use core::fmt;
 use request::BindOp;
 
 /// What the embedder decides about a device before it is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// System memory the GPU may be given, in bytes: what clients are told.
     pub system_memory_bytes: u64,
@@ -62,11 +79,13 @@ pub struct Config {
     pub tag: u8,
     /// Who stores page-table entries; [`TableWriter::Auto`] unless there is a reason.
     pub tables: TableWriter,
+    /// What the device may be: one of the [`PLATFORMS`], unless there is a reason.
+    pub platforms: &'static [Platform],
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { system_memory_bytes: 1 << 30, tag: 0, tables: TableWriter::Auto }
+        Self { system_memory_bytes: 1 << 30, tag: 0, tables: TableWriter::Auto, platforms: &PLATFORMS }
     }
 }
 
@@ -90,6 +109,7 @@ pub(crate) struct Pools<'a> {
     pub(crate) bos: Pool<'a, Bo>,
     pub(crate) bo_blocks: BlockPool<'a>,
     pub(crate) bo_mappings: Pool<'a, BoMapping>,
+    pub(crate) bo_imports: Pool<'a, BoImport>,
     pub(crate) queues: Queues<'a>,
     pub(crate) timelines: Timelines<'a>,
     pub(crate) jobs: JobPool<'a>,
@@ -98,6 +118,8 @@ pub(crate) struct Pools<'a> {
     pub(crate) syncobjs: Pool<'a, Syncobj>,
     pub(crate) sync_points: SyncPoints<'a>,
     pub(crate) user_fences: LinkPool<'a, PendingUserFence>,
+    pub(crate) user_ranges: UserRanges<'a>,
+    pub(crate) user_pins: PinPool<'a>,
     pub(crate) bind_ops: &'a mut [BindOp],
 }
 
@@ -111,6 +133,7 @@ impl fmt::Debug for Pools<'_> {
             .field("bos", &self.bos)
             .field("bo_blocks", &self.bo_blocks)
             .field("bo_mappings", &self.bo_mappings)
+            .field("bo_imports", &self.bo_imports)
             .field("queues", &self.queues)
             .field("timelines", &self.timelines)
             .field("jobs", &self.jobs)
@@ -119,6 +142,8 @@ impl fmt::Debug for Pools<'_> {
             .field("syncobjs", &self.syncobjs)
             .field("sync_points", &self.sync_points)
             .field("user_fences", &self.user_fences)
+            .field("user_ranges", &self.user_ranges)
+            .field("user_pins", &self.user_pins)
             .field("bind_ops", &self.bind_ops)
             .finish()
     }
@@ -160,9 +185,9 @@ pub struct Device<'a, H: Hal> {
     ggtt: Ggtt<'a>,
     tlb: TlbInvalidator<EngineTlb>,
     ports: Ports,
-    /// The driver's own context; none on a device without a copy engine.
-    migration: Option<Migration>,
-    /// Its engine runs nothing else.
+    /// The driver's own contexts.
+    migrations: Migrations,
+    /// Their engines run nothing else.
     owns_copy_engine: bool,
     irq: Option<&'a IrqFlag>,
     /// User fences that [`deliver_user_fences`](Self::deliver_user_fences) has to store.
@@ -171,11 +196,17 @@ pub struct Device<'a, H: Hal> {
     user_fences_reserved: u32,
     /// Number of the newest bind user fence.
     last_user_fence: u32,
+    /// Invalidations of client memory so far.
+    invalidations: u64,
     next_asid: u32,
     next_mmap_offset: u64,
     hwconfig: &'a [u8],
+    /// See [`break_tables`](Self::break_tables).
+    broken_tile: Option<u8>,
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    #[cfg(feature = "inject")]
+    fails_table_change: bool,
 }
 
 impl<'a, H: Hal> Device<'a, H> {
@@ -191,6 +222,12 @@ impl<'a, H: Hal> Device<'a, H> {
     /// (bind-and-exec sheet §3.13, query 4) unless the embedder has it.
     pub const fn set_hwconfig(&mut self, table: &'a [u8]) {
         self.hwconfig = table;
+    }
+
+    /// For tests of what no client and no device can bring about: page tables of this tile refuse every change from now
+    /// on, after the call that asked for it was accepted.
+    pub const fn break_tables(&mut self, of_tile: Option<u8>) {
+        self.broken_tile = of_tile;
     }
 
     /// What the probe found.

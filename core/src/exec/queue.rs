@@ -7,7 +7,7 @@ use crate::device::Client;
 use crate::device::request::QueueProperties;
 use crate::mem::tlb::RingMark;
 use crate::pool::{Handle, Pool};
-use crate::sync::fence::Timeline;
+use crate::sync::fence::{Fence, Timeline};
 use crate::vm::Vm;
 use crate::{Capacity, Error};
 
@@ -90,6 +90,12 @@ impl Queue {
             QueueKind::Exec(exec) => Some(exec),
             QueueKind::Bind => None,
         }
+    }
+
+    /// The fence of the newest job like this that is not over.
+    pub fn last_job(&self, jobs: &JobPool<'_>, like: impl Fn(&Job) -> bool) -> Option<Fence> {
+        let newest = self.jobs.iter(jobs).filter(|job| like(job)).last();
+        newest.map(|job| Fence { timeline: self.timeline, point: job.point })
     }
 
     /// Whether one more job fits.

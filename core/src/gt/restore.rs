@@ -8,7 +8,7 @@ use super::access::Registers;
 use super::bring_up::{Ground, start_gts};
 use super::cache_policy::program_pat;
 use super::forcewake::{self, Domains};
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, TileInfo};
 use super::irq_setup;
 use crate::Error;
 use barexe_hal::Hal;
@@ -24,18 +24,30 @@ use barexe_hal::Hal;
 /// then be repeated; forcewake stays with the device until [`quiesce`](super::quiesce).
 pub fn restore<H: Hal>(hal: &mut H, info: &DeviceInfo) -> Result<(), Error> {
     let mut regs = Registers::new(hal, info.format());
-    forcewake::wake(&mut regs, info.held.awake, &mut Domains::default())?;
+    for ((tile, found), awake) in (0..).zip(&info.tiles).zip(info.held.awake) {
+        restore_tile(&mut regs.of_tile(tile), info, found, awake)?;
+    }
+    Ok(())
+}
+
+fn restore_tile<H: Hal>(
+    regs: &mut Registers<'_, H>,
+    info: &DeviceInfo,
+    found: &TileInfo,
+    awake: Domains,
+) -> Result<(), Error> {
+    forcewake::wake(regs, awake, &mut Domains::default())?;
     for gt in 0..info.gt_count {
-        program_pat(&mut regs, gt)?;
-        irq_setup::enable_engines(&mut regs, info.platform.possible_engines(gt));
+        program_pat(regs, gt)?;
+        irq_setup::enable_engines(regs, info.platform.possible_engines(gt));
     }
     let ground = Ground {
         graphics: info.graphics,
         media: info.media,
         gt_count: info.gt_count,
-        by_gt: [info.engine_mask(0), info.engine_mask(1)],
-        topology: &info.topology,
+        by_gt: [0, 1].map(|index| info.engines_on(regs.tile(), index)),
+        topology: &found.topology,
         flat_ccs: info.flat_ccs,
     };
-    start_gts(&mut regs, &ground).map(|_clocks| ())
+    start_gts(regs, &ground).map(|_clocks| ())
 }

@@ -1,8 +1,8 @@
 //! Bind operations: 80 bytes each (bind-and-exec sheet §2.4), and the checks of one operation by itself (§3.2,
 //! table "per op").
 
+use super::Dialect;
 use super::wire::{Field, part, read};
-use super::{Dialect, REGION_MASK};
 use crate::Error;
 use crate::device::request::{BindFlags, BindKind, BindOp};
 use crate::mem::pat::{Coherence, PatEntry, PatTable};
@@ -34,8 +34,6 @@ const DECOMPRESS: u32 = 128;
 const FLAGS_OF_U: u32 = 0xFF;
 /// READONLY, IMMEDIATE and NULL, and nothing else (D13).
 const FLAGS_OF_A: u32 = 7;
-/// Prefetch region: where the range's attributes prefer it.
-const PREFERRED_REGION: u32 = u32::MAX;
 
 /// An operation, field by field.
 struct RawOp {
@@ -86,8 +84,8 @@ impl RawOp {
 
     /// The region mask has no such bit. Ranges have attributes in dialect U alone.
     const fn names_no_region(&self) -> bool {
-        let preferred = matches!(self.dialect, Dialect::U) && self.region == PREFERRED_REGION;
-        !preferred && (self.region >= 32 || REGION_MASK >> self.region & 1 == 0)
+        let preferred = matches!(self.dialect, Dialect::A) && self.region == BindKind::PREFERRED_REGION;
+        preferred || !BindKind::is_region(self.region)
     }
 }
 
@@ -119,9 +117,9 @@ const ADDR_OF: fn(&RawOp) -> u64 = |raw| raw.addr;
 const SPARE_OF: fn(&RawOp) -> u64 = |raw| u64::from(raw.spare);
 const RANGE_OF: fn(&RawOp) -> u64 = |raw| raw.range;
 
-/// Rows 10b1 to 10b17, in the sheet's order. 10b10 is met by every user pointer, since
-/// this core has none; 10b11 and 10b12 are about mirrors and user pointers that earlier rows refuse.
-const ROWS: [Row; 19] = [
+/// Rows 10b1 to 10b17, in the sheet's order. Whether the client has user pointers at all, the rest of 10b10, the core
+/// knows; 10b11 is about mirrors, which earlier rows refuse, and 10b12 about parts that this core does not drive.
+const ROWS: [Row; 18] = [
     row("bind operation", OP_OF, |raw, _| raw.op > PREFETCH),
     row("bind flags", FLAGS_OF, |raw, _| raw.has_unknown_flag()),
     row("extension, padding or reserved word", SPARE_OF, |raw, _| raw.spare != 0),
@@ -139,7 +137,6 @@ const ROWS: [Row; 19] = [
     row("pat_index of a user pointer", PAT_OF, |raw, pat| {
         raw.is(MAP_USERPTR) && (pat.coherence == Coherence::None || pat.compressed)
     }),
-    row("user pointer, which this driver does not have,", OFFSET_OF, |raw, _| raw.is(MAP_USERPTR)),
     row("object to prefetch", OBJ_OF, |raw, _| raw.is(PREFETCH) && raw.obj != 0),
     row("object to unmap", OBJ_OF, |raw, _| raw.is(UNMAP) && raw.obj != 0),
     row("prefetch region on another operation", REGION_OF, |raw, _| !raw.is(PREFETCH) && raw.region != 0),
@@ -188,8 +185,10 @@ const fn kind(raw: &RawOp) -> Result<BindKind, Error> {
         MAP if raw.has(NULL) => return Ok(BindKind::MapNull),
         MAP => return Ok(BindKind::Map { bo: raw.obj, offset_bytes: raw.offset }),
         UNMAP => return Ok(BindKind::Unmap),
+        MAP_USERPTR => return Ok(BindKind::MapUserptr { addr: raw.offset }),
         UNMAP_ALL => return Ok(BindKind::UnmapAll { bo: raw.obj }),
-        _ => "bind operation PREFETCH",
+        PREFETCH => return Ok(BindKind::Prefetch { region: raw.region }),
+        _ => "this bind operation",
     };
     Err(Error::Unsupported { what: unsupported })
 }

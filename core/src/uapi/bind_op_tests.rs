@@ -59,12 +59,6 @@ fn rows() -> Vec<(&'static str, Vec<Set>, &'static str, u64)> {
         ("10b9", std::vec![Op(MAP_USERPTR)], "object of a user pointer", 1),
         ("10b10", std::vec![Op(MAP_USERPTR), Obj(0), Pat(3)], "pat_index of a user pointer", 3),
         ("10b10 compressed", std::vec![Op(MAP_USERPTR), Obj(0), Pat(9)], "pat_index of a user pointer", 9),
-        (
-            "10b10 feature",
-            std::vec![Op(MAP_USERPTR), Obj(0), Pat(2), Offset(0x5000)],
-            "user pointer, which this driver does not have,",
-            0x5000,
-        ),
         ("10b13", std::vec![Op(PREFETCH)], "object to prefetch", 1),
         ("10b14", std::vec![Op(UNMAP)], "object to unmap", 1),
         ("10b15", std::vec![Region(1)], "prefetch region on another operation", 1),
@@ -123,7 +117,12 @@ fn what_is_right_decodes() {
     assert_eq!(kind(&[Offset(0x3000), Addr(0)]), BindKind::Map { bo: 1, offset_bytes: 0x3000 });
     assert_eq!(kind(&[Obj(0), Flags(NULL | 1)]), BindKind::MapNull);
     assert_eq!(kind(&[Obj(0), Op(UNMAP), Offset(0x1000)]), BindKind::Unmap);
+    let user = [Obj(0), Op(MAP_USERPTR), Pat(2), Offset(0x5000)];
+    assert_eq!(kind(&user), BindKind::MapUserptr { addr: 0x5000 });
     assert_eq!(kind(&[Op(UNMAP_ALL), Addr(0), Range(0)]), BindKind::UnmapAll { bo: 1 });
+    for region in [0, BindKind::PREFERRED_REGION] {
+        assert_eq!(kind(&[Op(PREFETCH), Obj(0), Region(region)]), BindKind::Prefetch { region });
+    }
     let op = decode(&op(&[Pat(2), Flags(1 | 2 | 8 | 16), Addr(u64::MAX & !0xFFF)]), Dialect::U, XE2.pat).unwrap();
     assert_eq!((op.va, op.range_bytes, op.pat_index), (u64::MAX & !0xFFF, 0x1000, 2));
     assert_eq!(op.flags, BindFlags::all(), "CHECK_PXP leaves no trace");
@@ -133,9 +132,6 @@ fn what_is_right_decodes() {
 fn what_is_right_and_missing_says_so() {
     let errno = |changes: &[Set]| decode(&op(changes), Dialect::U, XE2.pat).unwrap_err().errno();
     assert_eq!(errno(&[Flags(DECOMPRESS)]), Errno::EOPNOTSUPP, "row 10d");
-    for region in [0, PREFERRED_REGION] {
-        assert_eq!(errno(&[Op(PREFETCH), Obj(0), Region(region)]), Errno::EOPNOTSUPP);
-    }
     assert_eq!(errno(&[Flags(DECOMPRESS), Offset(1)]), Errno::EINVAL, "row 10c1 comes first");
 }
 
@@ -171,7 +167,7 @@ fn dialect_a_knows_three_flags_and_no_preferred_region() {
         assert_eq!(what(&[Flags(1 << bit)]), "bind flags", "D13, bit {bit}");
     }
     assert_eq!(what(&[Flags(CPU_ADDR_MIRROR), Pat(32)]), "pat_index", "there is no row 10a1");
-    assert_eq!(what(&[Op(PREFETCH), Obj(0), Region(PREFERRED_REGION)]), "prefetch region");
+    assert_eq!(what(&[Op(PREFETCH), Obj(0), Region(BindKind::PREFERRED_REGION)]), "prefetch region");
     let all = decode(&op(&[Obj(0), Flags(7)]), Dialect::A, XE2.pat).unwrap();
     assert_eq!((all.kind, all.flags), (BindKind::MapNull, BindFlags::READONLY | BindFlags::IMMEDIATE));
 }

@@ -37,8 +37,11 @@ pub(super) fn exec<H: Hal>(
     let address = read(arg, ADDRESS);
     let batch = GpuVa::new(address & addr_bits).ok_or(Error::invalid("batch address", address))?;
     let batches: &[GpuVa] = if batches { core::slice::from_ref(&batch) } else { &[] };
-    device.exec(client, &ExecCall { queue, batches }, &mut syncs)?;
-    DONE
+    match device.exec(client, &ExecCall { queue, batches }, &mut syncs) {
+        // The client's pages change under work that uses them: the call is made again when that is over.
+        Err(Error::Again) if device.awaits_invalidation(client, queue) => Ok(Answer::Wait { until: None }),
+        result => result.and(DONE),
+    }
 }
 
 /// Rows 6 and 7: whether there is a batch, which is one or none, since no queue is wider.

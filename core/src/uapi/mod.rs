@@ -25,6 +25,7 @@ pub mod request;
 mod sync_args;
 mod sync_entry;
 mod syncobj;
+mod timeline;
 mod vm;
 mod wire;
 
@@ -53,9 +54,6 @@ pub enum Answer {
     /// the work's error. [`wait_for`](crate::device::wait::wait_for) finds out.
     Accepted(Ticket),
 }
-
-/// Memory regions of the device, a bit for each: system memory, which is all that the parts this core drives have.
-const REGION_MASK: u32 = 1;
 
 /// The call is finished, with nothing to say beyond its outputs.
 const DONE: Result<Answer, Error> = Ok(Answer::Done(0));
@@ -101,5 +99,7 @@ pub fn ioctl<H: Hal>(
         Call::SyncobjDestroy => syncobj::destroy(device, client, arg),
         Call::SyncobjWait => syncobj::wait(device, client, arg, memory),
         Call::SyncobjReset => syncobj::reset(device, client, arg, memory),
+        Call::SyncobjTimelineWait => timeline::wait(device, client, arg, memory),
+        Call::SyncobjQuery => timeline::query(device, client, arg, memory),
     }
 }

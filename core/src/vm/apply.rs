@@ -1,7 +1,7 @@
 //! Carrying a plan out, and undoing it.
 
 use super::index::VmaIndex;
-use super::plan::{Hole, Plan, Request, SubOp};
+use super::plan::{Hole, Plan, Request, SubOp, TableChange};
 use super::store::VmaStore;
 use super::vm_bo::{Made, VmBoId, VmBos};
 use super::vma::{VaRange, Vma};
@@ -21,26 +21,22 @@ pub struct Step {
 
 const _: () = assert!(size_of::<Step>() == 64);
 
-/// A change of page tables.
+/// A part of a mapping that has left the page tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableChange {
-    /// The entries of a mapping go.
-    Unbind(VaRange),
-    /// Those of a mapping come.
-    Bind(Vma),
+pub struct Removed {
+    /// The part.
+    pub part: Vma,
+    /// It is all of the mapping.
+    pub whole: bool,
+    /// The same bytes are mapped there again.
+    pub kept: bool,
 }
 
 impl Step {
     /// What the change asks of page tables, in this order.
     #[must_use]
     pub fn table_changes(&self) -> [Option<TableChange>; 3] {
-        match self.sub_op() {
-            SubOp::Unmap { old, .. } => [Some(TableChange::Unbind(old.range())), None, None],
-            SubOp::Remap { old, prev, next, .. } => {
-                [Some(TableChange::Unbind(old.range())), prev.map(TableChange::Bind), next.map(TableChange::Bind)]
-            }
-            SubOp::Map { new } => [Some(TableChange::Bind(new)), None, None],
-        }
+        self.sub_op().table_changes()
     }
 
     /// The change.
@@ -53,6 +49,30 @@ impl Step {
     #[must_use]
     pub fn unmapped(&self) -> Option<&Vma> {
         (self.is_whole() && !self.maps).then_some(&self.vma)
+    }
+
+    /// The mapping that was there; the new one of a step that maps.
+    #[must_use]
+    pub const fn vma(&self) -> &Vma {
+        &self.vma
+    }
+
+    /// Whether it puts a new mapping in.
+    #[must_use]
+    pub const fn maps(&self) -> bool {
+        self.maps
+    }
+
+    /// What the step took out of the page tables for good, if whatever lies behind is then to be let go: a whole
+    /// mapping, or a part of one of client memory.
+    #[must_use]
+    pub fn removed(&self) -> Option<Removed> {
+        let whole = self.is_whole();
+        if self.maps || !(whole || self.vma.is_user()) {
+            return None;
+        }
+        let (start, end) = (self.hole.range.start.max(self.vma.start()), self.hole.range.end.min(self.vma.end()));
+        Some(Removed { part: self.vma.part(VaRange { start, end }), whole, kept: self.keep })
     }
 
     /// Whether the hole has all of the mapping in it.

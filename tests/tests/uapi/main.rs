@@ -9,6 +9,8 @@ mod form;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod prefetch;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod rows_bind;
@@ -19,11 +21,15 @@ mod rows_exec;
 #[cfg(test)]
 mod rows_objects;
 #[cfg(test)]
+mod rows_pat;
+#[cfg(test)]
 mod rows_query;
 #[cfg(test)]
 mod rows_queue;
 #[cfg(test)]
 mod rows_sync;
+#[cfg(test)]
+mod rows_timeline;
 #[cfg(test)]
 mod rows_vm;
 #[cfg(test)]

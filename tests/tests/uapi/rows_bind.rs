@@ -9,6 +9,10 @@ use barexe_core::uapi::Answer;
 use barexe_tests::rig::{Rig, on_each_platform};
 use barexe_tests::wire::{Bytes, Ram};
 
+/// Operations that the storage of these tests has room for.
+#[expect(clippy::cast_possible_truncation, reason = "a few thousand at most")]
+const MOST_OPS: u32 = barexe_core::Capacities::DEFAULT.bind_ops as u32;
+
 /// Runs `test` on each platform with the call in each dialect.
 fn on_each_form(test: impl Fn(&mut Rig<'_>, Form)) {
     on_each_platform(|rig| test(rig, Form::A));
@@ -65,7 +69,7 @@ fn headers_are_refused_row_by_row() {
             row("2 reserved, second word", right().u64(reserved + 8, 1), EINVAL, "reserved"),
             row("3 extensions", right().u64(0, 1).u32(syncs, 1025), EINVAL, "extension"),
             row("4 syncs", wrong().u32(syncs, 1025), EINVAL, "number of syncs"),
-            row("8 operations", form.bind_all(vm, 257), ENOBUFS, "BindOps"),
+            row("8 operations", form.bind_all(vm, MOST_OPS + 1), ENOBUFS, "BindOps"),
             row("8 most operations", form.bind_all(vm, u32::MAX).u32(12, 0x7777), ENOBUFS, "BindOps"),
             row("9 unreadable", form.bind_all(vm, 2).u64(24, NOWHERE), EFAULT, "client memory"),
             row("9 unreadable end", form.bind_all(vm, 3), EFAULT, "client memory")

@@ -92,7 +92,7 @@ impl Space<'_> {
         let mut change = Change::default();
         for op in ops {
             let added = match op {
-                Op::Ask(request, _) => change.add(&mut self.mappings(), *request, &check, |_, _| Need::default()),
+                Op::Ask(request, _) => change.add(&mut self.mappings(), *request, &check, |_, _, _| Need::default()),
                 Op::UnmapAll(object) => self.plan_unmap_all(&mut change, *object, &check),
             };
             if let Err(error) = added {

@@ -15,6 +15,9 @@ fn part(old: &Vma, range: VaRange, user_fence: u32) -> Vma {
         VmaBacking::Bo { object, offset_bytes } => {
             VmaBacking::Bo { object, offset_bytes: offset_bytes + (range.start - old.range().start) }
         }
+        VmaBacking::User { object, addr } => {
+            VmaBacking::User { object, addr: addr + (range.start - old.range().start) }
+        }
         VmaBacking::Null => VmaBacking::Null,
     };
     Vma::new(range, backing, old.pat(), old.flags()).with_sizes(old.sizes()).with_user_fence(user_fence)
@@ -26,6 +29,7 @@ fn keeps(old: &Vma, new: Option<&Vma>) -> bool {
         VmaBacking::Bo { object, offset_bytes } => {
             Some((object, i128::from(offset_bytes) - i128::from(vma.range().start)))
         }
+        VmaBacking::User { object, addr } => Some((object, i128::from(addr) - i128::from(vma.range().start))),
         VmaBacking::Null => None,
     };
     new.is_some_and(|new| lead(new).is_some() && lead(new) == lead(old))

@@ -136,7 +136,7 @@ fn unmapping_all_in_the_middle_of_a_call_meets_what_the_call_mapped() {
             let mut change = space.plan_call(&requests, |_| Ok(())).unwrap();
             space.plan_unmap_all(&mut change, 0, |_| Ok(())).unwrap();
             let after = Request::map(space.bo(0, 7, pages(600, 601)));
-            change.add(&mut space.mappings(), after, |_| Ok(()), |_, _| Default::default()).unwrap();
+            change.add(&mut space.mappings(), after, |_| Ok(()), |_, _, _| Default::default()).unwrap();
             change
         };
         make(space).refuse(&mut space.mappings());

@@ -71,7 +71,7 @@ fn nothing_changes_until_the_second_request_and_nothing_is_held_after_refusal() 
         let before = space.snapshot();
         let mut change = Change::default();
         let add = |change: &mut Change, space: &mut Space<'_>, request| {
-            change.add(&mut space.mappings(), request, |_| Ok(()), |_, _| Default::default()).unwrap();
+            change.add(&mut space.mappings(), request, |_| Ok(()), |_, _, _| Default::default()).unwrap();
         };
         add(&mut change, space, Request::unmap(pages(0, 100)));
         assert_eq!(space.snapshot(), before, "one request is only planned");

@@ -102,7 +102,7 @@ impl<'a> Space<'a> {
     ) -> Result<Change, Error> {
         let mut change = Change::default();
         for request in requests {
-            if let Err(error) = change.add(&mut self.mappings(), *request, &check, |_, _| Need::default()) {
+            if let Err(error) = change.add(&mut self.mappings(), *request, &check, |_, _, _| Need::default()) {
                 change.refuse(&mut self.mappings());
                 return Err(error);
             }
@@ -121,7 +121,7 @@ impl<'a> Space<'a> {
         let mut last = None;
         while let Some(vma) = self.index.next_of_object(&self.store, self.objects[object], last.as_ref()) {
             let request = Request::unmap(vma.range());
-            change.add(&mut self.mappings(), request, &check, |_, _| Need::default())?;
+            change.add(&mut self.mappings(), request, &check, |_, _, _| Need::default())?;
             last = Some(vma);
         }
         Ok(())

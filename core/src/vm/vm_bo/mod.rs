@@ -57,6 +57,11 @@ impl Made {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct VmBoId(pub(super) u32);
 
+impl VmBoId {
+    /// Names no part.
+    pub const NONE: Self = Self(NONE);
+}
+
 impl core::fmt::Debug for VmBoId {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "object {}", self.0)

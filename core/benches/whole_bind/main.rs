@@ -49,6 +49,17 @@ const SHAPES: [Shape; 4] = [
     Shape { name: "64 of 4 KiB in one call, each", ops: 64, stride: 0x1000, askew: 0, bytes: 0x1000 },
 ];
 
+const fn op(kind: BindKind, va: u64, range_bytes: u64) -> BindOp {
+    BindOp { kind, va, range_bytes, pat_index: 0, flags: BindFlags::empty() }
+}
+
+impl Shape {
+    /// The operations of a call.
+    fn ops(&self, kind: BindKind) -> Vec<BindOp> {
+        (0..self.ops).map(|n| op(kind, VA + self.askew + n * self.stride, self.bytes)).collect()
+    }
+}
+
 struct Rig {
     device: Device<'static, QuietHal>,
     client: ClientId,
@@ -75,17 +86,9 @@ impl Rig {
         let bo = device.bo_create(client, &request).unwrap();
         let mut rig = Self { device, client, vm, bo };
         // Something else in the VM, so that its upper tables stay.
-        rig.bind(&[rig.op(BindKind::MapNull, VA - 0x1000, 0x1000)]);
+        rig.bind(&[op(BindKind::MapNull, VA - 0x1000, 0x1000)]);
         rig.device.hal_mut().quiet = true;
         rig
-    }
-
-    fn op(&self, kind: BindKind, va: u64, range_bytes: u64) -> BindOp {
-        BindOp { kind, va, range_bytes, pat_index: 0, flags: BindFlags::empty() }
-    }
-
-    fn ops(&self, shape: &Shape, kind: BindKind) -> Vec<BindOp> {
-        (0..shape.ops).map(|n| self.op(kind, VA + shape.askew + n * shape.stride, shape.bytes)).collect()
     }
 
     /// A call and the wait for its fence.
@@ -127,7 +130,7 @@ fn report() {
     for shape in &SHAPES {
         let mut rig = Rig::new();
         let kind = BindKind::Map { bo: rig.bo, offset_bytes: 0 };
-        let (map, unmap) = (rig.ops(shape, kind), rig.ops(shape, BindKind::Unmap));
+        let (map, unmap) = (shape.ops(kind), shape.ops(BindKind::Unmap));
         let mut entries = vec![0; 1 << 17];
         let (mut maps, mut unmaps, mut stores) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..4000 {
@@ -151,7 +154,7 @@ fn criterion() {
     for shape in &SHAPES {
         let mut rig = Rig::new();
         let kind = BindKind::Map { bo: rig.bo, offset_bytes: 0 };
-        let (map, unmap) = (rig.ops(shape, kind), rig.ops(shape, BindKind::Unmap));
+        let (map, unmap) = (shape.ops(kind), shape.ops(BindKind::Unmap));
         let mut group = criterion.benchmark_group(shape.name);
         group.bench_function("map", |b| b.iter_custom(|n| (0..n).map(|_| rig.round(&map, &unmap).0).sum()));
         group.bench_function("unmap", |b| b.iter_custom(|n| (0..n).map(|_| rig.round(&map, &unmap).1).sum()));

@@ -126,9 +126,9 @@ impl<'a, H: Hal> Device<'a, H> {
             let handle = self.bo_of(client, bo)?;
             let missing = Error::NotFound { kind: ObjectKind::Bo, id: bo };
             check_bo(&op, self.pools.bos.get(handle).ok_or(missing)?, vm, &self.info)?;
-            if let Some(op) = self.pools.bind_ops.get_mut(index) {
-                // From here on by its own name, whatever the client calls it.
-                op.kind = op.kind.with_bo(handle.id());
+            // From here on by its own name, whatever the client calls it.
+            if let Some(name) = self.pools.bind_ops.get_mut(index).and_then(|op| op.kind.bo_mut()) {
+                *name = handle.id();
             }
         }
         Ok(())

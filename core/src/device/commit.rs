@@ -96,10 +96,7 @@ impl<H: Hal> Device<'_, H> {
         } else {
             self.write_by_cpu(vm, work);
         }
-        #[cfg(feature = "inject")]
-        {
-            work.failure = work.failure.or_else(|| self.injected_failure());
-        }
+        work.failure = work.failure.or_else(|| self.injection.take_failure());
         let Some(vm) = self.pools.vms.get_mut(vm) else { return Ok(true) };
         if work.failure.is_some() {
             // Nothing of this VM can be trusted: no address of it may lead anywhere from here on (R56).
@@ -130,9 +127,7 @@ impl<H: Hal> Device<'_, H> {
         let mut done = Ok(());
         for tile in 0..self.info.tile_count() {
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
-            if self.broken_tile == Some(tile) {
-                done = done.and(Err(Defect::Tile { tile }));
-            }
+            done = done.and(self.injection.tile_defect(tile).map_or(Ok(()), Err));
             for change in work.steps.changes(&pools.steps) {
                 done = done.and_then(|()| {
                     let behind = backings!(pools);
@@ -186,9 +181,9 @@ impl<H: Hal> Device<'_, H> {
             let mut sink = EngineSink { dma: &mut self.hal, batch };
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, &family.pt, &mut sink);
             let behind = backings!(pools);
-            let done = match self.broken_tile {
-                Some(broken) if broken == tile => Err(Defect::Tile { tile }),
-                _ => stage_change(change, (vm, tile), &mut stage, &mut pools.vmas, behind),
+            let done = match self.injection.tile_defect(tile) {
+                Some(defect) => Err(defect),
+                None => stage_change(change, (vm, tile), &mut stage, &mut pools.vmas, behind),
             };
             let stale = stage.finish();
             work.stale.absorb(&mut self.pages, stale);

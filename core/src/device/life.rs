@@ -1,5 +1,6 @@
 //! Opening and closing a device.
 
+use super::inject::Injection;
 use super::{Config, Device, DeviceState, Pools};
 use crate::Error;
 use crate::chain::Chain;
@@ -9,12 +10,11 @@ use crate::gt::{self, DeviceInfo, IrqFlag, Platform, Registers};
 use crate::mem::ggtt::{Ggtt, GgttNode};
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
-use crate::pool::{Pool, Slot};
+use crate::pool::Slot;
 use crate::storage::Storage;
 use crate::submit::{Execlist, Holder, Port, Ports, Submission};
 use crate::sync::seqno::Seqno;
 use crate::trace::note;
-use crate::vm::store::VmaStore;
 use barexe_hal::{DmaCaching, Hal, Nanos};
 
 /// A device that could not be opened: why, and everything that was lent.
@@ -66,7 +66,7 @@ impl<'a, H: Hal> Device<'a, H> {
 
     fn assemble(
         hal: H,
-        storage: Storage<'a>,
+        mut storage: Storage<'a>,
         config: Config,
         irq: Option<&'a IrqFlag>,
         (info, ggtt, ports, migrations): Brought<'a>,
@@ -74,30 +74,11 @@ impl<'a, H: Hal> Device<'a, H> {
         let caching =
             if info.platform.family.pt.cached_tables { DmaCaching::WriteBack } else { DmaCaching::WriteCombining };
         let block = hal.max_block_bytes();
-        let notes = (storage.pt_blocks, storage.pt_notes, storage.pt_directories);
-        let pages = PtMemory::new(notes.0, notes.1, notes.2, block, info.dma_last, caching);
+        let (blocks, notes) = (core::mem::take(&mut storage.pt_blocks), core::mem::take(&mut storage.pt_notes));
+        let directories = core::mem::take(&mut storage.pt_directories);
+        let pages = PtMemory::new(blocks, notes, directories, block, info.dma_last, caching);
         let tlb = TlbInvalidator::new(EngineTlb::new(&info));
-        let pools = Pools {
-            clients: Pool::tagged(storage.clients, config.tag),
-            vms: Pool::new(storage.vms),
-            vmas: VmaStore::new(storage.vma_nodes, storage.vm_bos),
-            steps: Pool::new(storage.steps),
-            bos: Pool::new(storage.bos),
-            bo_blocks: Pool::new(storage.bo_blocks),
-            bo_mappings: Pool::tagged(storage.bo_mappings, config.tag),
-            bo_imports: Pool::new(storage.bo_imports),
-            queues: Pool::new(storage.queues),
-            timelines: Pool::tagged(storage.timelines, config.tag),
-            jobs: Pool::new(storage.jobs),
-            dependencies: Pool::new(storage.dependencies),
-            out_syncs: Pool::new(storage.out_syncs),
-            syncobjs: Pool::new(storage.syncobjs),
-            sync_points: Pool::new(storage.sync_points),
-            user_fences: Pool::new(storage.user_fences),
-            user_ranges: Pool::new(storage.user_ranges),
-            user_pins: Pool::new(storage.user_pins),
-            bind_ops: storage.bind_ops,
-        };
+        let pools = Pools::lent(storage, config.tag);
         Self {
             hal,
             config,
@@ -114,13 +95,11 @@ impl<'a, H: Hal> Device<'a, H> {
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
             hwconfig: &[],
-            broken_tile: None,
             user_fences_due: Chain::new(),
             user_fences_reserved: 0,
             last_user_fence: 0,
             next_look: Nanos::ZERO,
-            #[cfg(feature = "inject")]
-            fails_table_change: false,
+            injection: Injection::NONE,
             info,
         }
     }
@@ -195,35 +174,8 @@ impl<'a, H: Hal> Device<'a, H> {
         let ggtt_nodes = self.ggtt.close(&mut self.hal);
         // Last of all that reaches the device: it takes memory decode away, through which GGTT entries are written.
         gt::quiesce(&mut self.hal, &self.info);
-        let (pt_blocks, pt_notes, pt_directories) = self.pages.close(&mut self.hal);
-        let pools = self.pools;
-        let (vma_nodes, vm_bos) = pools.vmas.into_parts();
-        let storage = Storage {
-            clients: pools.clients.into_slots(),
-            vms: pools.vms.into_slots(),
-            vma_nodes,
-            vm_bos,
-            steps: pools.steps.into_slots(),
-            bind_ops: pools.bind_ops,
-            bos: pools.bos.into_slots(),
-            bo_blocks: pools.bo_blocks.into_slots(),
-            bo_mappings: pools.bo_mappings.into_slots(),
-            bo_imports: pools.bo_imports.into_slots(),
-            queues: pools.queues.into_slots(),
-            timelines: pools.timelines.into_slots(),
-            jobs: pools.jobs.into_slots(),
-            dependencies: pools.dependencies.into_slots(),
-            out_syncs: pools.out_syncs.into_slots(),
-            syncobjs: pools.syncobjs.into_slots(),
-            sync_points: pools.sync_points.into_slots(),
-            user_fences: pools.user_fences.into_slots(),
-            user_ranges: pools.user_ranges.into_slots(),
-            user_pins: pools.user_pins.into_slots(),
-            pt_blocks,
-            pt_notes,
-            pt_directories,
-            ggtt_nodes,
-        };
+        let pt = self.pages.close(&mut self.hal);
+        let storage = self.pools.into_storage(pt, ggtt_nodes);
         note!(info, "closed");
         (self.hal, storage)
     }

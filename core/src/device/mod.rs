@@ -11,7 +11,6 @@ mod client;
 mod commit;
 mod engines;
 mod exec;
-#[cfg(feature = "inject")]
 mod inject;
 mod inspect;
 mod invalidate;
@@ -19,6 +18,7 @@ mod life;
 mod outside;
 mod page_fault;
 mod plan;
+mod pools;
 mod queues;
 mod repin;
 pub mod request;
@@ -47,27 +47,15 @@ pub use ticket::{Ticket, TicketState};
 pub use work::PollReport;
 
 use crate::Error;
-use crate::chain::{Chain, LinkPool};
-use crate::exec::job::JobPool;
+use crate::chain::Chain;
 use crate::exec::migration::Migrations;
-use crate::exec::queue::Queues;
 use crate::gt::{DeviceInfo, IrqFlag, PLATFORMS, Platform};
-use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
-use crate::mem::user::{PinPool, UserRanges};
-use crate::pool::Pool;
 use crate::submit::Ports;
-use crate::sync::fence::{DependencyPool, Timelines};
-use crate::sync::syncobj::{OutSync, SyncPoints, Syncobj};
-use crate::vm::Vms;
-use crate::vm::index::VmaIndex;
-use crate::vm::steps::StepPool;
-use crate::vm::store::VmaStore;
 use barexe_hal::{Hal, Nanos};
-use core::fmt;
-use request::BindOp;
+use pools::Pools;
 
 /// What the embedder decides about a device before it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -100,79 +88,6 @@ pub enum DeviceState {
     Gone,
 }
 
-/// The pools of a device, apart from the HAL so that both can be borrowed at once.
-pub(crate) struct Pools<'a> {
-    pub(crate) clients: Pool<'a, Client>,
-    pub(crate) vms: Vms<'a>,
-    pub(crate) vmas: VmaStore<'a>,
-    pub(crate) steps: StepPool<'a>,
-    pub(crate) bos: Pool<'a, Bo>,
-    pub(crate) bo_blocks: BlockPool<'a>,
-    pub(crate) bo_mappings: Pool<'a, BoMapping>,
-    pub(crate) bo_imports: Pool<'a, BoImport>,
-    pub(crate) queues: Queues<'a>,
-    pub(crate) timelines: Timelines<'a>,
-    pub(crate) jobs: JobPool<'a>,
-    pub(crate) dependencies: DependencyPool<'a>,
-    pub(crate) out_syncs: LinkPool<'a, OutSync>,
-    pub(crate) syncobjs: Pool<'a, Syncobj>,
-    pub(crate) sync_points: SyncPoints<'a>,
-    pub(crate) user_fences: LinkPool<'a, PendingUserFence>,
-    pub(crate) user_ranges: UserRanges<'a>,
-    pub(crate) user_pins: PinPool<'a>,
-    pub(crate) bind_ops: &'a mut [BindOp],
-}
-
-impl fmt::Debug for Pools<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pools")
-            .field("clients", &self.clients)
-            .field("vms", &self.vms)
-            .field("vmas", &ShownMappings(self))
-            .field("steps", &self.steps)
-            .field("bos", &self.bos)
-            .field("bo_blocks", &self.bo_blocks)
-            .field("bo_mappings", &self.bo_mappings)
-            .field("bo_imports", &self.bo_imports)
-            .field("queues", &self.queues)
-            .field("timelines", &self.timelines)
-            .field("jobs", &self.jobs)
-            .field("dependencies", &self.dependencies)
-            .field("out_syncs", &self.out_syncs)
-            .field("syncobjs", &self.syncobjs)
-            .field("sync_points", &self.sync_points)
-            .field("user_fences", &self.user_fences)
-            .field("user_ranges", &self.user_ranges)
-            .field("user_pins", &self.user_pins)
-            .field("bind_ops", &self.bind_ops)
-            .finish()
-    }
-}
-
-/// The mappings of each VM, which only VM and store together know, and what they take.
-struct ShownMappings<'p, 'a>(&'p Pools<'a>);
-
-impl fmt::Debug for ShownMappings<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Pools { vms, vmas, .. } = self.0;
-        let counts = [("nodes", vmas.nodes_live()), ("cells", vmas.cells_live())];
-        let mut map = f.debug_map();
-        map.entries(counts.into_iter().filter(|(_, live)| *live > 0));
-        for (handle, vm) in vms.iter().filter(|(_, vm)| vm.vmas.len() > 0) {
-            map.entry(&handle, &ShownIndex(&vm.vmas, vmas));
-        }
-        map.finish()
-    }
-}
-
-struct ShownIndex<'p, 'a>(&'p VmaIndex, &'p VmaStore<'a>);
-
-impl fmt::Debug for ShownIndex<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter(self.1)).finish()
-    }
-}
-
 /// An Intel Xe GPU, driven.
 #[derive(Debug)]
 pub struct Device<'a, H: Hal> {
@@ -201,12 +116,9 @@ pub struct Device<'a, H: Hal> {
     next_asid: u32,
     next_mmap_offset: u64,
     hwconfig: &'a [u8],
-    /// See [`break_tables`](Self::break_tables).
-    broken_tile: Option<u8>,
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
-    #[cfg(feature = "inject")]
-    fails_table_change: bool,
+    injection: inject::Injection,
 }
 
 impl<'a, H: Hal> Device<'a, H> {
@@ -222,12 +134,6 @@ impl<'a, H: Hal> Device<'a, H> {
     /// (bind-and-exec sheet §3.13, query 4) unless the embedder has it.
     pub const fn set_hwconfig(&mut self, table: &'a [u8]) {
         self.hwconfig = table;
-    }
-
-    /// For tests of what no client and no device can bring about: page tables of this tile refuse every change from now
-    /// on, after the call that asked for it was accepted.
-    pub const fn break_tables(&mut self, of_tile: Option<u8>) {
-        self.broken_tile = of_tile;
     }
 
     /// What the probe found.

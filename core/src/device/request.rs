@@ -123,13 +123,11 @@ impl BindKind {
         region == Self::PREFERRED_REGION || (region < u32::BITS && REGION_MASK >> region & 1 != 0)
     }
 
-    /// The same with another GEM handle, if it names one.
-    #[must_use]
-    pub(crate) const fn with_bo(self, bo: u32) -> Self {
+    /// The GEM handle it names, for another to be put in its place.
+    pub(crate) const fn bo_mut(&mut self) -> Option<&mut u32> {
         match self {
-            Self::Map { offset_bytes, .. } => Self::Map { bo, offset_bytes },
-            Self::UnmapAll { .. } => Self::UnmapAll { bo },
-            other @ (Self::MapNull | Self::MapUserptr { .. } | Self::Unmap | Self::Prefetch { .. }) => other,
+            Self::Map { bo, .. } | Self::UnmapAll { bo } => Some(bo),
+            Self::MapNull | Self::MapUserptr { .. } | Self::Unmap | Self::Prefetch { .. } => None,
         }
     }
 

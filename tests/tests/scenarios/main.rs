@@ -10,6 +10,8 @@ mod client_memory;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod prefetch;
+#[cfg(test)]
 mod refused_arrays;
 #[cfg(test)]
 mod sweep;
@@ -39,6 +41,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     checks::ALL,
     client_memory::ALL,
     order::ALL,
+    prefetch::ALL,
     refused_arrays::ALL,
     syncs::ALL,
     tiles::ALL,

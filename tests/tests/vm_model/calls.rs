@@ -26,9 +26,10 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Whether both have to do with one unit: call order decides then.
+    /// Whether both give one unit a value: call order decides then. One that only may write a unit again does so where
+    /// entries have to become smaller; where they need not it has nothing to do with the unit, and nobody waits for it.
     pub(crate) fn meets(&self, other: &Self) -> bool {
-        other.effect.touched().any(|va| self.effect.touches(va))
+        other.effect.values.keys().any(|va| self.effect.values.contains_key(va))
     }
 
     /// Whether their blocks of 512 GiB meet: one may then wait for the other.

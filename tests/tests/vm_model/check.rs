@@ -42,12 +42,13 @@ impl World<'_, '_> {
 
     /// Whether a call that is under way may have left the unit like this.
     fn may_show(&self, vm: &Vm, va: u64, shows: impl Fn(Option<Cell>) -> bool) -> bool {
-        // A later call that touches the unit does not start before this one is over.
-        let Some(index) = vm.calls.iter().position(|call| call.effect.touches(va)) else { return false };
-        let (call, earlier) = (&vm.calls[index], &vm.calls[..index]);
-        let held = call.waits.iter().any(|wait| self.is_signalled(wait) == Some(false));
-        let behind = earlier.iter().any(|other| other.queue == call.queue || other.meets(call));
-        !held && !behind && call.may_show(va, shows)
+        let mut touching = vm.calls.iter().enumerate().filter(|(_, call)| call.effect.touches(va));
+        touching.any(|(index, call)| {
+            let held = call.waits.iter().any(|wait| self.is_signalled(wait) == Some(false));
+            // A later call that changes the unit too does not start before this one is over.
+            let behind = vm.calls[..index].iter().any(|other| other.queue == call.queue || other.meets(call));
+            !held && !behind && call.may_show(va, &shows)
+        })
     }
 
     /// Whether a unit looks as the map says.

@@ -3,6 +3,19 @@
 //! A [`Device`] is one value over one HAL and lent storage. Calls take `&mut self` and never wait: they are refused
 //! and change nothing, or they are accepted and give a [`Ticket`]. [`Device::poll`] moves accepted work forward;
 //! who calls it, and how one waits in between, is the embedder's choice.
+//!
+//! | modules | hold |
+//! |---|---|
+//! | `life`, `pools` | opening and closing; the lent storage |
+//! | [`request`] | what calls carry |
+//! | `client`, `bo`, `share`, `vm`, `queues`, `syncobj`, `outside` | objects: made, looked up, shared, destroyed |
+//! | `bind`, `plan`, `commit` | binds: checked and accepted; what they change; carried out |
+//! | `exec`, `syncs` | execs; the syncs of a call |
+//! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
+//! | `page_fault` | mappings that get their entries when they are touched |
+//! | `work`, `engines` | accepted work moved forward; which context an engine runs |
+//! | `ticket`, [`wait`] | what became of work; waiting for it |
+//! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
 mod backings;
 mod bind;

@@ -58,7 +58,7 @@ impl World<'_, '_> {
 
     /// PAT indices that write-back memory may have.
     fn pats(&self) -> &'static [u8] {
-        if self.rig.name() == "tgl" { &[0] } else { &[1, 2] }
+        if self.rig.name().starts_with("tgl") { &[0] } else { &[1, 2] }
     }
 
     /// An operation as the device takes it.
@@ -71,6 +71,7 @@ impl World<'_, '_> {
             }
             Op::Null { at } => bind_op(BindKind::MapNull, at.va, at.bytes, at.pat, at.read_only),
             Op::Unmap { va, bytes } => bind_op(BindKind::Unmap, va, bytes, any_pat, false),
+            Op::Prefetch { va, bytes } => bind_op(BindKind::Prefetch { region: 0 }, va, bytes, any_pat, false),
             Op::UnmapAll { bo } => bind_op(BindKind::UnmapAll { bo: self.bos[bo].bo }, 0, 0, any_pat, false),
         }
     }

@@ -33,17 +33,17 @@ mod vm;
 mod world;
 
 use barexe_core::device::{Config, TableWriter};
-use barexe_sim::SimConfig;
+use barexe_sim::{Platform, SimConfig};
 use barexe_tests::random::{Seed, seeds};
-use barexe_tests::rig::{on_opened, platforms};
+use barexe_tests::rig::{all_platforms, on_opened, platforms};
 use world::World;
 
 /// Steps of one run.
 const STEPS: u32 = 1500;
 
-fn play(tables: TableWriter, runs: u64) {
+fn play(tables: TableWriter, platforms: impl IntoIterator<Item = Platform> + Clone, runs: u64) {
     for seed in seeds(runs) {
-        for platform in platforms() {
+        for platform in platforms.clone() {
             let _seed = Seed(seed);
             let config = Config { tables, ..Config::default() };
             on_opened(&SimConfig::new(platform), config, |rig| {
@@ -55,15 +55,24 @@ fn play(tables: TableWriter, runs: u64) {
 
 #[test]
 fn tables_written_by_the_cpu_are_what_the_map_says() {
-    play(TableWriter::Cpu, 2);
+    play(TableWriter::Cpu, platforms(), 2);
 }
 
 #[test]
 fn tables_written_by_the_copy_engine_are_what_the_map_says() {
-    play(TableWriter::Engine, 1);
+    play(TableWriter::Engine, platforms(), 1);
 }
 
 #[test]
 fn tables_written_by_whoever_may_are_what_the_map_says() {
-    play(TableWriter::Auto, 1);
+    play(TableWriter::Auto, platforms(), 1);
+}
+
+/// On a part with two tiles: the tables of each.
+#[test]
+fn tables_of_every_tile_are_what_the_map_says() {
+    let part: Vec<Platform> = all_platforms().into_iter().filter(|platform| platform.tiles == 2).collect();
+    assert!(!part.is_empty());
+    play(TableWriter::Cpu, part.clone(), 1);
+    play(TableWriter::Engine, part, 1);
 }

@@ -58,6 +58,7 @@ pub(crate) fn operation(random: &mut Random, space: &Space, choice: &Choice<'_>)
             Op::Null { at: Target { va, bytes, pat, read_only } }
         }
         12 if random.one_in(4) => Op::UnmapAll { bo: choice.bos[random.below(choice.bos.len() as u64) as usize] },
+        13 | 14 if random.one_in(2) => Op::Prefetch { va, bytes },
         _ => Op::Unmap { va, bytes },
     }
 }

@@ -42,7 +42,7 @@ impl World<'_, '_> {
 
     /// Unmaps the unit, or maps something else there.
     fn change_under(&mut self, at: usize, va: u64) {
-        let pat = if self.rig.name() == "tgl" { 0 } else { 2 };
+        let pat = if self.rig.name().starts_with("tgl") { 0 } else { 2 };
         let target = Target { va, bytes: 4096, pat, read_only: false };
         let op = match self.random.below(3) {
             0 => Op::Unmap { va, bytes: 4096 },

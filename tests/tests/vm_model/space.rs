@@ -67,6 +67,11 @@ pub(crate) enum Op {
     UnmapAll {
         bo: usize,
     },
+    /// Changes nothing that is there already, and keeps its place in its queue.
+    Prefetch {
+        va: u64,
+        bytes: u64,
+    },
 }
 
 /// Where something is mapped, and how.
@@ -124,6 +129,7 @@ impl Space {
             Op::Map { bo, page, at } => self.fill(at, serial, effect, |index| Some((bo, page + index))),
             Op::Null { at } => self.fill(at, serial, effect, |_| None),
             Op::Unmap { va, bytes } => self.clear(va, bytes, effect),
+            Op::Prefetch { .. } => {}
             Op::UnmapAll { bo } => {
                 let of_bo = |cell: &Cell| cell.memory.is_some_and(|(of, _)| of == bo);
                 let gone: Vec<u64> = self.cells.iter().filter(|(_, cell)| of_bo(cell)).map(|(va, _)| *va).collect();

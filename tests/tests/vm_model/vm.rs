@@ -55,9 +55,10 @@ impl Vm {
         rig.device.vm_destroy(rig.client, self.id).unwrap();
     }
 
-    /// The root of its page tables.
-    pub(crate) fn root(&self, rig: &Rig<'_>) -> u64 {
-        rig.device.vm_root(rig.client, self.id).unwrap()
+    /// The roots of its page tables, by tile.
+    pub(crate) fn roots(&self, rig: &Rig<'_>) -> Vec<u64> {
+        let tiles = 0..rig.device.info().tile_count();
+        tiles.map(|tile| rig.device.vm_root_on(rig.client, self.id, tile).unwrap()).collect()
     }
 
     /// Whether some batch that is not over uses one of these units.

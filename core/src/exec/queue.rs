@@ -98,12 +98,12 @@ impl Queue {
         newest.map(|job| Fence { timeline: self.timeline, point: job.point })
     }
 
-    /// Whether one more job fits.
+    /// Whether one more job fits. Binds have no limit of their own (bind-and-exec sheet §3.2).
     ///
     /// # Errors
     /// [`Error::Again`] at the limit of the queue, [`Error::Exhausted`] at that of the pool.
     pub fn room_for_job(&self, jobs: &JobPool<'_>) -> Result<(), Error> {
-        if self.live_jobs >= MAX_JOBS {
+        if self.exec().is_some() && self.live_jobs >= MAX_JOBS {
             return Err(Error::Again);
         }
         if jobs.room() == 0 { Err(Error::Exhausted(Capacity::Jobs)) } else { Ok(()) }

@@ -14,7 +14,7 @@
 //! | [`bar`] | [`bar::BarWindow`]: a mapped register BAR, for implementations on real PCI |
 //! | [`cache`] | hints to the processor's caches |
 //! | [`dma`] | [`DmaBuffer`]: memory shared with the device, and its bulk operations |
-//! | [`slice`] | moves inside a slice that cannot panic |
+//! | [`slice`](mod@slice) | moves inside a slice that cannot panic |
 //! | [`reg`], [`addr`], [`time`], [`error`] | the words the rest is written in |
 //!
 //! # The two contracts

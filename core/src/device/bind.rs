@@ -44,10 +44,9 @@ impl<'a, H: Hal> Device<'a, H> {
         memory: &mut dyn ClientMemory,
     ) -> Result<Ticket, Error> {
         self.check_live()?;
-        self.check_client(client)?;
+        let has_user_pages = self.check_client(client)?.space.is_some();
         // The interface answers EINVAL for an unknown VM here, where other calls answer ENOENT (M5).
         let vm = self.vm_of(client, call.vm).map_err(|_| Error::invalid("VM id", u64::from(call.vm)))?;
-        let has_user_pages = self.check_client(client)?.space.is_some();
         let count = self.read_ops(ops, has_user_pages)?;
         let queue = self.bind_queue_for(client, vm, call)?;
         self.check_ops(client, vm, count)?;
@@ -243,7 +242,7 @@ impl<'a, H: Hal> Device<'a, H> {
         syncs: &mut CallSyncs,
     ) -> Result<(), Error> {
         let Pools { queues, jobs, timelines, dependencies, .. } = &mut self.pools;
-        for (handle, other) in queues.iter().filter(|(handle, other)| other.vm == vm && *handle != queue) {
+        for (_, other) in queues.iter().filter(|(handle, other)| other.vm == vm && *handle != queue) {
             let waits = match other.kind {
                 _ if plan.rebinds => Some(Fence::last_of(timelines, other.timeline)),
                 QueueKind::Exec(_) => None,
@@ -251,7 +250,6 @@ impl<'a, H: Hal> Device<'a, H> {
                     other.last_job(jobs, |job| conflicts(&job.work, plan.span) || plan.maps && job.work.rebinds())
                 }
             };
-            let _ = handle;
             if let Some(fence) = waits {
                 syncs.wait.add(dependencies, timelines, fence)?;
             }

@@ -184,8 +184,9 @@ impl<H: Hal> Device<'_, H> {
     /// Frees tables that were dropped for client memory; whether there were any.
     pub(super) fn release_dropped_of(&mut self, handle: Handle<Vm>) -> bool {
         let Some(vm) = self.pools.vms.get_mut(handle) else { return false };
-        let Some(after) = vm.users.dropped_after.filter(|after| self.tlb.is_done(*after)) else { return false };
-        debug_assert!(self.tlb.is_done(after));
+        if !vm.users.dropped_after.is_some_and(|after| self.tlb.is_done(after)) {
+            return false;
+        }
         vm.users.dropped_after = None;
         self.pages.release(core::mem::take(&mut vm.users.dropped));
         true

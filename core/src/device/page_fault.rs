@@ -41,7 +41,8 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// The device is to be told that it failed: [`Error::NotFound`] for an address space without page faults, a VM that
     /// was closed or banned, and an address that nothing is mapped at; [`Error::NotPermitted`] for a write to a mapping
-    /// that is only read; [`Error::ClientFault`] for client memory that is gone; [`Error::Exhausted`], the HAL's. [`Error::Again`]: the call is to be repeated.
+    /// that is only read; [`Error::ClientFault`] for client memory that is gone; [`Error::Exhausted`], the HAL's.
+    /// [`Error::Again`]: the call is to be repeated.
     pub fn page_fault(&mut self, fault: &PageFault) -> Result<Ticket, Error> {
         self.check_live()?;
         let unknown = Error::NotFound { kind: ObjectKind::Vm, id: fault.space.get() };

@@ -36,58 +36,32 @@ impl<H: Hal> Device<'_, H> {
         user_fence: u32,
         pinned: &PinnedRanges,
     ) -> Result<Change, Error> {
-        let format = &self.info.platform.family.pt;
-        let Pools {
-            vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, user_ranges, user_pins, bind_ops, ..
-        } = &mut self.pools;
-        let mut pinned = pinned.first();
-        let due = &self.user_fences_due;
-        let pending = PendingUserFences { queues, jobs, due, user_fences };
-        let fault_mode = vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
-        let mut change = Change::default();
-        let mut planned = Ok(());
-        for op in bind_ops.iter().take(usize_of(count)) {
-            let mappings = mappings(vms, vm, vmas, steps);
-            planned = mappings.and_then(|on| {
-                let mut planner = Planner {
-                    on,
-                    bos,
-                    blocks: bo_blocks,
-                    user_ranges,
-                    user_pins,
-                    pinned: &mut pinned,
-                    format,
-                    pending,
-                    vm: vm.index(),
-                    fault_mode,
-                    user_fence,
-                };
-                planner.expand(&mut change, op)
-            });
-            if planned.is_err() {
-                break;
-            }
-        }
-        match planned {
-            Ok(()) => Ok(change),
-            Err(error) => {
-                self.pools.refuse(vm, change, count);
-                Err(error)
-            }
-        }
+        self.plan_with(vm, (count, user_fence), pinned.first(), |planner, change, ops| {
+            ops.iter().take(usize_of(count)).try_for_each(|op| planner.expand(change, op))
+        })
     }
-}
 
-impl<H: Hal> Device<'_, H> {
     /// Plans the entries of a mapping that is there without.
     ///
     /// # Errors
     /// [`Error::Exhausted`]; everything is then as it was.
     pub(super) fn plan_entries(&mut self, vm: Handle<Vm>, vma: &Vma) -> Result<Change, Error> {
+        self.plan_with(vm, (0, NO_USER_FENCE), None, |planner, change, _| planner.populate(change, vma))
+    }
+
+    fn plan_with(
+        &mut self,
+        vm: Handle<Vm>,
+        (count, user_fence): (u32, u32),
+        pinned: Option<Handle<UserRange>>,
+        plan: impl FnOnce(&mut Planner<'_, '_>, &mut Change, &[BindOp]) -> Result<(), Error>,
+    ) -> Result<Change, Error> {
         let format = &self.info.platform.family.pt;
-        let Pools { vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, user_ranges, user_pins, .. } =
-            &mut self.pools;
+        let Pools {
+            vms, vmas, steps, bos, bo_blocks, queues, jobs, user_fences, user_ranges, user_pins, bind_ops, ..
+        } = &mut self.pools;
         let pending = PendingUserFences { queues, jobs, due: &self.user_fences_due, user_fences };
+        let fault_mode = vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
         let mut change = Change::default();
         let planned = mappings(vms, vm, vmas, steps).and_then(|on| {
             let mut planner = Planner {
@@ -96,19 +70,19 @@ impl<H: Hal> Device<'_, H> {
                 blocks: bo_blocks,
                 user_ranges,
                 user_pins,
-                pinned: &mut None,
+                pinned,
                 format,
                 pending,
                 vm: vm.index(),
-                fault_mode: true,
-                user_fence: NO_USER_FENCE,
+                fault_mode,
+                user_fence,
             };
-            planner.populate(&mut change, vma)
+            plan(&mut planner, &mut change, bind_ops)
         });
         match planned {
             Ok(()) => Ok(change),
             Err(error) => {
-                self.pools.refuse(vm, change, 0);
+                self.pools.refuse(vm, change, count);
                 Err(error)
             }
         }
@@ -133,7 +107,7 @@ struct Planner<'p, 'a> {
     user_ranges: &'p UserRanges<'a>,
     user_pins: &'p PinPool<'a>,
     /// What the next operation that maps client memory maps.
-    pinned: &'p mut Option<Handle<UserRange>>,
+    pinned: Option<Handle<UserRange>>,
     format: &'static PtFormat,
     pending: PendingUserFences<'p, 'a>,
     /// Position of the VM in its pool.
@@ -174,7 +148,7 @@ impl Planner<'_, '_> {
     fn pinned(&mut self) -> Result<VmBoId, Error> {
         let range = self.pinned.and_then(|range| self.user_ranges.get(range));
         let range = range.ok_or(Error::Exhausted(Capacity::UserRanges))?;
-        *self.pinned = range.next;
+        self.pinned = range.next;
         Ok(range.part)
     }
 

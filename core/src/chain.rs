@@ -73,6 +73,18 @@ impl<T> Chain<T> {
         Some(link.value)
     }
 
+    /// Appends all elements of another list.
+    pub fn append(&mut self, pool: &mut LinkPool<'_, T>, other: Self) {
+        match self.tail.and_then(|tail| pool.get_mut(tail)) {
+            None => *self = other,
+            Some(last) if other.head.is_some() => {
+                last.next = other.head;
+                self.tail = other.tail;
+            }
+            Some(_) => {}
+        }
+    }
+
     /// Drops all elements.
     pub fn clear(&mut self, pool: &mut LinkPool<'_, T>) {
         while self.pop(pool).is_some() {}

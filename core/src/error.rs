@@ -27,6 +27,8 @@ pub enum Capacity {
     BoBlocks,
     /// CPU mappings of buffer objects.
     BoMappings,
+    /// Handles to buffer objects of other clients.
+    BoImports,
     /// Exec queues and bind queues.
     Queues,
     /// Timelines of queues.
@@ -57,6 +59,10 @@ pub enum Capacity {
     BindSteps,
     /// Operations of one bind call.
     BindOps,
+    /// Ranges of client memory that are mapped.
+    UserRanges,
+    /// Pinned pieces of client memory.
+    UserPins,
     /// Batch ring space of one queue.
     Ring,
 }
@@ -146,6 +152,8 @@ pub enum Error {
     Interrupted,
     /// A HAL call failed.
     Hal(HalError),
+    /// The HAL has no memory for an array call; a shorter array may pass.
+    ArrayNoMemory(HalError),
     /// The device does not answer (all ones).
     DeviceGone,
     /// The device answered with something it must not.
@@ -175,7 +183,7 @@ impl Error {
             Self::Invalid { .. } => Errno::EINVAL,
             Self::NotFound { .. } => Errno::ENOENT,
             Self::Exhausted(_) => Errno::ENOMEM,
-            Self::ArrayExhausted(_) => Errno::ENOBUFS,
+            Self::ArrayExhausted(_) | Self::ArrayNoMemory(_) => Errno::ENOBUFS,
             Self::ClientFault(_) => Errno::EFAULT,
             Self::Unsupported { .. } => Errno::EOPNOTSUPP,
             Self::NoFacility { .. } => Errno::ENODEV,
@@ -201,6 +209,7 @@ const fn hal_errno(kind: HalErrorKind) -> Errno {
         HalErrorKind::Interrupted => Errno::EINTR,
         HalErrorKind::DeviceGone => Errno::ENODEV,
         HalErrorKind::Unsupported => Errno::EOPNOTSUPP,
+        HalErrorKind::ClientFault => Errno::EFAULT,
         HalErrorKind::BadRequest | _ => Errno::EIO,
     }
 }
@@ -246,7 +255,7 @@ impl fmt::Display for Error {
             Self::UnknownRequest(request) => write!(f, "request {request:#x} is not known"),
             Self::TimedOut => f.write_str("timed out"),
             Self::Interrupted => f.write_str("interrupted"),
-            Self::Hal(error) => write!(f, "{error}"),
+            Self::Hal(error) | Self::ArrayNoMemory(error) => write!(f, "{error}"),
             Self::DeviceGone => f.write_str("the device does not answer"),
             Self::DeviceBroken { what, value } => write!(f, "the device gave {what} {value:#x}"),
             Self::Engine(error) => write!(f, "{error}"),

@@ -81,16 +81,33 @@
 //! - Handles belong to a client; a stale one, or somebody else's, finds nothing.
 //! - [`close`](device::Device::close) gives every buffer back and keeps what firmware had mapped in the GGTT.
 //!
+//! # Calls that wait
+//!
+//! Whether a bind waits is its own choice (dialect A of the [interface](uapi), or an embedder that wants it so): the
+//! call is accepted like any other and gives a ticket, and [`wait_for`](device::wait::wait_for) waits for that without
+//! holding the device. From acceptance on the wait ends with the work and not before (R51, R54): a client that is told
+//! "interrupted" makes the call again, and it happens twice. Before acceptance the only interruption is one
+//! that a HAL call reports, and that leaves everything as it was.
+//!
+//! The specification allows another scheme: wait for everything the call depends on first, and only then submit it, so
+//! that a wait can be interrupted at any time (bind-and-exec sheet §2.3). It is not built. What a call depends on is known
+//! only once it has a place in its queue: while it waits without one, others get in before it, and it has to begin
+//! again or to give up the order of calls that queues promise. It would have to plan against mappings that change under it,
+//! or hold everybody else up. And it waits with nothing to show for it: a call whose turn has come would be submitted
+//! late, where an accepted one starts at once.
+//!
 //! # What it does not do
 //!
-//! Graphics 12.00 and 20.04 are covered, in system memory and by execlists. There is no GuC, no VRAM, no device page
-//! fault, no queue over several engines, and nothing yet that finds a hung engine before
-//! [`close`](device::Device::close). What no source settles for 20.04 stands in [`family::xe2_unverified`].
+//! Graphics 12.00 and 20.04 are covered, in system memory and by execlists. There is no GuC, no VRAM, no queue over several
+//! engines, and nothing yet that finds a hung engine before [`close`](device::Device::close). What no source settles
+//! for 20.04 stands in [`family::xe2_unverified`]. Several tiles and page faults that can be served
+//! ([`page_fault`](device::Device::page_fault)) work on platforms that nobody built: see [`gt::test_platforms`].
 //!
 //! # Features
 //!
 //! `log` and `defmt`: messages about probe, failure and close, through either or both; `defmt` also derives
-//! `defmt::Format` for errors. Features only add, and neither is on by default. Minimum compiler: see `rust-version`.
+//! `defmt::Format` for errors. `inject`: a failure on demand, for tests. Features only add, and none is on by default.
+//! Minimum compiler: see `rust-version`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -5,11 +5,12 @@
 
 use crate::chain::LinkSlot;
 use crate::device::request::BindOp;
-use crate::device::{BoMapping, Client, PendingUserFence};
+use crate::device::{BoImport, BoMapping, Client, PendingUserFence};
 use crate::exec::{Job, Queue};
 use crate::mem::bo::{Block, Bo};
 use crate::mem::ggtt::GgttNode;
 use crate::mem::pages::{Directory, TableNote};
+use crate::mem::user::{Pin, UserRange};
 use crate::pool::Slot;
 use crate::sync::fence::{Fence, Timeline};
 use crate::sync::syncobj::{OutSync, SyncPoint, Syncobj};
@@ -88,13 +89,15 @@ storage_fields! {
     /// Mapping changes of binds that are not over.
     steps: LinkSlot<Step> = Slot::EMPTY, default 1024;
     /// Operations of one bind call.
-    bind_ops: BindOp = BindOp::EMPTY, default 256;
+    bind_ops: BindOp = BindOp::EMPTY, default 1024;
     /// Buffer objects.
     bos: Slot<Bo> = Slot::EMPTY, default 256;
     /// Contiguous pieces that back buffer objects.
     bo_blocks: LinkSlot<Block> = Slot::EMPTY, default 1024;
     /// CPU mappings of buffer objects.
     bo_mappings: Slot<BoMapping> = Slot::EMPTY, default 256;
+    /// Handles to buffer objects of other clients.
+    bo_imports: Slot<BoImport> = Slot::EMPTY, default 64;
     /// Exec queues, bind queues, and one hidden bind queue for each VM.
     queues: Slot<Queue> = Slot::EMPTY, default 64;
     /// Timelines: one for each queue.
@@ -111,7 +114,11 @@ storage_fields! {
     sync_points: Slot<SyncPoint> = Slot::EMPTY, default 1024;
     /// Bind user fences that are due and not yet delivered.
     user_fences: LinkSlot<PendingUserFence> = Slot::EMPTY, default 256;
-    /// Blocks of page-table memory.
+    /// Ranges of client memory that are mapped.
+    user_ranges: Slot<UserRange> = Slot::EMPTY, default 64;
+    /// Pinned pieces of client memory.
+    user_pins: LinkSlot<Pin> = Slot::EMPTY, default 1024;
+    /// Blocks of page-table memory. What page tables take they take on each tile: see [`Capacities::on_tiles`].
     pt_blocks: Option<DmaBuffer> = None, default 32;
     /// Notes about page tables, one for each table.
     pt_notes: TableNote = TableNote::EMPTY, default 1024;
@@ -119,4 +126,17 @@ storage_fields! {
     pt_directories: Directory = Directory::EMPTY, default 128;
     /// Ranges of the global GTT, firmware's own included.
     ggtt_nodes: Slot<GgttNode> = Slot::EMPTY, default 256;
+}
+
+impl Capacities {
+    /// The same for a device with so many tiles: each has page tables of its own.
+    #[must_use]
+    pub const fn on_tiles(self, tiles: usize) -> Self {
+        Self {
+            pt_blocks: self.pt_blocks.saturating_mul(tiles),
+            pt_notes: self.pt_notes.saturating_mul(tiles),
+            pt_directories: self.pt_directories.saturating_mul(tiles),
+            ..self
+        }
+    }
 }

@@ -2,11 +2,12 @@
 
 use barexe_core::chain::LinkSlot;
 use barexe_core::device::request::BindOp;
-use barexe_core::device::{BoMapping, Client, PendingUserFence};
+use barexe_core::device::{BoImport, BoMapping, Client, PendingUserFence};
 use barexe_core::exec::{Job, Queue};
 use barexe_core::mem::bo::{Block, Bo};
 use barexe_core::mem::ggtt::GgttNode;
 use barexe_core::mem::pages::{Directory, TableNote};
+use barexe_core::mem::user::{Pin, UserRange};
 use barexe_core::sync::fence::{Fence, Timeline};
 use barexe_core::sync::syncobj::{OutSync, SyncPoint, Syncobj};
 use barexe_core::vm::Vm;
@@ -28,6 +29,7 @@ pub const CAPACITIES: Capacities = Capacities {
     bos: 1,
     bo_blocks: 2,
     bo_mappings: 1,
+    bo_imports: 0,
     // The exec queue, and the VM's own bind queue.
     queues: 2,
     timelines: 2,
@@ -37,6 +39,8 @@ pub const CAPACITIES: Capacities = Capacities {
     syncobjs: 1,
     sync_points: 1,
     user_fences: 1,
+    user_ranges: 0,
+    user_pins: 0,
     pt_blocks: 1,
     pt_notes: 32,
     pt_directories: 16,
@@ -80,6 +84,7 @@ memory! {
     bos: Slot<Bo> = Slot::EMPTY;
     bo_blocks: LinkSlot<Block> = Slot::EMPTY;
     bo_mappings: Slot<BoMapping> = Slot::EMPTY;
+    bo_imports: Slot<BoImport> = Slot::EMPTY;
     queues: Slot<Queue> = Slot::EMPTY;
     timelines: Slot<Timeline> = Slot::EMPTY;
     jobs: LinkSlot<Job> = Slot::EMPTY;
@@ -88,6 +93,8 @@ memory! {
     syncobjs: Slot<Syncobj> = Slot::EMPTY;
     sync_points: Slot<SyncPoint> = Slot::EMPTY;
     user_fences: LinkSlot<PendingUserFence> = Slot::EMPTY;
+    user_ranges: Slot<UserRange> = Slot::EMPTY;
+    user_pins: LinkSlot<Pin> = Slot::EMPTY;
     pt_blocks: Option<DmaBuffer> = None;
     pt_notes: TableNote = TableNote::EMPTY;
     pt_directories: Directory = Directory::EMPTY;

@@ -4,7 +4,7 @@ use barexe_core::device::request::{
     BindCall, BindFlags, BindKind, BindOp, EngineRef, ExecCall, QueueProperties, QueueRequest, SyncEntry, SyncTarget,
     VmFlags,
 };
-use barexe_core::device::{ClientId, Config, Device, SyncobjLook};
+use barexe_core::device::{ClientId, Config, Device, FaultAccess, PageFault, SyncobjLook};
 use barexe_core::gt::{EngineClass, IrqFlag};
 use barexe_core::uapi::{self, Answer};
 use barexe_core::{Error, Storage};
@@ -62,6 +62,9 @@ fn objects<H: Hal>(device: &mut Device<'_, H>, client: ClientId) -> Result<(), E
     let properties = QueueProperties { priority: id(), timeslice_us: id() };
     let queue = QueueRequest { vm, placements, width: black_box(1), properties };
     device.exec_queue_create(client, &queue)?;
+    let fault =
+        PageFault { space: device.vm_address_space(client, id())?, va: black_box(0), access: FaultAccess::Write };
+    black_box(device.page_fault(&fault)?);
     device.queue_width(client, id())?;
     device.queue_is_banned(client, id())?;
     device.queue_destroy(client, id())?;

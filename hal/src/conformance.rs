@@ -11,12 +11,14 @@
 //! | `memory` | [`DmaMemory`](crate::DmaMemory) |
 //! | `platform` | [`ConfigSpace`](crate::ConfigSpace), [`Clock`](crate::Clock), [`InterruptLine`](crate::InterruptLine) |
 //! | `registers` | [`Mmio`](crate::Mmio) |
+//! | `user` | [`UserPages`](crate::UserPages) |
 
 mod memory;
 mod platform;
 mod registers;
+mod user;
 
-use crate::{BusAddr, Hal, HalError, RegOffset};
+use crate::{BusAddr, ClientAddr, Hal, HalError, RegOffset, UserSpace};
 use core::fmt;
 
 /// Where the suite may write, and what the device can address.
@@ -32,6 +34,19 @@ pub struct Setup {
     pub ggtt_hole_entries: u32,
     /// Highest bus address the device can drive.
     pub last_addr: BusAddr,
+    /// Client memory to pin; none for an implementation that cannot pin any.
+    pub user: Option<UserSetup>,
+}
+
+/// Client memory that the suite may pin: writable pages, and behind them a page that is not there.
+#[derive(Clone, Copy, Debug)]
+pub struct UserSetup {
+    /// Whose memory.
+    pub space: UserSpace,
+    /// First address, a multiple of 4096.
+    pub addr: ClientAddr,
+    /// Length in bytes: a multiple of 4096, at least four pages.
+    pub len_bytes: u64,
 }
 
 /// Most entries of the hole that the suite uses.
@@ -98,7 +113,7 @@ fn code(error: HalError) -> u64 {
 }
 
 /// How many rules there are.
-pub const RULE_COUNT: usize = 15;
+pub const RULE_COUNT: usize = 19;
 
 /// All rules, in the order they are checked.
 #[must_use]
@@ -124,6 +139,10 @@ pub fn rules<'h, H: Hal>() -> [Rule<'h, H>; RULE_COUNT] {
         platform::interrupts_switch_on_and_off_repeatedly,
         registers::a_register_reads_back_what_was_written,
         registers::ggtt_entries_take_runs_and_no_more,
+        user::client_memory_is_pinned_piece_by_piece,
+        user::pinned_pages_stay_where_they_are,
+        user::parts_of_a_run_are_unpinned_by_themselves,
+        user::client_memory_that_is_not_there_is_a_fault,
     ]
 }
 

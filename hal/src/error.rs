@@ -17,6 +17,8 @@ pub enum HalErrorKind {
     DeviceGone,
     /// The caller's environment interrupted the call; nothing happened.
     Interrupted,
+    /// The client has no such memory, or not with that access.
+    ClientFault,
 }
 
 /// A failed HAL call: its cause and a number of the implementation's own.
@@ -61,6 +63,7 @@ impl fmt::Display for HalError {
             HalErrorKind::Unsupported => "not supported by the platform",
             HalErrorKind::DeviceGone => "device gone",
             HalErrorKind::Interrupted => "interrupted",
+            HalErrorKind::ClientFault => "client memory cannot be reached",
         };
         write!(f, "HAL: {cause} (code {:#x})", self.code)
     }

@@ -8,11 +8,13 @@
 //! | module | holds |
 //! |---|---|
 //! | [`conformance`] | the suite a porter runs against an implementation |
-//! | [`traits`] | [`Mmio`], [`DmaMemory`], [`ConfigSpace`], [`Clock`], [`InterruptLine`]; together [`Hal`] |
+//! | [`traits`] | [`Mmio`], [`DmaMemory`], [`ConfigSpace`], [`Clock`], [`InterruptLine`]; with [`UserPages`] together [`Hal`] |
 //! | [`client`] | [`ClientMemory`]: the memory of whoever calls the driver |
+//! | [`user`] | [`UserPages`]: client memory that the device reaches in place |
 //! | [`bar`] | [`bar::BarWindow`]: a mapped register BAR, for implementations on real PCI |
 //! | [`cache`] | hints to the processor's caches |
 //! | [`dma`] | [`DmaBuffer`]: memory shared with the device, and its bulk operations |
+//! | [`slice`](mod@slice) | moves inside a slice that cannot panic |
 //! | [`reg`], [`addr`], [`time`], [`error`] | the words the rest is written in |
 //!
 //! # The two contracts
@@ -45,8 +47,10 @@ pub mod conformance;
 pub mod dma;
 pub mod error;
 pub mod reg;
+pub mod slice;
 pub mod time;
 pub mod traits;
+pub mod user;
 
 pub use addr::{BusAddr, ClientAddr, GgttAddr, GpuVa};
 pub use client::{ClientFault, ClientMemory};
@@ -57,3 +61,4 @@ pub use time::{Interrupted, Nanos};
 pub use traits::{
     Clock, ConfigSpace, DmaCaching, DmaMemory, DmaOwner, DmaRequest, Hal, InterruptLine, MIN_BLOCK_BYTES, Mmio,
 };
+pub use user::{PinRequest, PinnedRun, UserAccess, UserPages, UserSpace};

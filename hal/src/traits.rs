@@ -3,15 +3,15 @@
 //! They are split by use, so that a page-table test needs memory only. [`Hal`] is their sum and is implemented for
 //! everything that has all of them. All methods take `&mut self`: a HAL is one value, there are no globals.
 
-use crate::{BusAddr, DmaBuffer, HalError, Interrupted, Nanos, RegOffset};
+use crate::{BusAddr, DmaBuffer, HalError, Interrupted, Nanos, RegOffset, UserPages};
 use core::ops::Range;
 
-/// Registers and GGTT entries of one tile's block of BAR 0.
+/// Registers and GGTT entries in BAR 0.
 ///
 /// **Caller**: 32-bit registers only below [`RegOffset::GGTT_BASE`], 64-bit entries only from there on; holds the
 /// forcewake a register needs.
 /// **Implementor**: each access happens exactly once, in program order, with the width asked for. A device that is
-/// gone answers with all ones; the access itself never fails.
+/// gone answers with all ones, and so does the block of a tile that it does not have; the access itself never fails.
 pub trait Mmio {
     /// Reads one 32-bit register.
     fn read32(&mut self, reg: RegOffset) -> u32;
@@ -139,9 +139,9 @@ pub trait InterruptLine {
 }
 
 /// All of it: what a device is opened on.
-pub trait Hal: Mmio + DmaMemory + ConfigSpace + Clock + InterruptLine {}
+pub trait Hal: Mmio + DmaMemory + ConfigSpace + Clock + InterruptLine + UserPages {}
 
-impl<T: Mmio + DmaMemory + ConfigSpace + Clock + InterruptLine + ?Sized> Hal for T {}
+impl<T: Mmio + DmaMemory + ConfigSpace + Clock + InterruptLine + UserPages + ?Sized> Hal for T {}
 
 impl<T: Mmio + ?Sized> Mmio for &mut T {
     fn read32(&mut self, reg: RegOffset) -> u32 {

@@ -1,10 +1,14 @@
 //! Faults on demand: what goes wrong, and when.
 
+use barexe_hal::HalErrorKind;
+
 /// One thing that goes wrong. Numbers count from the moment the plan is set, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The n-th HAL call that can fail does: allocation, configuration access, relax, switching interrupts on.
     FailCall(u64),
+    /// The n-th of these calls is interrupted by the environment.
+    InterruptCall(u64),
     /// From the n-th register access on the device is gone: reads are all ones, writes are lost.
     GoneFromAccess(u64),
     /// This register reads as all ones.
@@ -30,11 +34,14 @@ impl FaultPlan {
         Self { faults: faults.to_vec(), calls: 0, accesses: 0 }
     }
 
-    /// Counts a HAL call that can fail; whether this one does.
-    pub(crate) fn fails_call(&mut self) -> bool {
+    /// Counts a HAL call that can fail; what this one fails with, if it does: with `usual`, or interrupted.
+    pub(crate) fn call_failure(&mut self, usual: HalErrorKind) -> Option<HalErrorKind> {
         let number = self.calls;
         self.calls += 1;
-        self.faults.contains(&Fault::FailCall(number))
+        if self.faults.contains(&Fault::InterruptCall(number)) {
+            return Some(HalErrorKind::Interrupted);
+        }
+        self.faults.contains(&Fault::FailCall(number)).then_some(usual)
     }
 
     /// Counts a register access; whether the device still answers it.
@@ -55,6 +62,7 @@ impl FaultPlan {
             Fault::ReadsAllOnes(at) if *at == offset => Some(u32::MAX),
             Fault::Reads(at, value) if *at == offset => Some(*value),
             Fault::FailCall(_)
+            | Fault::InterruptCall(_)
             | Fault::GoneFromAccess(_)
             | Fault::ReadsAllOnes(_)
             | Fault::DropsWrites(_)
@@ -75,6 +83,7 @@ impl FaultPlan {
             Fault::ConfigReads(at, value) if *at == offset => Some(*value),
             Fault::ConfigReads(..)
             | Fault::FailCall(_)
+            | Fault::InterruptCall(_)
             | Fault::GoneFromAccess(_)
             | Fault::ReadsAllOnes(_)
             | Fault::DropsWrites(_)
@@ -93,8 +102,10 @@ mod tests {
 
     #[test]
     fn exactly_the_numbered_call_fails_and_everything_after_the_numbered_access_is_gone() {
-        let mut plan = FaultPlan::new(&[Fault::FailCall(1), Fault::GoneFromAccess(2)]);
-        assert_eq!([(); 3].map(|()| plan.fails_call()), [false, true, false]);
+        let mut plan = FaultPlan::new(&[Fault::FailCall(1), Fault::InterruptCall(3), Fault::GoneFromAccess(2)]);
+        let usual = HalErrorKind::NoMemory;
+        let failures = [(); 5].map(|()| plan.call_failure(usual));
+        assert_eq!(failures, [None, Some(usual), None, Some(HalErrorKind::Interrupted), None]);
         assert_eq!([(); 2].map(|()| plan.answers_access()), [true, true]);
         assert!(!plan.is_gone());
         assert_eq!([(); 2].map(|()| plan.answers_access()), [false, false]);

@@ -1,10 +1,9 @@
-//! The GGTT array in the upper half of BAR 0's block.
+//! The GGTT array in the upper half of a tile's block of BAR 0.
 
 use crate::bus::Bus as _;
-use crate::gpu::Gpu;
+use crate::gpu::{BLOCK, Gpu};
 
 const ARRAY: u32 = 8 << 20;
-const BLOCK: u32 = 16 << 20;
 /// Entries the array has room for.
 const ENTRIES: u32 = (BLOCK - ARRAY) / 8;
 
@@ -18,11 +17,11 @@ impl Gpu {
         inside.then(|| (offset - ARRAY) / 8)
     }
 
-    pub(crate) fn read64_run(&mut self, offset: u32, out: &mut [u64]) {
-        if !self.access() {
+    pub(crate) fn read64_run(&mut self, in_bar: u32, out: &mut [u64]) {
+        let Some(offset) = self.access(in_bar) else {
             out.fill(u64::MAX);
             return;
-        }
+        };
         let Some(first) = self.ggtt_index(offset) else {
             out.fill(0);
             return;
@@ -33,10 +32,8 @@ impl Gpu {
     }
 
     /// Entries past the end of the block are not written.
-    pub(crate) fn write64_steps(&mut self, offset: u32, first: u64, step: u64, count: u32) {
-        if !self.access() {
-            return;
-        }
+    pub(crate) fn write64_steps(&mut self, in_bar: u32, first: u64, step: u64, count: u32) {
+        let Some(offset) = self.access(in_bar) else { return };
         let Some(page) = self.ggtt_index(offset) else { return };
         let mut entry = first;
         for page in (page..ENTRIES).take(count as usize) {

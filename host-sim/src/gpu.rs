@@ -7,6 +7,8 @@ use crate::sim::SimConfig;
 use crate::spec::{EngineClass, EngineSpec, Platform};
 use crate::trace::Event;
 
+/// Bytes of one tile's block of BAR 0.
+pub(crate) const BLOCK: u32 = 16 << 20;
 /// Virtual time of one register access, in nanoseconds.
 const ACCESS_NS: u64 = 100;
 /// Bit 0: compute engines are on (engines sheet §4.3).
@@ -16,6 +18,7 @@ const RCU_MODE: u32 = 0x1_4800;
 #[derive(Debug)]
 pub(crate) struct Gpu {
     pub(crate) shared: Shared,
+    /// The engines of all tiles, tile by tile.
     pub(crate) engines: Vec<Streamer>,
     pub(crate) execution: bool,
 }
@@ -24,42 +27,59 @@ impl Gpu {
     pub(crate) fn new(config: &SimConfig) -> Option<Self> {
         let spec = CsSpec::for_version(config.platform.version)?;
         let streamer = |engine: &EngineSpec| Streamer::new(spec, engine.class, engine.instance, engine.base);
-        let engines = config.platform.engines.iter().map(streamer).collect();
+        let of_tile = |_| config.platform.engines.iter().map(streamer);
+        let engines = (0..config.platform.tiles.max(1)).flat_map(of_tile).collect();
         Some(Self { shared: Shared::new(config), engines, execution: config.execution })
     }
 
-    /// Counts an access and lets its time pass; whether the device answers.
-    pub(crate) fn access(&mut self) -> bool {
+    /// Counts an access at an offset in BAR 0 and lets its time pass; the offset in its tile's block, if the device
+    /// answers there.
+    pub(crate) fn access(&mut self, offset: u32) -> Option<u32> {
         self.shared.time_ns = self.shared.time_ns.saturating_add(ACCESS_NS);
         self.settle();
-        self.shared.plan.answers_access() && self.shared.config.decodes_memory()
+        let answers = self.shared.plan.answers_access() && self.shared.config.decodes_memory();
+        let tile = (offset / BLOCK) as usize;
+        if !self.shared.tiles.select(tile) {
+            self.shared.violation(format!("access to {offset:#x}: there is no tile {tile}"));
+            return None;
+        }
+        answers.then_some(offset % BLOCK)
     }
 
-    pub(crate) fn read32(&mut self, offset: u32) -> u32 {
-        if !self.access() {
-            return u32::MAX;
-        }
-        if let Some(value) = self.shared.plan.read(offset) {
+    /// Position of the selected tile's first engine.
+    const fn first_engine(&self) -> usize {
+        self.shared.tiles.selected() * self.shared.platform.engines.len()
+    }
+
+    /// The engines of the selected tile.
+    pub(crate) fn engines_here(&mut self) -> impl Iterator<Item = &mut Streamer> {
+        let (first, count) = (self.first_engine(), self.shared.platform.engines.len());
+        self.engines.iter_mut().skip(first).take(count)
+    }
+
+    pub(crate) fn read32(&mut self, in_bar: u32) -> u32 {
+        let Some(offset) = self.access(in_bar) else { return u32::MAX };
+        if let Some(value) = self.shared.plan.read(in_bar) {
             return value;
         }
         self.shared.check_read(offset);
         let now = self.shared.time_ns;
-        if let Some(value) = self.shared.forcewake.read(offset, now) {
+        if let Some(value) = self.shared.tiles.one().forcewake.read(offset, now) {
             return value;
         }
         if !self.shared.is_reachable(offset, "read") {
             return 0;
         }
-        if let Some(value) = self.shared.interrupts.read(offset, now) {
+        if let Some(value) = self.shared.tiles.one_mut().interrupts.read(offset, now) {
             return value;
         }
-        self.read_engine(offset).unwrap_or_else(|| self.shared.registers.read(offset))
+        self.read_engine(offset).unwrap_or_else(|| self.shared.tiles.one_mut().registers.read(offset))
     }
 
     /// The engine an offset belongs to, and the offset inside its registers.
     fn engine_of(&self, offset: u32) -> Option<(usize, u32)> {
         let (engine, inside) = Platform::owner(offset)?;
-        Some((self.shared.platform.position(engine)?, inside))
+        Some((self.first_engine() + self.shared.platform.position(engine)?, inside))
     }
 
     fn read_engine(&mut self, offset: u32) -> Option<u32> {
@@ -71,7 +91,7 @@ impl Gpu {
             0x238 => Some((engine.current_descriptor().unwrap_or(0) >> 32) as u32),
             // Stopped, or nothing to do: the idle bit of MI_MODE.
             0x09C => {
-                let stored = self.shared.registers.read(offset);
+                let stored = self.shared.tiles.one_mut().registers.read(offset);
                 let idle = engine.state() == State::Idle || stored & 1 << 8 != 0;
                 Some(stored | u32::from(idle) << 9)
             }
@@ -79,16 +99,18 @@ impl Gpu {
         }
     }
 
-    pub(crate) fn write32(&mut self, offset: u32, value: u32) {
-        if !self.access() || self.shared.plan.drops_write(offset) {
+    pub(crate) fn write32(&mut self, in_bar: u32, value: u32) {
+        let Some(offset) = self.access(in_bar) else { return };
+        if self.shared.plan.drops_write(in_bar) {
             return;
         }
-        self.shared.count_flush(offset);
+        self.shared.tiles.one_mut().count_flush(offset);
         let now = self.shared.time_ns;
-        if self.shared.forcewake.write(offset, value, now) || !self.shared.is_reachable(offset, "write") {
+        let wakes = self.shared.tiles.one_mut().forcewake.write(offset, value, now);
+        if wakes || !self.shared.is_reachable(offset, "write") {
             return;
         }
-        if self.shared.interrupts.write(offset, value, now) {
+        if self.shared.tiles.one_mut().interrupts.write(offset, value, now) {
             return;
         }
         if let Some((index, inside)) = self.engine_of(offset) {
@@ -100,17 +122,18 @@ impl Gpu {
                 return;
             }
         }
-        self.shared.registers.write(offset, value);
+        self.shared.tiles.one_mut().registers.write(offset, value);
         self_clearing::written(self, offset, value);
     }
 
     /// `EXECLIST_CONTROL`: the submit queue is taken over.
     fn load(&mut self, index: usize, value: u32) {
-        let Some(engine) = self.shared.platform.engines.get(index).copied() else { return };
+        let own = index - self.first_engine();
+        let Some(engine) = self.shared.platform.engines.get(own).copied() else { return };
         if value & 1 == 0 {
             return;
         }
-        let stored = |inside: u32| u64::from(self.shared.registers.peek(engine.base + inside));
+        let stored = |inside: u32| u64::from(self.shared.tiles.one().registers.peek(engine.base + inside));
         let entry = |number: u32| stored(0x510 + 8 * number) | stored(0x514 + 8 * number) << 32;
         let [first, second] = [0, 1].map(entry);
         let second = (second & 1 != 0).then_some(second);
@@ -129,13 +152,14 @@ impl Gpu {
 
     /// Why a load is not taken (engines sheet §7.5, §7.7).
     fn refusal(&self, index: usize, engine: &EngineSpec, first: u64, second: Option<u64>) -> Option<&'static str> {
-        let stored = |inside: u32| self.shared.registers.peek(engine.base + inside);
+        let stored = |inside: u32| self.shared.tiles.one().registers.peek(engine.base + inside);
         let wrong = |descriptor: u64| match () {
             () if descriptor & 1 == 0 => Some("the descriptor is not valid"),
             () if descriptor >> 3 & 3 != 3 => Some("the addressing mode is not 64 bit"),
             () => None,
         };
-        let compute_off = engine.class == EngineClass::Compute && self.shared.registers.peek(RCU_MODE) & 1 == 0;
+        let compute_off =
+            engine.class == EngineClass::Compute && self.shared.tiles.one().registers.peek(RCU_MODE) & 1 == 0;
         let busy = self.engines.get(index).is_some_and(Streamer::pending_submit);
         match () {
             () if stored(0x29C) & 1 << 3 == 0 => Some("execlists are not enabled"),
@@ -153,13 +177,14 @@ impl Gpu {
     /// What was put off and is due.
     pub(crate) fn settle(&mut self) {
         let now = self.shared.time_ns;
-        if self.shared.deferred.iter().all(|(at, _)| *at > now) {
+        if self.shared.deferred.iter().all(|(at, ..)| *at > now) {
             return;
         }
-        let (due, later) = core::mem::take(&mut self.shared.deferred).into_iter().partition(|(at, _)| *at <= now);
+        let (due, later) = core::mem::take(&mut self.shared.deferred).into_iter().partition(|(at, ..)| *at <= now);
         self.shared.deferred = later;
-        let due: Vec<(u64, Deferred)> = due;
-        for (_, deferred) in due {
+        let due: Vec<(u64, usize, Deferred)> = due;
+        for (_, tile, deferred) in due {
+            self.shared.tiles.select(tile);
             self_clearing::finish(self, &deferred);
         }
     }

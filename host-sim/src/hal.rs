@@ -4,7 +4,7 @@ use crate::gpu::Gpu;
 use crate::sim::{Inner, locked};
 use barexe_hal::{
     Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, HalErrorKind, InterruptLine, Interrupted, Mmio,
-    Nanos, RegOffset,
+    Nanos, PinRequest, PinnedRun, RegOffset, UserPages,
 };
 use core::ops::Range;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl SimHal {
         work: impl FnOnce(&mut Gpu) -> Result<R, HalError>,
     ) -> Result<R, HalError> {
         self.inner.with(|gpu| {
-            if gpu.shared.plan.fails_call() {
+            if let Some(kind) = gpu.shared.plan.call_failure(kind) {
                 return Err(HalError::new(kind, INJECTED));
             }
             work(gpu)
@@ -43,7 +43,7 @@ impl SimHal {
 impl Mmio for SimHal {
     fn read32(&mut self, reg: RegOffset) -> u32 {
         self.inner.with(|gpu| {
-            if reg.get() >= RegOffset::GGTT_BASE.get() {
+            if reg.on_tile(0) >= RegOffset::GGTT_BASE {
                 gpu.shared.violation(format!("32-bit read of GGTT entry at {:#x}", reg.get()));
             }
             gpu.read32(reg.get())
@@ -52,7 +52,7 @@ impl Mmio for SimHal {
 
     fn write32(&mut self, reg: RegOffset, value: u32) {
         self.inner.with(|gpu| {
-            if reg.get() >= RegOffset::GGTT_BASE.get() {
+            if reg.on_tile(0) >= RegOffset::GGTT_BASE {
                 gpu.shared.violation(format!("32-bit write of GGTT entry at {:#x}", reg.get()));
                 return;
             }
@@ -135,12 +135,30 @@ impl Clock for SimHal {
         }
         let commands = self.inner.relax_commands;
         self.inner.with(|gpu| {
-            if gpu.shared.plan.fails_call() {
+            if gpu.shared.plan.call_failure(HalErrorKind::Interrupted).is_some() {
                 return Err(Interrupted);
             }
             gpu.relax(until.get(), commands);
             Ok(())
         })
+    }
+}
+
+impl UserPages for SimHal {
+    fn has_user_pages(&self) -> bool {
+        true
+    }
+
+    fn pin(&mut self, request: PinRequest) -> Result<PinnedRun, HalError> {
+        self.fallible(HalErrorKind::NoMemory, |gpu| gpu.shared.user.pin(&request))
+    }
+
+    fn unpin(&mut self, run: PinnedRun) {
+        self.inner.with(|gpu| {
+            if let Err(text) = gpu.shared.user.unpin(&run) {
+                gpu.shared.violation(text);
+            }
+        });
     }
 }
 

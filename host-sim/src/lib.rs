@@ -16,6 +16,7 @@
 //! | [`cs`] | command streamers: contexts, rings, batches, commands |
 //! | [`ppgtt`], [`tlb`] | the page-table walk, and the cache of its answers |
 //! | `shared`, [`bus`] | the device around an engine, and what the engine sees of it |
+//! | `tile` | what each tile has for itself |
 //! | `registers`, `forcewake`, `interrupts`, `self_clearing`, `config_space`, `hwconfig` | one hardware block each |
 //! | `memory` | memory that CPU and device share, and what became of it when it was freed |
 //! | [`spec`], `engines` | platforms and engines, as tables |
@@ -89,9 +90,11 @@ mod snapshot;
 pub mod spec;
 #[cfg(test)]
 mod testing;
+mod tile;
 mod timeline;
 pub mod tlb;
 pub mod trace;
+mod user;
 
 pub use fault::Fault;
 pub use forcewake::AckMode;

@@ -34,6 +34,11 @@ impl Registers {
         }
     }
 
+    /// Fixes a value at manufacture.
+    pub(crate) fn fix(&mut self, offset: u32, value: u32) {
+        self.fixed.insert(offset, value);
+    }
+
     /// What was written and is not zero: the part of the state that a driver is answerable for.
     pub(crate) fn written(&self) -> BTreeMap<u32, u32> {
         self.stored.iter().filter(|(_, value)| **value != 0).map(|(offset, value)| (*offset, *value)).collect()

@@ -2,6 +2,7 @@
 
 use crate::cs::State;
 use crate::gpu::Gpu;
+use crate::tile::TileState;
 use crate::trace::Event;
 
 /// Commands an engine executes before the next one has its turn.
@@ -20,7 +21,9 @@ impl Gpu {
     /// One turn of every engine; whether any of them got anywhere.
     fn turn(&mut self, report: &mut RunReport) -> bool {
         let (mut moved, mut took_ns) = (false, 0);
-        for engine in &mut self.engines {
+        let per_tile = self.shared.platform.engines.len().max(1);
+        for (index, engine) in self.engines.iter_mut().enumerate() {
+            self.shared.tiles.select(index / per_tile);
             let before = engine.state();
             let progress = engine.run(&mut self.shared, TURN);
             report.commands += u64::from(progress.commands);
@@ -28,9 +31,9 @@ impl Gpu {
             let waits = progress.state == State::Waiting && progress.commands <= 1;
             moved |= !waits && (progress.commands > 0 || progress.state != before);
             if progress.raised != 0 {
-                let registers = &self.shared.registers;
+                let TileState { registers, interrupts, .. } = self.shared.tiles.one_mut();
                 let stored = |offset: u32| registers.peek(offset);
-                self.shared.interrupts.raise(engine.engine(), progress.raised, stored);
+                interrupts.raise(engine.engine(), progress.raised, stored);
             }
         }
         self.shared.time_ns = self.shared.time_ns.saturating_add(took_ns);
@@ -46,7 +49,7 @@ impl Gpu {
             return RunReport { idle: true, ..report };
         }
         loop {
-            if stop_at_message && self.shared.interrupts.messages != 0 && self.shared.irq_line {
+            if stop_at_message && self.shared.tiles.messages() != 0 && self.shared.irq_line {
                 return report;
             }
             if !self.turn(&mut report) {
@@ -62,10 +65,10 @@ impl Gpu {
     /// What a waiting CPU sees: engines run, time goes on to `until_ns` or to the first message.
     pub(crate) fn relax(&mut self, until_ns: u64, max_commands: u64) {
         let report = self.run(max_commands, until_ns, true);
-        if self.shared.interrupts.messages != 0 && self.shared.irq_line {
+        if self.shared.tiles.messages() != 0 && self.shared.irq_line {
             return;
         }
-        let next = self.shared.deferred.iter().map(|(at, _)| *at).min();
+        let next = self.shared.deferred.iter().map(|(at, ..)| *at).min();
         let now = self.shared.time_ns;
         let target = match next {
             _ if !report.idle => now,
@@ -80,7 +83,8 @@ impl Gpu {
 
     /// Messages to deliver now.
     pub(crate) fn take_messages(&mut self) -> u32 {
-        let count = core::mem::take(&mut self.shared.interrupts.messages);
+        let of_tile = |tile: &mut TileState| core::mem::take(&mut tile.interrupts.messages);
+        let count: u32 = self.shared.tiles.iter_mut().map(of_tile).sum();
         if !self.shared.irq_line || !self.shared.config.is_bus_master() {
             return 0;
         }

@@ -62,13 +62,13 @@ pub(crate) fn written(gpu: &mut Gpu, offset: u32, value: u32) {
     if relative == GDRST {
         reset(gpu, value, media);
         // The request itself is seen until it is done.
-        gpu.shared.registers.put(offset, value);
+        gpu.shared.tiles.one_mut().registers.put(offset, value);
         put_off(gpu, RESET_NS, Deferred::Clear { offset, bits: value });
     } else if relative == OA_INVALIDATE || GGTT_INVALIDATE.contains(&relative) {
         put_off(gpu, INVALIDATION_NS, Deferred::Clear { offset, bits: 1 });
     } else if let Some((_, class, masked)) = invalidation(gpu, relative, media) {
         let instances = if masked { value & value >> 16 } else { value } & 0xFFFF;
-        gpu.shared.registers.put(offset, instances);
+        gpu.shared.tiles.one_mut().registers.put(offset, instances);
         put_off(gpu, INVALIDATION_NS, Deferred::Invalidate { offset, class, instances });
     }
 }
@@ -82,7 +82,8 @@ fn invalidation(gpu: &Gpu, relative: u32, media: bool) -> Option<(u32, EngineCla
 
 fn put_off(gpu: &mut Gpu, after_ns: u64, deferred: Deferred) {
     let at = gpu.shared.time_ns.saturating_add(after_ns);
-    gpu.shared.deferred.push((at, deferred));
+    let tile = gpu.shared.tiles.selected();
+    gpu.shared.deferred.push((at, tile, deferred));
 }
 
 /// Does what was put off.
@@ -90,7 +91,7 @@ pub(crate) fn finish(gpu: &mut Gpu, deferred: &Deferred) {
     let (offset, bits) = match *deferred {
         Deferred::Clear { offset, bits } => (offset, bits),
         Deferred::Invalidate { offset, class, instances } => {
-            for engine in &mut gpu.engines {
+            for engine in gpu.engines_here() {
                 let (own, instance) = engine.engine();
                 let bit = if class == EngineClass::Other { 1 } else { instance & 15 };
                 if own == class && instances >> bit & 1 != 0 {
@@ -100,8 +101,8 @@ pub(crate) fn finish(gpu: &mut Gpu, deferred: &Deferred) {
             (offset, instances)
         }
     };
-    let left = gpu.shared.registers.peek(offset) & !bits;
-    gpu.shared.registers.put(offset, left);
+    let left = gpu.shared.tiles.one().registers.peek(offset) & !bits;
+    gpu.shared.tiles.one_mut().registers.put(offset, left);
 }
 
 /// The reset bit of an engine (engines sheet §10.2).
@@ -121,14 +122,15 @@ fn reset(gpu: &mut Gpu, bits: u32, media: bool) {
     let full = bits & 1 != 0;
     let hit = |engine: &&EngineSpec| here(engine) && (full || bits & reset_bit(engine) != 0);
     let chosen: Vec<EngineSpec> = gpu.shared.platform.engines.iter().filter(hit).copied().collect();
-    for streamer in &mut gpu.engines {
+    for streamer in gpu.engines_here() {
         let (class, instance) = streamer.engine();
         if chosen.iter().any(|engine| (engine.class, engine.instance) == (class, instance)) {
             streamer.reset();
         }
     }
-    gpu.shared.registers.forget_engines(&chosen);
+    let registers = &mut gpu.shared.tiles.one_mut().registers;
+    registers.forget_engines(&chosen);
     if full {
-        gpu.shared.registers.forget_gt(media);
+        registers.forget_gt(media);
     }
 }

@@ -3,24 +3,21 @@
 use crate::bus::{Bus, BusError};
 use crate::config_space::ConfigSpace;
 use crate::fault::FaultPlan;
-use crate::forcewake::{self, Forcewake};
-use crate::interrupts::Interrupts;
+use crate::forcewake;
 use crate::memory::Memory;
-use crate::registers::Registers;
 use crate::self_clearing::Deferred;
 use crate::sim::SimConfig;
-use crate::spec::{EngineClass, MEDIA_SHIFT, Platform};
+use crate::spec::{EngineClass, Platform};
+use crate::tile::{TileState, Tiles};
 use crate::timeline::Timeline;
 use crate::trace::Event;
+use crate::user::UserMemory;
 use std::collections::BTreeMap;
 
 /// Most violations kept.
 const VIOLATIONS: usize = 256;
-/// Writes to this register flush pending writes (engines sheet §2.1, 15015404425); so many before each read on 20.04.
-const PENDING_WRITE_FLUSH: u32 = 0x13_0030;
+/// Flushes of pending writes before each read on 20.04 (engines sheet §2.1, 15015404425).
 const FLUSHES_BEFORE_READ: u32 = 4;
-/// Version register of the media GT; a write is the fence of GGTT writes.
-const MEDIA_GMD_ID: u32 = MEDIA_SHIFT + 0xD8C;
 /// Entries of the GGTT that may be written before the fence (22019338487).
 const GGTT_WRITES_BEFORE_FENCE: u32 = 63;
 /// First fault register; address low and high lie before it (engines sheet §11.2).
@@ -38,23 +35,20 @@ const PAGE: u64 = 4096;
 pub(crate) struct Shared {
     pub(crate) platform: Platform,
     pub(crate) memory: Memory,
-    pub(crate) registers: Registers,
-    pub(crate) ggtt: Vec<u64>,
-    pub(crate) forcewake: Forcewake,
-    pub(crate) interrupts: Interrupts,
+    pub(crate) user: UserMemory,
+    pub(crate) tiles: Tiles,
     pub(crate) config: ConfigSpace,
     pub(crate) time_ns: u64,
     pub(crate) timeline: Timeline,
     pub(crate) violations: Vec<String>,
     pub(crate) plan: FaultPlan,
     pub(crate) irq_line: bool,
-    pub(crate) deferred: Vec<(u64, Deferred)>,
+    /// What is done later: when, on which tile, what.
+    pub(crate) deferred: Vec<(u64, usize, Deferred)>,
     /// Somebody only looks: nothing that is met is the driver's fault.
     pub(crate) looking: bool,
     /// Compression bytes that are not zero, by page.
     compression: BTreeMap<u64, u64>,
-    flushes: u32,
-    ggtt_writes: u32,
 }
 
 impl Shared {
@@ -62,10 +56,8 @@ impl Shared {
         let platform = config.platform.clone();
         Self {
             memory: Memory::new(config.coherence, config.max_block_bytes, config.memory_bytes),
-            registers: Registers::new(&platform),
-            ggtt: vec![0; platform.ggtt_entries() as usize],
-            forcewake: Forcewake::new(&platform),
-            interrupts: Interrupts::new(&platform),
+            user: UserMemory::default(),
+            tiles: Tiles::new(&platform),
             config: ConfigSpace::new(&platform),
             time_ns: 0,
             timeline: Timeline::new(config.timeline_events),
@@ -75,8 +67,6 @@ impl Shared {
             deferred: Vec::new(),
             looking: false,
             compression: BTreeMap::new(),
-            flushes: 0,
-            ggtt_writes: 0,
             platform,
         }
     }
@@ -88,6 +78,10 @@ impl Shared {
 
     /// Notes a rule that the driver broke.
     pub(crate) fn violation(&mut self, text: String) {
+        let text = match self.tiles.selected() {
+            0 => text,
+            tile => format!("tile {tile}: {text}"),
+        };
         self.trace(Event::Fault { text: text.clone() });
         if self.violations.len() < VIOLATIONS {
             self.violations.push(text);
@@ -96,21 +90,10 @@ impl Shared {
 
     /// Workarounds of 20.04 that a driver must keep to.
     pub(crate) fn check_read(&mut self, offset: u32) {
-        if self.platform.version >= 2004 && self.flushes < FLUSHES_BEFORE_READ {
+        if self.platform.version >= 2004 && self.tiles.one().flushes < FLUSHES_BEFORE_READ {
             self.violation(format!("read of {offset:#x} without flushing pending writes (15015404425)"));
         }
-        self.flushes = 0;
-    }
-
-    pub(crate) const fn count_flush(&mut self, offset: u32) {
-        if offset == PENDING_WRITE_FLUSH {
-            self.flushes = self.flushes.saturating_add(1);
-        } else {
-            self.flushes = 0;
-        }
-        if offset == MEDIA_GMD_ID {
-            self.ggtt_writes = 0;
-        }
+        self.tiles.one_mut().flushes = 0;
     }
 
     /// Whether there is a register at the offset and its domain is awake; if not, that is a violation.
@@ -130,7 +113,7 @@ impl Shared {
             return false;
         }
         let Some(domain) = forcewake::needed(&self.platform, offset) else { return true };
-        let awake = self.forcewake.is_awake(domain, self.time_ns);
+        let awake = self.tiles.one().forcewake.is_awake(domain, self.time_ns);
         if !awake {
             self.violation(format!("{what} of {offset:#x} while {domain:?} sleeps"));
         }
@@ -139,13 +122,22 @@ impl Shared {
 
     /// The CPU writes an entry of the array in BAR 0.
     pub(crate) fn write_ggtt(&mut self, page: u32, entry: u64) {
-        self.ggtt_writes = self.ggtt_writes.saturating_add(1);
-        if self.platform.version >= 2004 && self.ggtt_writes > GGTT_WRITES_BEFORE_FENCE {
+        let tile = self.tiles.one_mut();
+        tile.ggtt_writes = tile.ggtt_writes.saturating_add(1);
+        if self.platform.version >= 2004 && tile.ggtt_writes > GGTT_WRITES_BEFORE_FENCE {
+            tile.ggtt_writes = 0;
             self.violation(String::from("64 GGTT entries written without the fence (22019338487)"));
-            self.ggtt_writes = 0;
         }
         if !self.set_ggtt_entry(page, entry) {
             self.violation(format!("write of GGTT entry {page:#x}, which is beyond the table"));
+        }
+    }
+
+    /// Reads memory as the device sees it.
+    pub(crate) fn peek(&self, addr: u64, into: &mut [u8]) -> Result<(), BusError> {
+        match UserMemory::may_have(addr) {
+            true => self.user.device_read(addr, into),
+            false => self.memory.device_read(addr, into),
         }
     }
 
@@ -155,7 +147,11 @@ impl Shared {
         if self.looking {
             return;
         }
-        let why = if self.memory.was_freed(addr) { "which was freed" } else { "where no buffer is" };
+        let why = match UserMemory::may_have(addr) {
+            true => "where no client page is pinned for that",
+            false if self.memory.was_freed(addr) => "which was freed",
+            false => "where no buffer is",
+        };
         self.violation(format!("the device {what} bus address {addr:#x}, {why}"));
     }
 
@@ -165,7 +161,8 @@ impl Shared {
             return;
         }
         let shows = |entry: u64| entry & 1 != 0 && entry & GGTT_ADDRESS == bus & !(PAGE - 1);
-        let page = (0u32..).zip(&self.ggtt).find(|(_, entry)| shows(**entry));
+        let in_tile = |tile: &TileState| (0u32..).zip(tile.ggtt.iter().copied()).find(|(_, entry)| shows(*entry));
+        let page = self.tiles.iter().find_map(in_tile);
         let ggtt = page.map(|(page, _)| page << 12 | bus as u32 & 0xFFF);
         self.trace(Event::Published { bus, ggtt, bytes });
     }
@@ -176,31 +173,35 @@ impl Bus for Shared {
         if !self.config.is_bus_master() {
             return Err(BusError { addr });
         }
-        self.memory.device_read(addr, into).inspect_err(|_| self.blame(addr, "reads"))
+        self.peek(addr, into).inspect_err(|_| self.blame(addr, "reads"))
     }
 
     fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError> {
         if !self.config.is_bus_master() {
             return Err(BusError { addr });
         }
-        self.memory.device_write(addr, from).inspect_err(|_| self.blame(addr, "writes"))
+        let written = match UserMemory::may_have(addr) {
+            true => self.user.device_write(addr, from),
+            false => self.memory.device_write(addr, from),
+        };
+        written.inspect_err(|_| self.blame(addr, "writes"))
     }
 
     fn ggtt_entry(&mut self, page: u32) -> Option<u64> {
-        self.ggtt.get(page as usize).copied()
+        self.tiles.one().ggtt.get(page as usize).copied()
     }
 
     fn set_ggtt_entry(&mut self, page: u32, entry: u64) -> bool {
-        let slot = self.ggtt.get_mut(page as usize);
+        let slot = self.tiles.one_mut().ggtt.get_mut(page as usize);
         slot.map(|slot| *slot = entry).is_some()
     }
 
     fn mmio_read(&mut self, offset: u32) -> u32 {
-        self.registers.peek(offset)
+        self.tiles.one().registers.peek(offset)
     }
 
     fn mmio_write(&mut self, offset: u32, value: u32) {
-        self.registers.write(offset, value);
+        self.tiles.one_mut().registers.write(offset, value);
     }
 
     fn now_ns(&mut self) -> u64 {
@@ -221,17 +222,18 @@ impl Bus for Shared {
 
     fn latch_fault(&mut self, class: EngineClass, va: u64, ggtt: bool) {
         let shift = self.platform.gt_shift(class);
-        if self.registers.peek(shift + RING_FAULT) & 1 != 0 {
+        let registers = &mut self.tiles.one_mut().registers;
+        if registers.peek(shift + RING_FAULT) & 1 != 0 {
             return;
         }
         let record = 1 | u32::from(ggtt) << 11 | (class.code() as u32) << 12;
-        self.registers.put(shift + RING_FAULT, record);
-        self.registers.put(shift + FAULT_DATA0, (va >> 12) as u32);
-        self.registers.put(shift + FAULT_DATA1, (va >> 44 & 0xF) as u32 | u32::from(ggtt) << 4);
+        registers.put(shift + RING_FAULT, record);
+        registers.put(shift + FAULT_DATA0, (va >> 12) as u32);
+        registers.put(shift + FAULT_DATA1, (va >> 44 & 0xF) as u32 | u32::from(ggtt) << 4);
     }
 
     fn compression(&mut self, page: u64) -> Option<u64> {
-        let exists = self.registers.peek(FLAT_CCS) & 1 != 0;
+        let exists = self.tiles.one().registers.peek(FLAT_CCS) & 1 != 0;
         exists.then(|| self.compression.get(&(page & !(PAGE - 1))).copied().unwrap_or(0))
     }
 

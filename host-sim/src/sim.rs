@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, FaultPlan};
 use crate::forcewake::AckMode;
-use crate::gpu::Gpu;
+use crate::gpu::{BLOCK, Gpu};
 use crate::hal::SimHal;
 use crate::memory::Coherence;
 use crate::running::RunReport;
@@ -10,7 +10,8 @@ use crate::snapshot::DeviceSnapshot;
 use crate::spec::Platform;
 use crate::timeline::Timeline;
 use crate::trace::Event;
-use barexe_hal::Nanos;
+use barexe_hal::{Nanos, UserSpace};
+use core::ops::Range;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -77,6 +78,8 @@ impl Inner {
         let (result, messages) = {
             let mut gpu = locked(&self.gpu);
             let result = work(&mut gpu);
+            // Whatever is found wrong outside of accesses and engines is no tile's.
+            gpu.shared.tiles.select(0);
             (result, gpu.take_messages())
         };
         for _ in 0..messages {
@@ -108,6 +111,12 @@ impl Sim {
             interrupt_relax: Mutex::new(0),
         };
         Some(Self { inner: Arc::new(inner) })
+    }
+
+    /// The part.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        self.inner.with(|gpu| gpu.shared.platform.clone())
     }
 
     /// A handle for the driver.
@@ -228,12 +237,12 @@ impl Sim {
 
     /// How forcewake acknowledges.
     pub fn set_forcewake(&self, mode: AckMode) {
-        self.inner.with(|gpu| gpu.shared.forcewake.mode = mode);
+        self.inner.with(|gpu| gpu.shared.tiles.iter_mut().for_each(|tile| tile.forcewake.mode = mode));
     }
 
-    /// Loses the next `count` interrupt messages.
+    /// Loses the next `count` interrupt messages of each tile.
     pub fn lose_messages(&self, count: u32) {
-        self.inner.with(|gpu| gpu.shared.interrupts.lose_messages = count);
+        self.inner.with(|gpu| gpu.shared.tiles.iter_mut().for_each(|tile| tile.interrupts.lose_messages = count));
     }
 
     /// Interrupts the next `count` waits.
@@ -245,20 +254,24 @@ impl Sim {
     #[must_use]
     pub fn peek(&self, addr: u64, len: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; len];
-        let read = self.inner.with(|gpu| gpu.shared.memory.device_read(addr, &mut bytes));
+        let read = self.inner.with(|gpu| gpu.shared.peek(addr, &mut bytes));
         read.ok().map(|()| bytes)
     }
 
-    /// A register as it is stored, without the side effects of a read.
+    /// A register as it is stored, by offset in BAR 0, without the side effects of a read. 0 where there is none.
     #[must_use]
     pub fn register(&self, offset: u32) -> u32 {
-        self.inner.with(|gpu| gpu.shared.registers.peek(offset))
+        self.inner.with(|gpu| {
+            let exists = gpu.shared.tiles.select((offset / BLOCK) as usize);
+            if exists { gpu.shared.tiles.one().registers.peek(offset % BLOCK) } else { 0 }
+        })
     }
 
-    /// Writes a GGTT entry as firmware would have before the driver came.
+    /// Writes a GGTT entry as firmware would have before the driver came; pages of tile n count from n << 20.
     pub fn plant_ggtt(&self, page: u32, entry: u64) {
         self.inner.with(|gpu| {
-            let _ = crate::bus::Bus::set_ggtt_entry(&mut gpu.shared, page, entry);
+            gpu.shared.tiles.select((page >> 20) as usize);
+            let _ = crate::bus::Bus::set_ggtt_entry(&mut gpu.shared, page & 0xF_FFFF, entry);
         });
     }
 
@@ -271,6 +284,55 @@ impl Sim {
             let leaf = crate::ppgtt::walk(&mut gpu.shared, &spec, descriptor, va).ok();
             gpu.shared.looking = false;
             leaf
+        })
+    }
+
+    /// Gives a client fresh zeroed pages, in the place of those it had. Every `piece_bytes`, a multiple of 4096, they
+    /// continue elsewhere on the bus; a piece is aligned to its length.
+    pub fn user_map(&self, space: UserSpace, range: Range<u64>, piece_bytes: u64) {
+        self.inner.with(|gpu| gpu.shared.user.map(space.0, &range, piece_bytes, true));
+    }
+
+    /// As [`user_map`](Self::user_map), for pages that nobody but their owner may write.
+    pub fn user_map_read_only(&self, space: UserSpace, range: Range<u64>) {
+        self.inner.with(|gpu| gpu.shared.user.map(space.0, &range, 4096, false));
+    }
+
+    /// Takes pages away from a client. What is pinned of them lives on for the device until it is unpinned.
+    pub fn user_unmap(&self, space: UserSpace, range: Range<u64>) {
+        self.inner.with(|gpu| gpu.shared.user.unmap(space.0, &range));
+    }
+
+    /// Reads a client's memory; none where it has none.
+    #[must_use]
+    pub fn user_read(&self, space: UserSpace, addr: u64, len: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let read = self.inner.with(|gpu| gpu.shared.user.read(space.0, addr, &mut bytes));
+        read.then_some(bytes)
+    }
+
+    /// Writes a client's memory; false, with nothing written, where it has none.
+    #[must_use]
+    pub fn user_write(&self, space: UserSpace, addr: u64, from: &[u8]) -> bool {
+        self.inner.with(|gpu| gpu.shared.user.write(space.0, addr, from))
+    }
+
+    /// Client pages that are pinned; one that is pinned twice counts twice.
+    #[must_use]
+    pub fn user_pinned(&self) -> u64 {
+        self.inner.with(|gpu| gpu.shared.user.pinned())
+    }
+
+    /// Everything that the page tables under the root `descriptor` map, by the simulator's own walk; none if it names no
+    /// root.
+    #[must_use]
+    pub fn page_tables(&self, descriptor: u64) -> Option<crate::ppgtt::PageTables> {
+        self.inner.with(|gpu| {
+            let spec = crate::cs::CsSpec::for_version(gpu.shared.platform.version)?.walk;
+            gpu.shared.looking = true;
+            let found = crate::ppgtt::contents(&mut gpu.shared, &spec, descriptor).ok();
+            gpu.shared.looking = false;
+            found
         })
     }
 

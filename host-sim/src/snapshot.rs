@@ -1,7 +1,9 @@
 //! The whole state of a device at one moment, for comparing before and after.
 
-use crate::gpu::Gpu;
+use crate::gpu::{BLOCK, Gpu};
+use crate::shared::Shared;
 use crate::spec::Domain;
+use crate::tile::TileState;
 use std::collections::BTreeMap;
 
 /// A run of GGTT pages that hold the same entry.
@@ -31,11 +33,11 @@ pub struct BufferState {
 /// Everything a driver can have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceSnapshot {
-    /// Registers that were written and are not zero.
+    /// Registers that were written and are not zero, by offset in BAR 0.
     pub registers: BTreeMap<u32, u32>,
-    /// GGTT entries that are not zero, in order.
+    /// GGTT entries that are not zero, in order; those of tile n from page n << 20 on.
     pub ggtt: Vec<GgttRun>,
-    /// Domains that are asked to be awake.
+    /// Domains that are asked to be awake, tile by tile.
     pub awake: Vec<Domain>,
     /// PCI command register.
     pub command: u32,
@@ -43,24 +45,39 @@ pub struct DeviceSnapshot {
     pub interrupts: bool,
     /// Every live buffer.
     pub buffers: Vec<BufferState>,
+    /// Client pages that are pinned: bus address, and how often.
+    pub user_pins: Vec<(u64, u32)>,
 }
 
 impl DeviceSnapshot {
     pub(crate) fn of(gpu: &Gpu) -> Self {
         let shared = &gpu.shared;
         Self {
-            registers: shared.registers.written(),
-            ggtt: runs(&shared.ggtt),
-            awake: shared.forcewake.wanted(),
+            registers: by_tile(shared).flat_map(|(base, tile)| written(tile, base)).collect(),
+            ggtt: by_tile(shared).flat_map(|(base, tile)| runs(&tile.ggtt, base >> PAGES_PER_BYTE)).collect(),
+            awake: shared.tiles.iter().flat_map(|tile| tile.forcewake.wanted()).collect(),
             command: shared.config.read(4).unwrap_or(0),
             interrupts: shared.irq_line,
             buffers: shared.memory.states().collect(),
+            user_pins: shared.user.pins(),
         }
     }
 }
 
-fn runs(mut entries: &[u64]) -> Vec<GgttRun> {
-    let (mut runs, mut first) = (Vec::new(), 0);
+/// From where a tile's block begins in BAR 0, in bytes, to its first page: there are a million pages to 16 MiB.
+const PAGES_PER_BYTE: u32 = 4;
+
+/// The tiles, with where their blocks begin in BAR 0.
+fn by_tile(shared: &Shared) -> impl Iterator<Item = (u32, &TileState)> {
+    (0u32..).step_by(BLOCK as usize).zip(shared.tiles.iter())
+}
+
+fn written(tile: &TileState, base: u32) -> impl Iterator<Item = (u32, u32)> {
+    tile.registers.written().into_iter().map(move |(offset, value)| (base + offset, value))
+}
+
+fn runs(mut entries: &[u64], mut first: u32) -> Vec<GgttRun> {
+    let mut runs = Vec::new();
     while let [entry, ..] = *entries {
         let len = entries.iter().position(|other| *other != entry).unwrap_or(entries.len());
         let pages = u32::try_from(len).unwrap_or(u32::MAX);
@@ -80,7 +97,7 @@ mod tests {
     #[test]
     fn equal_entries_are_one_run_and_zeros_are_none() {
         let run = |first, pages, entry| GgttRun { first, pages, entry };
-        assert_eq!(runs(&[0, 0, 7, 7, 8, 0, 8]), [run(2, 2, 7), run(4, 1, 8), run(6, 1, 8)]);
-        assert_eq!(runs(&[]), []);
+        assert_eq!(runs(&[0, 0, 7, 7, 8, 0, 8], 0), [run(2, 2, 7), run(4, 1, 8), run(6, 1, 8)]);
+        assert_eq!((runs(&[], 0), runs(&[0, 9], 16)), (vec![], vec![run(17, 1, 9)]));
     }
 }

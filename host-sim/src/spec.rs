@@ -18,8 +18,10 @@ pub struct Platform {
     pub revision: u8,
     /// Register offset and value of what is fixed at manufacture: fuses, versions, clocks.
     pub fixed: Vec<(u32, u32)>,
-    /// Engines that exist.
+    /// Engines that exist on each tile.
     pub engines: Vec<EngineSpec>,
+    /// Tiles, all alike.
+    pub tiles: u8,
     /// There is a media GT, whose registers lie 0x380000 further on.
     pub media_gt: bool,
     /// What its firmware tells about it: keys and values, none if it tells nothing.
@@ -62,6 +64,7 @@ impl Platform {
                 (0xD00, 0x0E),         // 38.4 MHz crystal, shift 3: see the check of engines sheet §13.1
             ],
             engines: pick(&TGL_ENGINES),
+            tiles: 1,
             media_gt: false,
             hwconfig: Vec::new(),
             ggms: Some(3),
@@ -89,13 +92,42 @@ impl Platform {
                 (0x38_0D00, 0x14),
             ],
             engines: pick(&LNL_ENGINES),
+            tiles: 1,
             media_gt: true,
             hwconfig: hwconfig::LNL.to_vec(),
             ggms: None,
         }
     }
 
-    /// The platform of a name.
+    /// A Tiger Lake that nobody built: so many tiles, at most three. Before 12.10 there is no interrupt register for all
+    /// tiles, so each sends its own messages.
+    #[must_use]
+    pub fn tgl_with_tiles(tiles: u8) -> Self {
+        let (name, device_id) = if tiles < 3 { ("tgl-2t", 0xFF02) } else { ("tgl-3t", 0xFF03) };
+        Self { name, device_id, tiles, ..Self::tgl() }
+    }
+
+    /// A Tiger Lake that nobody built: two copy engines.
+    #[must_use]
+    pub fn tgl_with_two_copy_engines() -> Self {
+        let engines = [&TGL_ENGINES[..], &[(EngineClass::Copy, 1)]].concat();
+        Self { name: "tgl-2bcs", device_id: 0xFF04, engines: pick(&engines), ..Self::tgl() }
+    }
+
+    /// A Lunar Lake on which recoverable faults are allowed.
+    #[must_use]
+    pub fn lnl_with_faults() -> Self {
+        Self { name: "lnl-faults", device_id: 0xFF05, ..Self::lnl() }
+    }
+
+    /// Parts that nobody built, to test what no part of the others shows.
+    #[must_use]
+    pub fn for_tests() -> [Self; 4] {
+        let [two, three] = [2, 3].map(Self::tgl_with_tiles);
+        [two, three, Self::tgl_with_two_copy_engines(), Self::lnl_with_faults()]
+    }
+
+    /// The platform of a name; those for tests are not found.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         match name {

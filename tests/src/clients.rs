@@ -13,6 +13,15 @@ pub const CLEAN: [&str; 4] = [
     "lnl-xe_exec_store-cachelines",
 ];
 
+/// Recordings about binding, client memory among it, that must replay without a difference as well.
+pub const BINDS: [&str; 5] = [
+    "tgl-xe_vm-unbind-all-2-vmas",
+    "tgl-xe_vm-compact-64k-pages",
+    "tgl-xe_vm-munmap-style-unbind-userptr-one-partial",
+    "tgl-xe_vm-userptr-invalid",
+    "tgl-xe_exec_basic-twice-userptr",
+];
+
 /// Where a recording lies.
 #[must_use]
 pub fn path(name: &str) -> PathBuf {
@@ -97,6 +106,36 @@ impl Lines {
         changed
     }
 
+    /// The recording with more events before a line; what comes after is numbered anew.
+    ///
+    /// # Panics
+    /// Past the end.
+    #[must_use]
+    pub fn with_more(&self, at: usize, events: &[Value]) -> Self {
+        let moved = |number: &Value| {
+            let number = number.as_u64().unwrap_or(0);
+            let by = if number < as_number(at) { 0 } else { as_number(events.len()) };
+            Value::from(number.wrapping_add(by))
+        };
+        let (before, after) = self.lines.split_at(at);
+        let renumbered = after.iter().cloned().map(|mut line| {
+            for key in ["n", "of"] {
+                if let Some(number) = line.get_mut(key) {
+                    *number = moved(number);
+                }
+            }
+            line
+        });
+        let numbered = (at..).zip(events).map(|(n, event)| {
+            let mut event = event.clone();
+            if let Some(event) = event.as_object_mut() {
+                event.insert(String::from("n"), Value::from(n));
+            }
+            event
+        });
+        Self { lines: before.iter().cloned().chain(numbered).chain(renumbered).collect() }
+    }
+
     /// As text again.
     #[must_use]
     pub fn text(&self) -> String {
@@ -107,4 +146,8 @@ impl Lines {
     pub fn all(&self, of_type: &'static str) -> impl Iterator<Item = &Value> {
         self.lines.iter().filter(move |line| line["type"] == of_type)
     }
+}
+
+fn as_number(at: usize) -> u64 {
+    u64::try_from(at).unwrap_or(u64::MAX)
 }

@@ -9,6 +9,7 @@ pub mod rig;
 pub mod scenario;
 pub mod storage;
 pub mod tables;
+pub mod trial;
 pub mod vectors;
 pub mod wire;
 pub mod world;

@@ -8,10 +8,10 @@ use barexe_core::device::request::{
     SyncEntry, SyncTarget, VmFlags,
 };
 use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, TableWriter, Ticket, TicketState};
-use barexe_core::gt::{Engine, EngineClass};
+use barexe_core::gt::{Engine, EngineClass, PLATFORMS, TEST_PLATFORMS};
 use barexe_core::{Capacities, Error, Storage};
 use barexe_hal::client::NoClientMemory;
-use barexe_hal::{GpuVa, Nanos};
+use barexe_hal::{GpuVa, Nanos, UserSpace};
 use barexe_sim::{Platform, Sim, SimConfig, SimHal};
 
 /// A device, the simulated part behind it, and one client.
@@ -24,6 +24,9 @@ pub struct Rig<'a> {
     /// The client.
     pub client: ClientId,
 }
+
+/// The memory space of the client.
+pub const SPACE: UserSpace = UserSpace(1);
 
 /// A buffer object and its CPU mapping.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +45,25 @@ pub fn platforms() -> [Platform; 2] {
     [Platform::tgl(), Platform::lnl()]
 }
 
+/// These, and one with two tiles.
+#[must_use]
+pub fn tiled_platforms() -> [Platform; 3] {
+    let [tgl, lnl] = platforms();
+    [tgl, lnl, Platform::tgl_with_tiles(2)]
+}
+
+/// These, and the platforms that exist for tests only: several tiles, two copy engines, recoverable faults.
+#[must_use]
+pub fn all_platforms() -> Vec<Platform> {
+    platforms().into_iter().chain(Platform::for_tests()).collect()
+}
+
+/// The rows of the driver's table that have the simulated part's.
+#[must_use]
+pub fn rows(of: &Platform) -> &'static [barexe_core::gt::Platform] {
+    if PLATFORMS.iter().any(|row| row.name == of.name) { &PLATFORMS } else { &TEST_PLATFORMS }
+}
+
 /// Runs `test` on a fresh device of every platform, once with page tables written by the CPU and once by the copy engine; afterwards the device is closed and the simulator must have
 /// nothing to complain about.
 ///
@@ -50,6 +72,18 @@ pub fn platforms() -> [Platform; 2] {
 pub fn on_each_platform(test: impl Fn(&mut Rig<'_>)) {
     for tables in [TableWriter::Cpu, TableWriter::Engine] {
         on_each_platform_by(tables, &test);
+    }
+}
+
+/// As [`on_each_platform`], on the platforms for tests too.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on_every_platform(test: impl Fn(&mut Rig<'_>)) {
+    for tables in [TableWriter::Cpu, TableWriter::Engine] {
+        for platform in all_platforms() {
+            on_opened(&SimConfig::new(platform), Config { tables, ..Config::default() }, &test);
+        }
     }
 }
 
@@ -91,7 +125,9 @@ fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: im
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
     let found_before = found(&sim);
     let mut storage = boxed();
-    let mut rig = Rig::open_as(&sim, cut(storage.lend(), capacities), opened);
+    let opened = Config { platforms: rows(&config.platform), ..opened };
+    let capacities = capacities.on_tiles(config.platform.tiles.into());
+    let mut rig = Rig::open_as(&sim, cut(storage.lend(), &capacities), opened);
     test(&mut rig);
     // A part that a test has broken answers again, so that what closing leaves can be seen.
     sim.set_faults(&[]);
@@ -110,7 +146,7 @@ impl<'a> Rig<'a> {
     /// If either is refused.
     #[must_use]
     pub fn open(sim: &Sim, storage: Storage<'a>) -> Self {
-        Self::open_as(sim, storage, Config::default())
+        Self::open_as(sim, storage, Config { platforms: rows(&sim.platform()), ..Config::default() })
     }
 
     /// As [`open`](Self::open), with a configuration.
@@ -121,7 +157,7 @@ impl<'a> Rig<'a> {
     pub fn open_as(sim: &Sim, storage: Storage<'a>, config: Config) -> Self {
         let mut device =
             Device::open(sim.hal(), storage, config, None).unwrap_or_else(|refused| panic!("open: {}", refused.error));
-        let client = device.client_open(true).unwrap_or_else(|error| panic!("client: {error}"));
+        let client = device.client_open_in(true, SPACE).unwrap_or_else(|error| panic!("client: {error}"));
         Self { sim: sim.clone(), device, client }
     }
 
@@ -142,7 +178,7 @@ impl Rig<'_> {
     /// A PAT index with write-back caching and coherence.
     #[must_use]
     pub fn coherent_pat(&self) -> u16 {
-        if self.name() == "tgl" { 0 } else { 1 }
+        if self.device.info().family().name == "Gen12" { 0 } else { 1 }
     }
 
     /// Engines that clients may use.
@@ -198,6 +234,13 @@ impl Rig<'_> {
             pat_index: self.coherent_pat(),
             flags: BindFlags::empty(),
         }
+    }
+
+    /// A MAP_USERPTR operation.
+    #[must_use]
+    pub fn user_op(&self, addr: u64, va: u64, range_bytes: u64) -> BindOp {
+        let (kind, flags) = (BindKind::MapUserptr { addr }, BindFlags::empty());
+        BindOp { kind, va, range_bytes, pat_index: self.coherent_pat(), flags }
     }
 
     /// An UNMAP operation.

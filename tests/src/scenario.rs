@@ -11,6 +11,10 @@ use barexe_core::gt::EngineClass;
 pub enum Make {
     /// The client itself.
     Client,
+    /// A second client.
+    OtherClient,
+    /// The second client's handle to an object of the first.
+    Import(usize),
     /// A VM.
     Vm(VmFlags),
     /// A buffer object: length in bytes, caching, VM it is private to.
@@ -34,6 +38,10 @@ pub enum Op {
     Null(u64, u64),
     /// Unmaps: address, length in bytes.
     Unmap(u64, u64),
+    /// Maps client memory: client address, address, length in bytes.
+    User(u64, u64, u64),
+    /// Brings back what is mapped: address, length in bytes.
+    Prefetch(u64, u64),
 }
 
 /// One sync entry.
@@ -58,6 +66,8 @@ pub enum Check {
     Holds(usize, u64, u32),
     /// A word of the client's memory: address, value.
     ClientHolds(u64, u64),
+    /// A dword of the client's memory that the device reaches: address, value.
+    UserHolds(u64, u32),
     /// A sync object has signalled.
     Signalled(usize),
     /// Nothing of any client is left.
@@ -79,6 +89,8 @@ pub enum End {
     Bo(usize),
     /// A VM.
     Vm(usize),
+    /// The second client.
+    OtherClient,
     /// The client itself, with everything it still has.
     Client,
 }
@@ -94,6 +106,8 @@ pub enum Step {
     Bind(usize, Option<usize>, &'static [Op], &'static [Sync]),
     /// The batch at an address runs; without one it is a barrier.
     Exec(usize, Option<u64>, &'static [Sync]),
+    /// The client's pages at an address are replaced by fresh ones: address, length in bytes.
+    Change(u64, u64),
     /// The device works until nothing is left to do.
     Wait,
     /// Something must be so.
@@ -109,11 +123,11 @@ impl Step {
         matches!(self, Self::Make(_) | Self::Bind(..) | Self::Exec(..))
     }
 
-    /// Whether the step makes something or hands work in: what a device that is gone refuses. A CPU mapping needs no
-    /// device.
+    /// Whether the step makes something or hands work in: what a device that is gone refuses. A CPU mapping and a
+    /// second handle need no device.
     #[must_use]
     pub const fn needs_device(&self) -> bool {
-        matches!(self, Self::Make(make) if !matches!(make, Make::Mapping(_)))
+        matches!(self, Self::Make(make) if !matches!(make, Make::Mapping(_) | Make::Import(_)))
             || matches!(self, Self::Bind(..) | Self::Exec(..))
     }
 }
@@ -124,6 +138,10 @@ const PAGE: u64 = 0x40_0000_1000;
 const LARGE: u64 = 0x80_0000_0000;
 const UNMAPPED: u64 = 0x70_0000_0000;
 const CLIENT: u64 = crate::client::CLIENT_PAGE;
+/// Where client memory is mapped, and where it is: eight pages.
+const USER_VA: u64 = 0x60_0000_0000;
+pub(crate) const USER: u64 = 0x5000_0000;
+pub(crate) const USER_BYTES: u64 = 0x8000;
 
 const fn bind(vm: usize, ops: &'static [Op], syncs: &'static [Sync]) -> Step {
     Step::Bind(vm, None, ops, syncs)
@@ -148,7 +166,8 @@ const FAR: [Op; 24] = {
 
 /// Everything this core can do, once: leaves of all sizes, own and created bind queues, splitting, replacing and
 /// unmapping, scratch, queues that wait for each other, user fences of both kinds, calls without work, objects that
-/// go while work that uses them is out, and a client that leaves the rest behind.
+/// go while work that uses them is out, client memory whose pages change, an object of two clients, and a client that
+/// leaves the rest behind.
 pub const EVERYTHING: &[Step] = &[
     Step::Make(Make::Client),
     Step::Make(Make::Vm(VmFlags::empty())),
@@ -229,6 +248,27 @@ pub const EVERYTHING: &[Step] = &[
     Step::Wait,
     Step::Check(Check::Holds(2, 0x20_0030, 9)),
     Step::Check(Check::Signalled(1)),
+    // Client memory: mapped, cut, its pages replaced, brought back by an exec and by a prefetch.
+    Step::Batch(0, 0xA00, &[(USER_VA + 0x20, 10), (USER_VA + 0x4010, 11)]),
+    bind(0, &[Op::User(USER, USER_VA, 0x5000)], &[Sync::Out(0)]),
+    Step::Exec(1, Some(BATCHES + 0xA00), &[Sync::In(0)]),
+    bind(0, &[Op::Unmap(USER_VA + 0x1000, 0x1000), Op::User(USER + 0x6000, USER_VA + 0x1000, 0x1000)], &[]),
+    Step::Wait,
+    Step::Check(Check::UserHolds(USER + 0x20, 10)),
+    Step::Change(USER + 0x4000, 0x1000),
+    Step::Check(Check::UserHolds(USER + 0x4010, 0)),
+    Step::Exec(1, Some(BATCHES + 0xA00), &[]),
+    Step::Wait,
+    Step::Check(Check::UserHolds(USER + 0x4010, 11)),
+    Step::Change(USER, 0x1000),
+    bind(0, &[Op::Prefetch(USER_VA, 0x1000), Op::User(USER + 0x5000, USER_VA + 0x20_0000, 0x3000)], &[]),
+    Step::Exec(1, Some(BATCHES + 0xA00), &[]),
+    Step::Wait,
+    Step::Check(Check::UserHolds(USER + 0x20, 10)),
+    bind(0, &[Op::Unmap(USER_VA, 0x2000)], &[]),
+    Step::Wait,
+    Step::Make(Make::OtherClient),
+    Step::Make(Make::Import(0)),
     Step::End(End::Mapping(1)),
     Step::End(End::Bo(1)),
     // From here on things go while work that uses them is out.
@@ -239,6 +279,8 @@ pub const EVERYTHING: &[Step] = &[
     Step::End(End::Syncobj(1)),
     Step::End(End::Queue(1)),
     Step::End(End::Vm(1)),
+    Step::Change(USER, 0x8000),
+    Step::End(End::OtherClient),
     Step::End(End::Client),
     Step::Wait,
     Step::Check(Check::NothingLeft),

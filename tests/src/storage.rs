@@ -1,6 +1,9 @@
 //! Lent storage of chosen capacities.
 
+use barexe_core::gt::MAX_TILES;
+use barexe_core::mem::pages::{Directory, TableNote};
 use barexe_core::{Capacities, Capacity, DefaultStorage, Storage};
+use barexe_hal::DmaBuffer;
 
 /// One capacity of the storage.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +26,12 @@ impl Field {
     /// The default choice with `len` slots in this field.
     #[must_use]
     pub fn only(&self, len: usize) -> Capacities {
-        let mut capacities = Capacities::DEFAULT;
+        self.of_choice(Capacities::DEFAULT, len)
+    }
+
+    /// A choice with `len` slots in this field.
+    #[must_use]
+    pub fn of_choice(&self, mut capacities: Capacities, len: usize) -> Capacities {
         (self.set)(&mut capacities, len);
         capacities
     }
@@ -58,6 +66,7 @@ fields! {
     bos: Bos,
     bo_blocks: BoBlocks,
     bo_mappings: BoMappings,
+    bo_imports: BoImports,
     queues: Queues,
     timelines: Timelines,
     jobs: Jobs,
@@ -66,6 +75,8 @@ fields! {
     syncobjs: Syncobjs,
     sync_points: SyncPoints,
     user_fences: UserFences,
+    user_ranges: UserRanges,
+    user_pins: UserPins,
     pt_blocks: PtBlocks,
     pt_notes: PtNodes,
     pt_directories: PtDirectories,
@@ -77,11 +88,39 @@ fn shortened<T>(slice: &mut [T], len: usize) -> &mut [T] {
     slice.get_mut(..len).unwrap_or_default()
 }
 
-/// Storage with the default capacities, on the heap. It is large and stacks of tests are not: it comes from a constant,
-/// in a frame of its own.
+/// Storage on the heap: the default capacities, and of what page tables take as much for each tile.
+#[derive(Debug)]
+pub struct Boxed {
+    most: Box<DefaultStorage>,
+    blocks: Vec<Option<DmaBuffer>>,
+    notes: Vec<TableNote>,
+    directories: Vec<Directory>,
+}
+
+impl Boxed {
+    /// Lends all of it.
+    pub fn lend(&mut self) -> Storage<'_> {
+        Storage {
+            pt_blocks: &mut self.blocks,
+            pt_notes: &mut self.notes,
+            pt_directories: &mut self.directories,
+            ..self.most.lend()
+        }
+    }
+}
+
+/// Storage for a device with as many tiles as there can be. It is large and stacks of tests are not: it comes from a
+/// constant, in a frame of its own.
 #[inline(never)]
 #[must_use]
-pub fn boxed() -> Box<DefaultStorage> {
+pub fn boxed() -> Boxed {
     const EMPTY: DefaultStorage = DefaultStorage::new();
-    Box::new(EMPTY)
+    let most = Capacities::DEFAULT.on_tiles(MAX_TILES);
+    let filled = |len| core::iter::repeat_with(|| None).take(len).collect();
+    Boxed {
+        most: Box::new(EMPTY),
+        blocks: filled(most.pt_blocks),
+        notes: core::iter::repeat_with(|| TableNote::EMPTY).take(most.pt_notes).collect(),
+        directories: core::iter::repeat_with(|| Directory::EMPTY).take(most.pt_directories).collect(),
+    }
 }

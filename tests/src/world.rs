@@ -4,14 +4,15 @@ mod make;
 
 use crate::client::ClientPage;
 use crate::found::{core_state, settled};
-use crate::rig::{BATCH_END, binary, point, store};
-use crate::scenario::{Check, End, Op, Step, Sync};
+use crate::rig::{BATCH_END, SPACE, binary, point, rows, store};
+use crate::scenario::{Check, End, Op, Step, Sync, USER, USER_BYTES};
 use barexe_core::device::request::{BindCall, BindFlags, BindKind, BindOp, ExecCall, SyncEntry, SyncTarget};
 use barexe_core::device::{Config, Device, DeviceState, OpenError, SyncobjLook, TicketState};
 use barexe_core::gt::IrqFlag;
 use barexe_core::{Error, Storage};
-use barexe_hal::{GpuVa, Nanos};
+use barexe_hal::{ClientAddr, GpuVa, Hal, Nanos};
 use barexe_sim::{DeviceSnapshot, Platform, Sim, SimConfig, SimHal};
+use core::fmt::Debug;
 use make::Made;
 use std::sync::Arc;
 
@@ -47,6 +48,12 @@ pub struct State {
 }
 
 impl State {
+    /// That of a part and the driver on it.
+    #[must_use]
+    pub fn of<H: Hal + Debug>(sim: &Sim, device: &Device<'_, H>) -> Self {
+        Self { core: core_state(device), device: settled(sim) }
+    }
+
     /// What differs, in short; none if nothing does.
     #[must_use]
     pub fn difference(&self, after: &Self) -> Option<String> {
@@ -65,7 +72,7 @@ fn live_buffers(sim: &Sim) -> u64 {
 }
 
 /// Pools of which nothing is left when all clients are gone.
-const CLIENT_POOLS: [&str; 15] = [
+const CLIENT_POOLS: [&str; 18] = [
     "clients",
     "vms",
     "vmas",
@@ -73,6 +80,7 @@ const CLIENT_POOLS: [&str; 15] = [
     "bos",
     "bo_blocks",
     "bo_mappings",
+    "bo_imports",
     "queues",
     "timelines",
     "jobs",
@@ -81,6 +89,8 @@ const CLIENT_POOLS: [&str; 15] = [
     "syncobjs",
     "sync_points",
     "user_fences",
+    "user_ranges",
+    "user_pins",
 ];
 
 impl<'s> World<'s> {
@@ -92,8 +102,10 @@ impl<'s> World<'s> {
     pub fn open(sim: &Sim, storage: Storage<'s>, irq: &'s Arc<IrqFlag>) -> Result<Self, OpenError<'s, SimHal>> {
         let entry = Arc::clone(irq);
         sim.on_msi(move || entry.handle().record());
-        let device = Device::open(sim.hal(), storage, Config::default(), Some(irq))?;
+        let config = Config { platforms: rows(&sim.platform()), ..Config::default() };
+        let device = Device::open(sim.hal(), storage, config, Some(irq))?;
         let buffers_at_open = live_buffers(sim);
+        sim.user_map(SPACE, USER..USER.saturating_add(USER_BYTES), 0x3000);
         let sim = sim.clone();
         Ok(Self { sim, device, memory: ClientPage::default(), made: Made::default(), buffers_at_open })
     }
@@ -107,7 +119,7 @@ impl<'s> World<'s> {
     /// Everything that a refused call must leave as it was.
     #[must_use]
     pub fn state(&self) -> State {
-        State { core: self.core_state(), device: settled(&self.sim) }
+        State::of(&self.sim, &self.device)
     }
 
     /// The driver's part of it.
@@ -135,6 +147,7 @@ impl<'s> World<'s> {
             Step::Batch(bo, offset, stores) => self.write_batch(bo, offset, stores),
             Step::Bind(vm, queue, ops, syncs) => self.bind(vm, queue, ops, syncs),
             Step::Exec(queue, batch, syncs) => self.exec(queue, batch, syncs),
+            Step::Change(addr, len) => self.change(addr, len),
             Step::Wait => self.wait(),
             Step::Check(check) => self.check(check),
             Step::End(end) => self.end(end),
@@ -165,9 +178,11 @@ impl<'s> World<'s> {
             Op::Map(bo, offset_bytes, va, len) => (BindKind::Map { bo: self.made.bo(bo), offset_bytes }, va, len),
             Op::Null(va, len) => (BindKind::MapNull, va, len),
             Op::Unmap(va, len) => (BindKind::Unmap, va, len),
+            Op::User(addr, va, len) => (BindKind::MapUserptr { addr }, va, len),
+            Op::Prefetch(va, len) => (BindKind::Prefetch { region: 0 }, va, len),
         };
         // Write-back and coherent, on either platform.
-        let pat_index = if self.device.info().platform.name == "tgl" { 0 } else { 1 };
+        let pat_index = if self.device.info().family().name == "Gen12" { 0 } else { 1 };
         BindOp { kind, va, range_bytes, pat_index, flags: BindFlags::empty() }
     }
 
@@ -190,14 +205,27 @@ impl<'s> World<'s> {
         Ok(())
     }
 
+    /// Pages are replaced once the driver has let them go, or can no more.
+    fn change(&mut self, addr: u64, len: u64) -> Result<(), Error> {
+        let at = ClientAddr::new(addr).ok_or(Error::invalid("client address", addr))?;
+        let ticket = self.device.user_invalidate(SPACE, at, len);
+        self.wait_until(|world| world.device.invalidation_state(ticket) != TicketState::Pending)?;
+        self.sim.user_map(SPACE, addr..addr.saturating_add(len), 0x1000);
+        Ok(())
+    }
+
     /// Ends early on a device that does not work any more.
     fn wait(&mut self) -> Result<(), Error> {
+        self.wait_until(|world| world.device.is_quiet())
+    }
+
+    fn wait_until(&mut self, over: impl Fn(&Self) -> bool) -> Result<(), Error> {
         for _ in 0..1000 {
             self.device.poll();
             if let Ok(client) = self.made.client() {
                 self.device.deliver_user_fences(client, &mut self.memory);
             }
-            if self.device.is_quiet() || self.device.state() != DeviceState::Live {
+            if over(self) || self.device.state() != DeviceState::Live {
                 return Ok(());
             }
             let now = self.device.now();
@@ -214,6 +242,10 @@ impl<'s> World<'s> {
                 assert_eq!(u32::from_le_bytes(bytes), want, "object {bo} at {offset:#x}");
             }
             Check::ClientHolds(addr, want) => assert_eq!(self.memory.word(addr), Some(want), "client at {addr:#x}"),
+            Check::UserHolds(addr, want) => {
+                let found = self.sim.user_read(SPACE, addr, 4);
+                assert_eq!(found.as_deref(), Some(&want.to_le_bytes()[..]), "client memory at {addr:#x}");
+            }
             Check::Signalled(s) => {
                 let look = SyncobjLook { all: true, for_submit: false };
                 let seen = self.device.syncobj_look(self.made.client()?, &mut &[self.made.syncobj(s)][..], look)?;
@@ -234,6 +266,7 @@ impl<'s> World<'s> {
         let blocks = self.sim.snapshot().buffers.iter().filter(|buffer| buffer.len_bytes == 32 * 4096).count();
         let rest = live_buffers(&self.sim).wrapping_sub(u64::try_from(blocks).unwrap_or(u64::MAX));
         assert_eq!(rest, self.buffers_at_open, "buffers are left");
+        assert_eq!(self.sim.user_pinned(), 0, "client pages are pinned");
     }
 
     fn end(&mut self, end: End) -> Result<(), Error> {
@@ -246,6 +279,7 @@ impl<'s> World<'s> {
             End::Mapping(bo) => device.bo_unmap(client, made.mapping(bo)?),
             End::Bo(bo) => device.bo_close(client, made.bo(bo)),
             End::Vm(vm) => device.vm_destroy(client, made.vm(vm)),
+            End::OtherClient => device.client_close(made.other()?),
             End::Client => device.client_close(client),
         }
     }

@@ -8,7 +8,7 @@ use barexe_core::{Errno, Error};
 use barexe_hal::Nanos;
 use barexe_sim::{Fault, Platform, SimConfig};
 use barexe_tests::found::found;
-use barexe_tests::rig::{BATCH_END, Rig, on, on_each_platform, platforms};
+use barexe_tests::rig::{BATCH_END, Rig, on, on_each_platform, rows, tiled_platforms};
 use barexe_tests::scenario::{Check, EVERYTHING, Step};
 use barexe_tests::storage::boxed;
 use barexe_tests::world::{World, sim};
@@ -60,16 +60,19 @@ fn scenario_with(platform: &Platform, fault: Fault, cause: Error, refusal: Errno
 
 #[test]
 fn an_invalidation_that_never_finishes_wedges_the_device() {
-    for platform in platforms() {
+    for platform in tiled_platforms() {
         let fault = Fault::Reads(INVALIDATE_COPY, 1);
         let state = scenario_with(&platform, fault, Error::TimedOut, Errno::ECANCELED);
         assert_eq!(state, DeviceState::Wedged, "{}", platform.name);
     }
+    let fault = Fault::Reads(1 << 24 | INVALIDATE_COPY, 1);
+    let state = scenario_with(&Platform::tgl_with_tiles(2), fault, Error::TimedOut, Errno::ECANCELED);
+    assert_eq!(state, DeviceState::Wedged, "tile 1");
 }
 
 #[test]
 fn a_submit_port_that_reads_as_ones_is_a_device_that_is_gone() {
-    for platform in platforms() {
+    for platform in tiled_platforms() {
         let fault = Fault::ReadsAllOnes(STATUS);
         let state = scenario_with(&platform, fault, Error::DeviceGone, Errno::ENODEV);
         assert_eq!(state, DeviceState::Gone, "{}", platform.name);
@@ -79,7 +82,7 @@ fn a_submit_port_that_reads_as_ones_is_a_device_that_is_gone() {
 /// Nobody is told of finished work: polling alone finds out.
 #[test]
 fn lost_interrupts_only_cost_time() {
-    for platform in platforms() {
+    for platform in tiled_platforms() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
         let mut owner = boxed();
         let mut world = World::open(&sim, owner.lend(), &irq).unwrap();
@@ -96,10 +99,11 @@ fn lost_interrupts_only_cost_time() {
 /// The device says nothing more until it was asked what it had to say: somebody must ask without being told.
 #[test]
 fn one_lost_interrupt_does_not_silence_the_next() {
-    for platform in platforms() {
+    for platform in tiled_platforms() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
         let mut owner = boxed();
-        let device = Device::open(sim.hal(), owner.lend(), Config::default(), Some(&irq));
+        let config = Config { platforms: rows(&platform), ..Config::default() };
+        let device = Device::open(sim.hal(), owner.lend(), config, Some(&irq));
         let mut device = device.unwrap_or_else(|refused| panic!("open: {}", refused.error));
         let client = device.client_open(true).unwrap();
         let mut rig = Rig { sim: sim.clone(), device, client };
@@ -143,7 +147,7 @@ fn close_while_interrupted(platform: Platform, interruptions: u32) {
 
 #[test]
 fn close_does_not_give_up_when_some_of_its_waits_are_interrupted() {
-    for platform in platforms() {
+    for platform in tiled_platforms() {
         close_while_interrupted(platform.clone(), 3);
         close_while_interrupted(platform, 1000);
     }

@@ -16,20 +16,22 @@ use barexe_core::gt::{Engine, EngineClass, IrqFlag};
 use barexe_hal::{ConfigSpace as _, Nanos};
 use barexe_sim::{DeviceSnapshot, Fault, Platform, Sim};
 use barexe_tests::found::found;
-use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_each_platform_by, platforms, store};
+use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_each_platform_by, store, tiled_platforms};
 use barexe_tests::scenario::{EVERYTHING, Step};
 use barexe_tests::storage::boxed;
 use barexe_tests::world::{World, sim};
 use std::sync::Arc;
 
-/// GGTT pages that firmware maps: below what the driver may use, a boot display in the middle, the last usable page,
+/// GGTT pages that firmware maps on each tile: below what the driver may use, a boot display in the middle, the last usable page,
 /// and one above.
 fn plant(sim: &Sim) {
     let display = (0x4000..0x4300).map(|page| (page, 0x1_2345_6001 + (u64::from(page) << 12)));
     for (page, entry) in
         [(0x10, 0x7000_1001), (0xF_EDFF, 0x7000_2001), (0xF_EE00, 0x7000_3001)].into_iter().chain(display)
     {
-        sim.plant_ggtt(page, entry);
+        for tile in 0..u32::from(sim.platform().tiles) {
+            sim.plant_ggtt(tile << 20 | page, entry);
+        }
     }
 }
 
@@ -51,7 +53,7 @@ fn visit<'s>(sim: &Sim, (storage, irq): (Storage<'s>, &'s Arc<IrqFlag>), steps: 
 
 #[test]
 fn firmwares_ggtt_entries_survive_and_the_device_can_be_opened_again() {
-    for platform in platforms() {
+    for platform in tiled_platforms() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
         plant(&sim);
         let before = found(&sim);
@@ -67,7 +69,7 @@ fn firmwares_ggtt_entries_survive_and_the_device_can_be_opened_again() {
 
 #[test]
 fn the_command_register_is_put_back_as_firmware_left_it() {
-    for platform in platforms() {
+    for platform in tiled_platforms() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
         let mut owner = boxed();
         let mut storage = owner.lend();
@@ -84,7 +86,7 @@ fn the_command_register_is_put_back_as_firmware_left_it() {
 /// objects that are gone for their client but not for the device.
 #[test]
 fn close_in_the_middle_of_anything() {
-    for platform in platforms() {
+    for platform in tiled_platforms() {
         let (sim, irq) = (sim(&platform), Arc::new(IrqFlag::new()));
         plant(&sim);
         let before = found(&sim);
@@ -159,11 +161,12 @@ fn close_hung(platform: &Platform, engine: usize, name: &str, batch: &[u32]) {
 #[test]
 fn close_ends_what_does_not_end_by_itself() {
     let mut count = 0;
-    for platform in platforms() {
+    for platform in tiled_platforms() {
         let [a_loop, rest @ ..] = endless();
         // The loop keeps the simulator busy for the whole time that close waits: two engines are enough.
         let loops = [(&a_loop, 1), (&a_loop, 3)];
-        let others = (0..5).flat_map(|engine| rest.iter().map(move |batch| (batch, engine)));
+        let others =
+            (0..5 * usize::from(platform.tiles)).flat_map(|engine| rest.iter().map(move |batch| (batch, engine)));
         for ((name, batch), engine) in loops.into_iter().chain(others) {
             close_hung(&platform, engine, name, batch);
             count += 1;
@@ -186,7 +189,7 @@ fn close_ends_work_that_the_engine_never_heard_of() {
 /// An engine that goes on whatever one does: its memory is only given back once it can reach none.
 #[test]
 fn close_takes_the_bus_away_from_an_engine_that_a_reset_does_not_stop() {
-    for platform in platforms() {
+    for platform in tiled_platforms() {
         let sim = sim(&platform);
         let before = found(&sim);
         let mut owner = boxed();

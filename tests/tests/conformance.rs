@@ -6,14 +6,18 @@
     reason = "helpers of these tests fail by panicking, and print what was checked"
 )]
 
-use barexe_hal::conformance::{RULE_COUNT, Setup, run};
-use barexe_hal::{BusAddr, ConfigSpace as _, MIN_BLOCK_BYTES, RegOffset};
+use barexe_hal::conformance::{RULE_COUNT, Setup, UserSetup, run};
+use barexe_hal::{BusAddr, ClientAddr, ConfigSpace as _, MIN_BLOCK_BYTES, RegOffset, UserSpace};
 use barexe_sim::{Coherence, Platform, Sim, SimConfig};
 use barexe_tests::found::found;
 use barexe_tests::rig::platforms;
 
 /// Memory decode on.
 const DECODE: u32 = 1 << 1;
+
+/// A client's memory, and where it is.
+const SPACE: UserSpace = UserSpace(9);
+const CLIENT: u64 = 0x7000_0000;
 
 fn setup(platform: &Platform) -> Setup {
     Setup {
@@ -23,6 +27,7 @@ fn setup(platform: &Platform) -> Setup {
         ggtt_hole_first: 0x4000,
         ggtt_hole_entries: 60,
         last_addr: BusAddr::new(if platform.name == "tgl" { (1 << 39) - 1 } else { (1 << 46) - 1 }).unwrap(),
+        user: Some(UserSetup { space: SPACE, addr: ClientAddr::new(CLIENT).unwrap(), len_bytes: 0x2_0000 }),
     }
 }
 
@@ -31,6 +36,7 @@ fn check(platform: &Platform, coherence: Coherence, max_block_bytes: u64) {
     let sim = Sim::new(&config).unwrap();
     let what = format!("{} {coherence:?} blocks of {max_block_bytes:#x}", platform.name);
     sim.hal().config_write32(4, DECODE).unwrap();
+    sim.user_map(SPACE, CLIENT..CLIENT + 0x2_0000, 0x3000);
     let before = found(&sim);
     let report = run(&mut sim.hal(), setup(platform)).unwrap_or_else(|failure| panic!("{what}: {failure}"));
     assert_eq!(report.rules as usize, RULE_COUNT, "{what}");

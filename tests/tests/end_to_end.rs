@@ -1,18 +1,19 @@
 //! One request through every room: bind, exec and fence on the simulated parts.
+#![expect(clippy::unwrap_used, reason = "helpers of these tests fail by panicking")]
 
 use barexe_core::device::TicketState;
 use barexe_core::device::request::{BindFlags, BindKind, BindOp, SyncEntry, SyncTarget, VmFlags};
-use barexe_core::gt::EngineClass;
+use barexe_core::gt::{Engine, EngineClass};
 use barexe_core::num::low32;
 use barexe_core::{Errno, Error};
-use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_each_platform, point, store, store_batch};
+use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_every_platform, point, store, store_batch};
 
 const VA: u64 = 0x1A_0000;
 const RESULT: u64 = 0x800;
 
 #[test]
 fn every_engine_runs_a_batch_that_stores() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x1000);
         rig.bind_now(vm, &[rig.map_op(bo, VA)]);
@@ -30,7 +31,7 @@ fn every_engine_runs_a_batch_that_stores() {
 
 #[test]
 fn the_numbers_of_a_queue_pass_the_wrap_and_jobs_stay_in_order() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x10000);
         rig.bind_now(vm, &[rig.map_op(bo, VA)]);
@@ -52,7 +53,7 @@ fn the_numbers_of_a_queue_pass_the_wrap_and_jobs_stay_in_order() {
 
 #[test]
 fn leaves_are_as_large_as_alignment_and_memory_allow() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(6 << 20);
         rig.bind_now(vm, &[rig.map_op(bo, 1 << 32)]);
@@ -74,7 +75,7 @@ fn leaves_are_as_large_as_alignment_and_memory_allow() {
 
 #[test]
 fn in_syncs_hold_a_job_back_and_out_syncs_follow_it() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x1000);
         rig.bind_now(vm, &[rig.map_op(bo, VA)]);
@@ -99,7 +100,7 @@ fn in_syncs_hold_a_job_back_and_out_syncs_follow_it() {
 
 #[test]
 fn a_call_without_work_is_a_barrier_for_everything_before_it() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x1000);
         let (gate, bound, idle, ran) = (rig.syncobj(), rig.syncobj(), rig.syncobj(), rig.syncobj());
@@ -129,7 +130,7 @@ fn a_call_without_work_is_a_barrier_for_everything_before_it() {
 
 #[test]
 fn a_batch_sees_the_user_fence_stored_after_its_own_stores() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x1000);
         rig.bind_now(vm, &[rig.map_op(bo, VA)]);
@@ -148,7 +149,7 @@ fn a_batch_sees_the_user_fence_stored_after_its_own_stores() {
 
 #[test]
 fn what_is_unmapped_is_gone_from_every_engine_before_the_bind_is_over() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let scratch = rig.device.vm_create(rig.client, VmFlags::SCRATCH_PAGE).unwrap();
         let (batch, old, new) = (rig.bo(0x1000), rig.bo(0x1000), rig.bo(0x1000));
         rig.bind_now(scratch, &[rig.map_op(batch, VA), rig.map_op(old, 0x40_0000)]);
@@ -174,29 +175,67 @@ fn what_is_unmapped_is_gone_from_every_engine_before_the_bind_is_over() {
 
 #[test]
 fn a_batch_that_runs_all_the_while_loses_a_page_before_its_unmap_is_over() {
-    on_each_platform(|rig| {
-        let vm = rig.device.vm_create(rig.client, VmFlags::SCRATCH_PAGE).unwrap();
-        let (batch, page) = (rig.bo(0x1000), rig.bo(0x1000));
-        rig.bind_now(vm, &[rig.map_op(batch, VA), rig.map_op(page, 0x40_0000)]);
-        let mut dwords = store(0x40_0000, 1).to_vec();
-        dwords.extend([JUMP, low32(VA), 0]);
-        rig.write(batch, 0, &dwords);
-        let queue = rig.queue(vm, rig.engine(EngineClass::Render));
-        let running = rig.exec(queue, VA, &[]).unwrap();
-        rig.settle();
-        assert_eq!(rig.read(page, 0), 1);
-        rig.bind_now(vm, &[rig.unmap_op(0x40_0000, 0x1000)]);
-        rig.write(page, 0, &[0]);
-        rig.settle();
-        assert_eq!((rig.read(page, 0), rig.is_over(running)), (0, false));
-        rig.write(batch, 0, &[BATCH_END]);
-        assert_eq!(rig.wait(running), TicketState::Done);
+    on_every_platform(|rig| {
+        // On every tile.
+        for engine in rig.engines().into_iter().filter(|engine| engine.class == EngineClass::Render) {
+            lose_a_page(rig, engine);
+        }
     });
+}
+
+fn lose_a_page(rig: &mut Rig<'_>, engine: Engine) {
+    let vm = rig.device.vm_create(rig.client, VmFlags::SCRATCH_PAGE).unwrap();
+    let (batch, page) = (rig.bo(0x1000), rig.bo(0x1000));
+    rig.bind_now(vm, &[rig.map_op(batch, VA), rig.map_op(page, 0x40_0000)]);
+    let mut dwords = store(0x40_0000, 1).to_vec();
+    dwords.extend([JUMP, low32(VA), 0]);
+    rig.write(batch, 0, &dwords);
+    let queue = rig.queue(vm, engine);
+    let running = rig.exec(queue, VA, &[]).unwrap();
+    rig.settle();
+    assert_eq!(rig.read(page, 0), 1);
+    rig.bind_now(vm, &[rig.unmap_op(0x40_0000, 0x1000)]);
+    rig.write(page, 0, &[0]);
+    rig.settle();
+    assert_eq!((rig.read(page, 0), rig.is_over(running)), (0, false), "tile {}", engine.tile);
+    rig.write(batch, 0, &[BATCH_END]);
+    assert_eq!(rig.wait(running), TicketState::Done);
+}
+
+/// `CTX_PDP0_LDW`, from the engine's base.
+const ROOT_LOW: u32 = 0x270;
+
+/// All trees of a VM say the same, so which one a context walks shows in its image alone.
+#[test]
+fn a_context_walks_the_tree_of_its_tile() {
+    on_every_platform(|rig| {
+        let vm = rig.vm();
+        for engine in rig.engines() {
+            let queue = rig.queue(vm, engine);
+            let roots: Vec<u32> = (0..rig.device.info().tile_count())
+                .map(|tile| low32(rig.device.vm_root_on(rig.client, vm, tile).unwrap()))
+                .filter(|root| image_holds(rig, engine.base.get() + ROOT_LOW, *root))
+                .collect();
+            let own = rig.device.vm_root_on(rig.client, vm, engine.tile).unwrap();
+            assert_eq!(roots, [low32(own)], "{engine:?}");
+            rig.device.queue_destroy(rig.client, queue).unwrap();
+            rig.settle();
+        }
+    });
+}
+
+/// Whether a context image loads a register with a value.
+fn image_holds(rig: &Rig<'_>, register: u32, value: u32) -> bool {
+    let wanted = [register.to_le_bytes(), value.to_le_bytes()].concat();
+    rig.sim.snapshot().buffers.iter().any(|buffer| {
+        let bytes = rig.sim.peek(buffer.addr, usize::try_from(buffer.len_bytes).unwrap());
+        bytes.is_some_and(|bytes| bytes.chunks(4).zip(bytes.chunks(4).skip(1)).any(|(a, b)| [a, b].concat() == wanted))
+    })
 }
 
 #[test]
 fn a_hole_in_the_middle_leaves_both_ends_mapped() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let (batch, bo) = (rig.bo(0x1000), rig.bo(4 << 20));
         rig.bind_now(vm, &[rig.map_op(batch, VA), rig.map_op(bo, 1 << 30)]);
@@ -218,7 +257,7 @@ fn a_hole_in_the_middle_leaves_both_ends_mapped() {
 
 #[test]
 fn a_null_mapping_swallows_stores() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let batch = rig.bo(0x1000);
         let null = BindOp {
@@ -241,7 +280,7 @@ fn a_null_mapping_swallows_stores() {
 
 #[test]
 fn binds_of_different_queues_pass_each_other_unless_their_ranges_are_near() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let (spin, a, b) = (rig.bo(0x1000), rig.bo(0x1000), rig.bo(0x1000));
         rig.bind_now(vm, &[rig.map_op(spin, 0x9_0000)]);
@@ -262,7 +301,7 @@ fn binds_of_different_queues_pass_each_other_unless_their_ranges_are_near() {
 
 #[test]
 fn queues_of_one_engine_take_turns_and_a_destroyed_one_lets_go() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x4000);
         rig.bind_now(vm, &[rig.map_op(bo, VA)]);

@@ -57,6 +57,26 @@ fn a_full_ring_holds_jobs_back_and_loses_none() {
     });
 }
 
+/// The limit is one of execs: binds wait as long as there are jobs.
+#[test]
+fn a_bind_queue_takes_more_calls_than_an_exec_queue() {
+    on_each_platform(|rig| {
+        let (vm, held, out) = (rig.vm(), rig.syncobj(), rig.syncobj());
+        let fence = rig.device.outside_fence_create().unwrap();
+        rig.device.syncobj_import(rig.client, held, fence).unwrap();
+        rig.bind(vm, 0, &[], &[binary(held, false)]).unwrap();
+        for _ in 0..QUEUE_JOBS {
+            rig.bind(vm, 0, &[], &[]).unwrap();
+        }
+        rig.bind(vm, 0, &[], &[binary(out, true)]).unwrap();
+        rig.settle();
+        assert!(!rig.is_signalled(out));
+        rig.device.outside_fence_signal(fence).unwrap();
+        rig.settle();
+        assert!(rig.is_signalled(out));
+    });
+}
+
 /// Jobs of a queue run in order although only some of them fit its ring at a time.
 #[test]
 fn jobs_that_waited_for_room_run_in_order() {

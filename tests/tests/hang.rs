@@ -102,7 +102,7 @@ fn code(rig: &Rig<'_>, ticket: Ticket) -> Option<Errno> {
 }
 
 fn is_banned(rig: &Rig<'_>, queue: u32) -> bool {
-    rig.device.exec_queue_banned(rig.client, queue).unwrap()
+    rig.device.queue_is_banned(rig.client, queue).unwrap()
 }
 
 fn first_hang(rig: &Rig<'_>) -> EngineErrorKind {
@@ -226,8 +226,11 @@ fn a_queue_of_higher_priority_does_not_wait_for_a_time_slice() {
         let engine = rig.engine(EngineClass::Copy);
         let low = QueueProperties { priority: 0, timeslice_us: 10_000_000 };
         let high = QueueProperties { priority: 2, timeslice_us: 1000 };
-        let (low, same, high) =
-            (queue_with(rig, space.vm, engine, low), queue_with(rig, space.vm, engine, low), queue_with(rig, space.vm, engine, high));
+        let (low, same, high) = (
+            queue_with(rig, space.vm, engine, low),
+            queue_with(rig, space.vm, engine, low),
+            queue_with(rig, space.vm, engine, high),
+        );
         space.run(rig, low, 0, &spin(0, true));
         pass(rig, Nanos::from_millis(1));
         let as_urgent = space.store(rig, same, 1, 3);
@@ -246,7 +249,7 @@ fn destroying_a_queue_kills_its_work() {
         rig.write(space.bo, 0, &spin(0, true));
         rig.exec(queue, VA, &[binary(out, true)]).unwrap();
         pass(rig, Nanos::from_millis(2));
-        rig.device.exec_queue_destroy(rig.client, queue).unwrap();
+        rig.device.queue_destroy(rig.client, queue).unwrap();
         pass(rig, Nanos::from_millis(2));
         assert!(rig.is_signalled(out), "long before its time is over");
         assert!(rig.device.is_quiet(), "nothing of it is left");

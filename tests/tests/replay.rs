@@ -3,7 +3,7 @@
 
 use barexe_cli::hex;
 use barexe_cli::replay::{Difference, Options, ReplayError, Report, replay_text};
-use barexe_tests::clients::{CLEAN, Lines};
+use barexe_tests::clients::{BINDS, CLEAN, Lines};
 use serde_json::{Value, json};
 
 const STORE: &str = "tgl-xe_exec_store-basic-store";
@@ -49,6 +49,46 @@ fn recorded_clients_get_every_answer_and_every_byte() {
         // The bytes of engines, configuration and GTs alone are more than these.
         assert!(report.compared_bytes > results as u64 + 168 + 48 + 104, "{name}: {}", report.compared_bytes);
         assert_eq!(report.calls, lines.line(lines.first("end"))["calls"].as_u64().unwrap());
+    }
+}
+
+#[test]
+fn recorded_binds_get_every_answer_and_every_byte() {
+    for name in BINDS {
+        let lines = Lines::read(name);
+        let report = replayed(&lines);
+        assert_eq!(report.differences, 0, "{name}\n{report}");
+        assert_eq!(report.calls, lines.line(lines.first("end"))["calls"].as_u64().unwrap());
+    }
+}
+
+const CUT_CLIENT_MEMORY: &str = "tgl-xe_vm-munmap-style-unbind-userptr-one-partial";
+
+/// Pages replaced between two execs, and filled with the same batch: the second exec runs it where it is then.
+#[test]
+fn pages_that_a_client_replaces_are_bound_anew() {
+    let lines = Lines::read(CUT_CLIENT_MEMORY);
+    let (range, batch) = (lines.line(lines.first("user_range")).clone(), lines.first("cpu_write"));
+    let result = lines.first("gpu_result");
+    let again = lines.find(result, |line| line["type"] == "cpu_write");
+    let remap = serde_json::json!({ "type": "remap", "addr": range["addr"], "length": range["length"] });
+    let changed = lines.with_more(again, &[remap.clone(), lines.line(batch).clone()]);
+    let writes = lines.all("cpu_write").count() + 1;
+    let changed = changed.with(changed.first("end"), |end| end["cpu_writes"] = Value::from(writes));
+    let report = replayed(&changed);
+    assert_eq!(report.differences, 0, "{report}");
+    let empty = replayed(&lines.with_more(again, &[remap]));
+    assert!(empty.differences > 0, "fresh pages have no batch in them");
+}
+
+#[test]
+fn every_byte_of_a_result_in_client_memory_counts() {
+    let lines = Lines::read(CUT_CLIENT_MEMORY);
+    let at = lines.first("gpu_result");
+    for index in 0..bytes_of(&lines.line(at)["runs"][0][1]).len() {
+        let report = replayed(&lines.with(at, |event| turn(&mut event["runs"][0][1], index)));
+        assert_eq!(report.differences, 1, "{report}");
+        assert_eq!(report.listed[0].object, "user 0x1a00000");
     }
 }
 

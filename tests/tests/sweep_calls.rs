@@ -53,7 +53,10 @@ fn count(platform: &Platform) -> Counts {
 
 /// Whether a refusal is the injected failure and nothing else.
 const fn is_injected(error: Error) -> bool {
-    matches!(error, Error::Interrupted) || matches!(error, Error::Hal(cause) if cause.code() == INJECTED)
+    if let Error::Hal(cause) | Error::ArrayNoMemory(cause) = error {
+        return cause.code() == INJECTED;
+    }
+    matches!(error, Error::Interrupted)
 }
 
 /// Opens with a failure ahead: refused with everything as found and then opened, or opened at once.
@@ -74,7 +77,7 @@ fn open<'s>(sim: &Sim, storage: Storage<'s>, irq: &'s Arc<IrqFlag>, tally: &mut 
 /// Takes a step in which a HAL call fails.
 fn fail(world: &mut World<'_>, step: &Step, tally: &mut Tally) {
     // A wait polls before it is interrupted: what it met by then is not undone, and it goes on.
-    let before = if matches!(step, Step::Wait) { None } else { Some(world.state()) };
+    let before = if matches!(step, Step::Wait | Step::Change(..)) { None } else { Some(world.state()) };
     let Err(error) = world.step(step) else {
         tally.absorbed += 1;
         return;
@@ -167,6 +170,11 @@ fn each_copy_of_client_memory_faults_once() {
 #[test]
 fn each_hal_call_fails_once_on_tiger_lake() {
     sweep(&Platform::tgl());
+}
+
+#[test]
+fn each_hal_call_fails_once_on_two_tiles() {
+    sweep(&Platform::tgl_with_tiles(2));
 }
 
 #[test]

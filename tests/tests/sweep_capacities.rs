@@ -60,14 +60,19 @@ fn run((platform, fresh): Part<'_>, capacities: &Capacities, sure: usize, what: 
 
 /// Lengths tried for one field, and the first with which the scenario passes.
 fn sweep(part: Part<'_>, field: &Field) -> (usize, usize) {
-    let most = field.of(&Capacities::DEFAULT);
+    let base = Capacities::DEFAULT.on_tiles(part.0.tiles.into());
+    let most = field.of(&base);
     // More room is never refused earlier.
     let mut sure = 0;
     for len in 0..=most {
         let what = format!("{} with {len} {}", part.0.name, field.name);
-        let Some((at, error)) = run(part, &field.only(len), sure, &what) else {
+        let Some((at, error)) = run(part, &field.of_choice(base, len), sure, &what) else {
             assert!(len > 0, "{what}: the scenario does not use it");
-            assert_eq!(run(part, &field.only(len + 1), EVERYTHING.len(), &what), None, "{what} and one more");
+            assert_eq!(
+                run(part, &field.of_choice(base, len + 1), EVERYTHING.len(), &what),
+                None,
+                "{what} and one more"
+            );
             return (len + 2, len);
         };
         assert_eq!(named(error), Some(field.capacity), "{what}: {error}");
@@ -91,6 +96,11 @@ fn sweep_all(platform: &Platform) {
 #[test]
 fn each_capacity_from_nothing_to_more_than_enough_on_tiger_lake() {
     sweep_all(&Platform::tgl());
+}
+
+#[test]
+fn each_capacity_from_nothing_to_more_than_enough_on_two_tiles() {
+    sweep_all(&Platform::tgl_with_tiles(2));
 }
 
 #[test]

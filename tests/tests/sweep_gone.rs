@@ -14,6 +14,7 @@ use barexe_core::device::{DeviceState, TicketState};
 use barexe_core::gt::IrqFlag;
 use barexe_core::{Errno, Error, Storage};
 use barexe_sim::{Fault, Platform};
+use barexe_tests::rig::rows;
 use barexe_tests::scenario::{EVERYTHING, Step};
 use barexe_tests::storage::boxed;
 use barexe_tests::world::{World, sim};
@@ -44,7 +45,7 @@ struct Tally {
 
 fn count<'s>(platform: &Platform, storage: Storage<'s>, irq: &'s Arc<IrqFlag>) -> (Counts, Storage<'s>) {
     let gts = sim(platform);
-    drop(barexe_core::gt::bring_up(&mut gts.hal()));
+    drop(barexe_core::gt::bring_up_among(&mut gts.hal(), rows(platform)));
     let sim = sim(platform);
     let mut world = World::open(&sim, storage, irq).unwrap_or_else(|refused| panic!("open: {}", refused.error));
     let open = sim.mmio_accesses();
@@ -189,6 +190,11 @@ fn sweep(platform: &Platform, stride: usize) {
 #[test]
 fn gone_from_any_register_access_on_tiger_lake() {
     sweep(&Platform::tgl(), 1);
+}
+
+#[test]
+fn gone_from_any_register_access_on_two_tiles() {
+    sweep(&Platform::tgl_with_tiles(2), 2);
 }
 
 /// Four writes that flush come before each read here, so that a stride of four loses each read.

@@ -5,8 +5,8 @@ use barexe_core::device::request::{BindFlags, BindKind, BindOp};
 use barexe_core::device::{Config, TableWriter, TicketState};
 use barexe_core::gt::EngineClass;
 use barexe_sim::trace::Event;
-use barexe_sim::{Platform, SimConfig};
-use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_each_platform, on_opened, platforms, store_batch};
+use barexe_sim::{Fault, Platform, SimConfig};
+use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_every_platform, on_opened, platforms, store_batch};
 
 const VA: u64 = 0x1A_0000;
 /// Where the tables that a job changes appear to it (page-tables sheet §6.3).
@@ -73,7 +73,7 @@ fn whoever_is_told_to_writes() {
 /// More changes than there is batch memory for, whole tables among them: they take turns.
 #[test]
 fn a_call_of_many_changes_is_written_whole() {
-    on_each_platform(|rig| {
+    on_every_platform(|rig| {
         let vm = rig.vm();
         let (batch, page) = (rig.bo(0x1000), rig.bo(0x1000));
         rig.bind_now(vm, &[rig.map_op(batch, VA)]);
@@ -101,4 +101,22 @@ fn a_call_of_many_changes_is_written_whole() {
             assert_eq!(rig.read(page, 0x10), if n % 2 == 0 { 0 } else { value }, "page {n}");
         }
     });
+}
+
+/// The other tile's job never reaches its engine.
+#[test]
+fn a_bind_is_over_when_every_tile_has_written_it() {
+    for tile in [0, 1] {
+        with_timeline(Platform::tgl_with_tiles(2), TableWriter::Engine, |rig| {
+            let (vm, bo) = (rig.vm(), rig.bo(0x1000));
+            rig.sim.set_faults(&[Fault::DropsWrites(tile << 24 | 0x2_2550)]);
+            let bind = rig.bind(vm, 0, &[rig.map_op(bo, VA)], &[]).unwrap();
+            assert_eq!(rig.wait(bind), TicketState::Pending);
+            let written = [0, 1].map(|tile| {
+                let root = rig.device.vm_root_on(rig.client, vm, tile).unwrap();
+                rig.sim.walk(root, VA).is_some()
+            });
+            assert_eq!(written, [tile == 1, tile == 0], "tile {tile} waits");
+        });
+    }
 }

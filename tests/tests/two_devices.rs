@@ -60,6 +60,7 @@ fn two_devices_run_the_scenario_in_turns() {
     }
     in_turns(&tgl, &tgl, 3);
     in_turns(&lnl, &lnl, 3);
+    in_turns(&Platform::tgl_with_tiles(2), &lnl, 3);
 }
 
 /// One goes away in the middle of its work; the other finishes.

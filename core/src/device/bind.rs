@@ -18,10 +18,10 @@ use crate::sync::fence::Fence;
 use crate::vm::bind::{check_bo, check_op, check_range};
 use crate::vm::change::{Change, Totals};
 use crate::vm::steps::StepQueue;
-use crate::vm::vma::NO_USER_FENCE;
+use crate::vm::vma::{NO_USER_FENCE, Vma};
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
-use barexe_hal::{ClientAddr, ClientMemory, Hal};
+use barexe_hal::{ClientAddr, ClientMemory, Hal, HalErrorKind};
 
 /// Binds whose ranges lie in one block of this size are kept in call order across bind queues: the widest block one
 /// change of a directory can touch on these platforms (bind-and-exec sheet §4.7).
@@ -44,12 +44,12 @@ impl<'a, H: Hal> Device<'a, H> {
         memory: &mut dyn ClientMemory,
     ) -> Result<Ticket, Error> {
         self.check_live()?;
-        self.check_client(client)?;
+        let has_user_pages = self.check_client(client)?.space.is_some();
         // The interface answers EINVAL for an unknown VM here, where other calls answer ENOENT (M5).
         let vm = self.vm_of(client, call.vm).map_err(|_| Error::invalid("VM id", u64::from(call.vm)))?;
-        let count = self.read_ops(ops)?;
+        let count = self.read_ops(ops, has_user_pages)?;
         let queue = self.bind_queue_for(client, vm, call)?;
-        self.check_ops(client, vm, call.vm, count)?;
+        self.check_ops(client, vm, count)?;
         let lr_mode = self.pools.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::LR_MODE));
         let rules = SyncRules { exec: false, lr_mode, no_user_fence: count == 0 };
         let captured = self.capture_syncs(client, rules, syncs, Some(memory))?;
@@ -60,7 +60,7 @@ impl<'a, H: Hal> Device<'a, H> {
 
     /// Reads the operations once into lent storage, checking each by itself: rows 8 to 10. That the array can be read
     /// decides before what is in it.
-    fn read_ops(&mut self, ops: &mut dyn Source<BindOp>) -> Result<u32, Error> {
+    fn read_ops(&mut self, ops: &mut dyn Source<BindOp>, has_user_pages: bool) -> Result<u32, Error> {
         let count = ops.len();
         if usize_of(count) > self.pools.bind_ops.len() {
             return Err(Error::ArrayExhausted(Capacity::BindOps));
@@ -70,7 +70,7 @@ impl<'a, H: Hal> Device<'a, H> {
             match ops.get(index) {
                 Ok(op) => {
                     *slot = op;
-                    checked = checked.and_then(|()| check_op(slot, &self.info));
+                    checked = checked.and_then(|()| check_op(slot, &self.info, has_user_pages));
                 }
                 Err(fault @ Error::ClientFault(_)) => return Err(fault),
                 Err(refused) => checked = checked.and(Err(refused)),
@@ -79,32 +79,55 @@ impl<'a, H: Hal> Device<'a, H> {
         checked.map(|()| count)
     }
 
+    /// Rows 11 to 17.
     fn bind_queue_for(&self, client: ClientId, vm: Handle<Vm>, call: &BindCall) -> Result<Handle<Queue>, Error> {
-        let found = self.pools.vms.get(vm).ok_or(Error::invalid("VM id", u64::from(call.vm)))?;
+        let queue = self.bind_queue_named(client, vm, call)?;
+        let live = self.pools.vms.get(vm).is_some_and(|vm| vm.state == VmState::Live);
+        if live { Ok(queue) } else { Err(Error::NotFound { kind: ObjectKind::Vm, id: call.vm }) }
+    }
+
+    /// Rows 11 to 14.
+    fn bind_queue_named(&self, client: ClientId, vm: Handle<Vm>, call: &BindCall) -> Result<Handle<Queue>, Error> {
         let named = if call.queue == 0 { None } else { Some(self.queue_of(client, call.queue)?) };
         if let Some(queue) = named.and_then(|queue| self.pools.queues.get(queue))
             && (queue.exec().is_some() || queue.vm != vm)
         {
             return Err(Error::invalid("bind queue id", u64::from(call.queue)));
         }
-        let closed = Error::NotFound { kind: ObjectKind::Vm, id: call.vm };
-        if found.state != VmState::Live {
-            return Err(closed);
-        }
-        named.or(found.default_queue).ok_or(closed)
+        let default = self.pools.vms.get(vm).and_then(|vm| vm.default_queue);
+        named.or(default).ok_or(Error::NotFound { kind: ObjectKind::Vm, id: call.vm })
+    }
+
+    /// A ticket for everything the queue of a bind call has accepted so far.
+    ///
+    /// For a wait that is resumed (bind-and-exec sheet §2.2, K6): nothing is submitted, and that the VM was banned
+    /// meanwhile is no reason not to say how the work ended.
+    ///
+    /// # Errors
+    /// Bind-and-exec sheet §3.2, rows 11 to 14.
+    pub fn bind_queue_last(&self, client: ClientId, call: &BindCall) -> Result<Ticket, Error> {
+        self.check_client(client)?;
+        let vm = self.vm_of(client, call.vm).map_err(|_| Error::invalid("VM id", u64::from(call.vm)))?;
+        let queue = self.bind_queue_named(client, vm, call)?;
+        let queue = self.pools.queues.get(queue).ok_or(Error::NotFound { kind: ObjectKind::Queue, id: call.queue })?;
+        Ok(Ticket::new(client, Fence::last_of(&self.pools.timelines, queue.timeline)))
     }
 
     /// Rows 18 and 20: ranges against the VM, objects against the operations.
-    fn check_ops(&self, client: ClientId, vm: Handle<Vm>, _vm_id: u32, count: u32) -> Result<(), Error> {
+    fn check_ops(&mut self, client: ClientId, vm: Handle<Vm>, count: u32) -> Result<(), Error> {
         let va_bytes = self.info.platform.family.pt.va_span_bytes();
         for op in self.pools.ops(count) {
             check_range(op, va_bytes)?;
         }
-        for op in self.pools.ops(count) {
-            if let Some(bo) = op.kind.bo() {
-                let handle = self.bo_of(client, bo)?;
-                let missing = Error::NotFound { kind: ObjectKind::Bo, id: bo };
-                check_bo(op, self.pools.bos.get(handle).ok_or(missing)?, vm, &self.info)?;
+        for index in 0..usize_of(count) {
+            let Some(op) = self.pools.bind_ops.get(index).copied() else { break };
+            let Some(bo) = op.kind.bo() else { continue };
+            let handle = self.bo_of(client, bo)?;
+            let missing = Error::NotFound { kind: ObjectKind::Bo, id: bo };
+            check_bo(&op, self.pools.bos.get(handle).ok_or(missing)?, vm, &self.info)?;
+            // From here on by its own name, whatever the client calls it.
+            if let Some(name) = self.pools.bind_ops.get_mut(index).and_then(|op| op.kind.bo_mut()) {
+                *name = handle.id();
             }
         }
         Ok(())
@@ -116,19 +139,80 @@ impl<'a, H: Hal> Device<'a, H> {
         vm: Handle<Vm>,
         queue: Handle<Queue>,
         count: u32,
-        mut syncs: CallSyncs,
+        syncs: CallSyncs,
     ) -> Result<Fence, Error> {
         let number = if syncs.user_fence.is_some() { self.next_user_fence() } else { NO_USER_FENCE };
-        let planned = self.room_for_bind(queue, &syncs).and_then(|()| self.plan(vm, count, number));
-        let change = match planned {
-            Ok(change) => change,
+        let ready = self.room_for_bind(queue, &syncs).and_then(|()| self.repin_for_prefetch(vm, count));
+        let repin = match ready {
+            Ok(repin) => repin,
             Err(error) => {
                 self.pools.release_syncs(syncs);
                 return Err(as_array_error(error, count));
             }
         };
+        let accepted = self.pin_and_accept(vm, queue, count, number, syncs);
+        match accepted {
+            Ok(_) => self.carry_out_repin(repin),
+            Err(_) => self.give_up_repin(repin),
+        }
+        accepted
+    }
+
+    /// Client memory is pinned, and the change planned.
+    fn pin_and_accept(
+        &mut self,
+        vm: Handle<Vm>,
+        queue: Handle<Queue>,
+        count: u32,
+        number: u32,
+        syncs: CallSyncs,
+    ) -> Result<Fence, Error> {
+        let pinned = self.pin_user_ranges(vm, count);
+        let planned = pinned.and_then(|pinned| match self.plan(vm, count, number, &pinned) {
+            Ok(change) => Ok((change, pinned)),
+            Err(error) => {
+                self.unpin_refused(pinned);
+                Err(error)
+            }
+        });
+        match planned {
+            Ok((change, pinned)) => {
+                let accepted = self.reserve_and_accept(vm, queue, (change, count), number, syncs);
+                if accepted.is_err() {
+                    self.unpin_refused(pinned);
+                }
+                accepted
+            }
+            Err(error) => {
+                self.pools.release_syncs(syncs);
+                Err(as_array_error(error, count))
+            }
+        }
+    }
+
+    /// Entries for a mapping that has none, as a job of the VM's own bind queue.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`], [`Error::Again`], the HAL's; nothing has changed then.
+    pub(super) fn accept_entries(&mut self, vm: Handle<Vm>, queue: Handle<Queue>, vma: &Vma) -> Result<Fence, Error> {
+        let syncs = CallSyncs::default();
+        self.room_for_bind(queue, &syncs)?;
+        let change = self.plan_entries(vm, vma)?;
+        self.reserve_and_accept(vm, queue, (change, 0), NO_USER_FENCE, syncs)
+    }
+
+    /// From a planned change to an accepted job, or back to where the call began.
+    fn reserve_and_accept(
+        &mut self,
+        vm: Handle<Vm>,
+        queue: Handle<Queue>,
+        (change, count): (Change, u32),
+        number: u32,
+        mut syncs: CallSyncs,
+    ) -> Result<Fence, Error> {
+        let tiles = self.info.tile_count();
         let ready = self.add_bind_dependencies(vm, queue, &change.totals, &mut syncs);
-        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need));
+        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need.on_tiles(tiles)));
         match ready {
             Ok(reservation) => self.accept(vm, queue, (change, reservation), number, syncs),
             Err(error) => {
@@ -148,8 +232,8 @@ impl<'a, H: Hal> Device<'a, H> {
         Ok(())
     }
 
-    /// What the bind waits for beside its in-syncs (bind-and-exec sheet §4.7): earlier binds of other queues nearby,
-    /// and everything in the VM if mappings are rewritten that work may be using.
+    /// What the bind waits for beside its in-syncs (bind-and-exec sheet §4.7): earlier binds of other queues nearby;
+    /// if it maps something, earlier ones that rewrite mappings; and everything in the VM if it does that itself.
     fn add_bind_dependencies(
         &mut self,
         vm: Handle<Vm>,
@@ -158,15 +242,14 @@ impl<'a, H: Hal> Device<'a, H> {
         syncs: &mut CallSyncs,
     ) -> Result<(), Error> {
         let Pools { queues, jobs, timelines, dependencies, .. } = &mut self.pools;
-        for (handle, other) in queues.iter().filter(|(handle, other)| other.vm == vm && *handle != queue) {
+        for (_, other) in queues.iter().filter(|(handle, other)| other.vm == vm && *handle != queue) {
             let waits = match other.kind {
-                QueueKind::Exec(_) => plan.rebinds.then(|| Fence::last_of(timelines, other.timeline)),
+                _ if plan.rebinds => Some(Fence::last_of(timelines, other.timeline)),
+                QueueKind::Exec(_) => None,
                 QueueKind::Bind => {
-                    let conflicting = other.jobs.iter(jobs).filter(|job| conflicts(&job.work, plan.span)).last();
-                    conflicting.map(|job| Fence { timeline: other.timeline, point: job.point })
+                    other.last_job(jobs, |job| conflicts(&job.work, plan.span) || plan.maps && job.work.rebinds())
                 }
             };
-            let _ = handle;
             if let Some(fence) = waits {
                 syncs.wait.add(dependencies, timelines, fence)?;
             }
@@ -208,11 +291,13 @@ impl<'a, H: Hal> Device<'a, H> {
             steps: StepQueue::new(steps),
             reservation,
             span: totals.span,
+            rebinds: totals.rebinds,
             invalidation: None,
             dropped: Dropped::NONE,
             by_engine,
             last_job: None,
             stale: Stale::NONE,
+            started: false,
             written: false,
             failure: None,
             user_fence,
@@ -220,7 +305,7 @@ impl<'a, H: Hal> Device<'a, H> {
         let wait = core::mem::take(&mut syncs.wait);
         found.push(&mut pools.jobs, Job { point, wait, work: Work::Bind(work) });
         if let (true, Some(vm)) = (totals.rebinds, pools.vms.get_mut(vm)) {
-            vm.kernel_fence = Some(fence);
+            vm.was_rebound = true;
         }
         pools.signal_outs(syncs, fence);
         Ok(fence)
@@ -229,7 +314,15 @@ impl<'a, H: Hal> Device<'a, H> {
 
 /// Array calls report exhausted bookkeeping as ENOBUFS, so that the client can shorten the array.
 const fn as_array_error(error: Error, count: u32) -> Error {
-    if let (Error::Exhausted(capacity), true) = (error, count > 1) { Error::ArrayExhausted(capacity) } else { error }
+    if count <= 1 {
+        return error;
+    }
+    if let Error::Hal(cause) = error
+        && matches!(cause.kind(), HalErrorKind::NoMemory)
+    {
+        return Error::ArrayNoMemory(cause);
+    }
+    if let Error::Exhausted(capacity) = error { Error::ArrayExhausted(capacity) } else { error }
 }
 
 fn conflicts(work: &Work, span: Option<VaRange>) -> bool {

@@ -65,6 +65,9 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::Invalid`] for an unknown handle, as the shared layer of the interface has it.
     pub fn bo_close(&mut self, client: ClientId, handle: u32) -> Result<(), Error> {
+        if self.close_import(client, handle) {
+            return Ok(());
+        }
         let bo = self.bo_of(client, handle).map_err(|_| Error::invalid("GEM handle", u64::from(handle)))?;
         if let Some(bo) = self.pools.bos.get_mut(bo) {
             bo.client = None;
@@ -88,7 +91,8 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::Invalid`] where no object of the client begins or it is shorter, [`Error::Exhausted`].
     pub fn bo_map(&mut self, client: ClientId, offset: u64, len_bytes: u64) -> Result<MappingId, Error> {
-        let found = self.pools.bos.iter().find(|(_, bo)| bo.client == Some(client) && bo.mmap_offset == offset);
+        let has = |handle, bo: &Bo| bo.client == Some(client) || self.has_imported(client, handle);
+        let found = self.pools.bos.iter().find(|(handle, bo)| bo.mmap_offset == offset && has(*handle, bo));
         let (handle, bo) = found.ok_or(Error::invalid("mmap offset", offset))?;
         if len_bytes > bo.size_bytes {
             return Err(Error::invalid("mmap length", len_bytes));
@@ -170,10 +174,11 @@ impl<H: Hal> Device<'_, H> {
     pub(super) fn bo_of(&self, client: ClientId, handle: u32) -> Result<Handle<Bo>, Error> {
         let bos = &self.pools.bos;
         let bo = bos.by_id(handle).filter(|bo| bos.get(*bo).is_some_and(|bo| bo.client == Some(client)));
+        let bo = bo.or_else(|| self.imported(client, handle));
         bo.ok_or(Error::NotFound { kind: ObjectKind::Bo, id: handle })
     }
 
-    fn use_bo(&mut self, bo: Handle<Bo>) {
+    pub(super) fn use_bo(&mut self, bo: Handle<Bo>) {
         if let Some(bo) = self.pools.bos.get_mut(bo) {
             bo.uses = bo.uses.saturating_add(1);
         }
@@ -197,6 +202,7 @@ impl<H: Hal> Device<'_, H> {
 
     /// Closes every handle and mapping of a client.
     pub(super) fn drop_bos_of(&mut self, client: ClientId) {
+        self.drop_imports_of(client);
         for position in 0..self.pools.bo_mappings.positions() {
             if let Some(mapping) = self.pools.bo_mappings.handle_at(position) {
                 let _ = self.bo_unmap(client, mapping);

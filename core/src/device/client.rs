@@ -5,13 +5,15 @@ use crate::exec::queue::{Queue, Queues};
 use crate::pool::Handle;
 use crate::vm::{Vm, VmState, Vms};
 use crate::{Capacity, Error, ObjectKind};
-use barexe_hal::Hal;
+use barexe_hal::{Hal, UserSpace};
 
 /// An open client.
 #[derive(Debug)]
 pub struct Client {
     /// May use what only privileged callers may.
     pub privileged: bool,
+    /// Where its ordinary memory is, if it may be mapped.
+    pub space: Option<UserSpace>,
 }
 
 /// Names a client.
@@ -23,9 +25,24 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::Exhausted`].
     pub fn client_open(&mut self, privileged: bool) -> Result<ClientId, Error> {
+        self.open_as(Client { privileged, space: None })
+    }
+
+    /// As [`client_open`](Self::client_open), for a client whose ordinary memory can be mapped: `space` says to the HAL
+    /// whose it is. The embedder tells the core of changes in it with [`user_invalidate`](Self::user_invalidate).
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]; [`Error::Unsupported`] on a HAL that cannot pin client memory.
+    pub fn client_open_in(&mut self, privileged: bool, space: UserSpace) -> Result<ClientId, Error> {
+        if !self.hal.has_user_pages() {
+            return Err(Error::Unsupported { what: "client memory in place on this HAL" });
+        }
+        self.open_as(Client { privileged, space: Some(space) })
+    }
+
+    fn open_as(&mut self, client: Client) -> Result<ClientId, Error> {
         self.check_live()?;
-        let client = self.pools.clients.insert(Client { privileged });
-        client.map_err(|_| Error::Exhausted(Capacity::Clients))
+        self.pools.clients.insert(client).map_err(|_| Error::Exhausted(Capacity::Clients))
     }
 
     /// Whether the client is privileged.

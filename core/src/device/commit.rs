@@ -6,10 +6,15 @@
 //!                                   or by jobs on the copy engine, one for each change
 //! ```
 //!
+//! On several tiles one job of the queue does all this for every tile, so that what waits for the job waits for all of
+//! them, and a barrier holds on all (D22): no queue stands behind another. A change is staged on every tile before any
+//! of its jobs is given to a copy engine, and one invalidation covers all tiles.
+//!
 //! Staging fills tables that nobody can reach; what it changes of live tables goes to a sink. When the CPU may store
 //! these entries itself is decided when the call is accepted (R29); the result is the same.
 
 use super::Device;
+use super::backings::{Backings, backings};
 use super::client::ClientId;
 use crate::Error;
 use crate::chain::LinkHandle;
@@ -17,14 +22,15 @@ use crate::device::request::VmFlags;
 use crate::exec::job::{BindWork, Job, Work};
 use crate::exec::migration::EngineSink;
 use crate::exec::queue::Queue;
+use crate::gt::MAX_TILES;
 use crate::mem::Defect;
-use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::tlb::{AddressSpace, Invalidate, Remedy, Stale, TlbTicket, VmKind};
-use crate::mem::tree::{CpuSink, Mapping, Segment, Sink, Stage};
-use crate::pool::{Handle, Pool};
-use crate::vm::apply::TableChange;
+use crate::mem::tree::{CpuSink, Sink, Stage};
+use crate::num::{low8, u64_of};
+use crate::pool::Handle;
+use crate::vm::apply::Removed;
+use crate::vm::plan::TableChange;
 use crate::vm::store::VmaStore;
-use crate::vm::vma::VmaBacking;
 use crate::vm::{Vm, VmState};
 use barexe_hal::Hal;
 
@@ -70,6 +76,7 @@ impl<H: Hal> Device<'_, H> {
             if !link.value.wait.are_met(&mut pools.dependencies, &pools.timelines) {
                 return Ok(false);
             }
+            work.started = true;
             let vm = pools.queues.get(queue).map(|queue| queue.vm);
             if !self.write_tables(queue, vm, work)? {
                 return Ok(false);
@@ -87,13 +94,14 @@ impl<H: Hal> Device<'_, H> {
         work: &mut BindWork,
     ) -> Result<bool, Error> {
         let Some(vm) = vm.filter(|vm| self.pools.vms.get(*vm).is_some()) else { return Ok(true) };
-        if work.by_engine && self.migration.is_some() {
+        if work.by_engine && !self.migrations.is_empty() {
             if !self.write_by_engine(queue, vm, work)? {
                 return Ok(false);
             }
         } else {
             self.write_by_cpu(vm, work);
         }
+        work.failure = work.failure.or_else(|| self.injection.take_failure());
         let Some(vm) = self.pools.vms.get_mut(vm) else { return Ok(true) };
         if work.failure.is_some() {
             // Nothing of this VM can be trusted: no address of it may lead anywhere from here on (R56).
@@ -101,7 +109,9 @@ impl<H: Hal> Device<'_, H> {
             let format = &self.info.platform.family.pt;
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
             vm.state = VmState::Banned;
-            let _ = vm.tree.cut_off(&mut stage);
+            for tree in &vm.trees {
+                let _ = tree.cut_off(&mut stage);
+            }
             let stale = stage.finish();
             work.stale.absorb(&mut self.pages, stale);
         }
@@ -112,60 +122,110 @@ impl<H: Hal> Device<'_, H> {
         Ok(true)
     }
 
+    // Out of line, as what follows: inlined into each other these take 3 KiB more of an image, and gain nothing.
+    #[inline(never)]
     fn write_by_cpu(&mut self, vm: Handle<Vm>, work: &mut BindWork) {
         let pools = &mut self.pools;
         let Some(vm) = pools.vms.get_mut(vm) else { return };
         let mut sink = CpuSink::new(&mut self.hal);
         let format = &self.info.platform.family.pt;
-        let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
         let mut done = Ok(());
-        while let Some(next) = work.steps.next(&mut pools.steps) {
-            done =
-                done.and_then(|()| stage_change(next, vm, &mut stage, &mut pools.vmas, (&pools.bos, &pools.bo_blocks)));
-            work.steps.done();
+        for tile in 0..self.info.tile_count() {
+            let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
+            done = done.and(self.injection.tile_defect(tile).map_or(Ok(()), Err));
+            for change in work.steps.changes(&pools.steps) {
+                done = done.and_then(|()| {
+                    let behind = backings!(pools);
+                    stage_change(change, (vm, tile), &mut stage, &mut pools.vmas, behind)
+                });
+            }
+            let stale = stage.finish();
+            work.stale.absorb(&mut self.pages, stale);
         }
         work.failure = done.err().map(Error::from);
-        let stale = stage.finish();
-        work.stale.absorb(&mut self.pages, stale);
+        work.steps.all_done(&mut pools.steps);
     }
 
     /// Puts a job for each change into the ring, as long as there is batch memory; whether all of them are over.
     fn write_by_engine(&mut self, queue: Handle<Queue>, vm: Handle<Vm>, work: &mut BindWork) -> Result<bool, Error> {
-        let family = self.info.platform.family;
-        let pools = &mut self.pools;
-        let (Some(vm), Some(own)) = (pools.vms.get_mut(vm), &mut self.migration) else { return Ok(true) };
-        let written = own.completed(&mut self.hal)?;
-        while let Some(next) = work.steps.next(&mut pools.steps)
+        let mut over = true;
+        for own in &mut self.migrations {
+            let written = own.completed(&mut self.hal)?;
+            over &= work.last_job.is_none_or(|last| last.reached_by(written));
+        }
+        while let Some(next) = work.steps.next(&mut self.pools.steps)
             && work.failure.is_none()
         {
-            let Some(free) = own.free_batch() else { return Ok(false) };
-            let Some(batch) = own.begin(free) else { return Ok(false) };
+            if self.migrations.iter().any(|own| own.free_batch().is_none()) {
+                return Ok(false);
+            }
+            over &= !self.write_change_by_engine(queue, vm, next, work)?;
+            work.steps.done();
+        }
+        work.steps.all_done(&mut self.pools.steps);
+        Ok(over)
+    }
+
+    /// Stages a change on every tile, then gives each tile its job, or none at all; whether there are jobs. Every tile has
+    /// free batch memory.
+    #[inline(never)]
+    fn write_change_by_engine(
+        &mut self,
+        queue: Handle<Queue>,
+        vm: Handle<Vm>,
+        change: TableChange,
+        work: &mut BindWork,
+    ) -> Result<bool, Error> {
+        let family = self.info.platform.family;
+        let pools = &mut self.pools;
+        let Some(vm) = pools.vms.get_mut(vm) else { return Ok(false) };
+        let mut jobs = heapless::Vec::<_, MAX_TILES>::new();
+        for (tile, own) in (0u8..).zip(&self.migrations) {
+            let Some((free, batch)) = own.free_batch().and_then(|free| Some((free, own.begin(free)?))) else {
+                continue;
+            };
             let mut sink = EngineSink { dma: &mut self.hal, batch };
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, &family.pt, &mut sink);
-            let done = stage_change(next, vm, &mut stage, &mut pools.vmas, (&pools.bos, &pools.bo_blocks));
+            let behind = backings!(pools);
+            let done = match self.injection.tile_defect(tile) {
+                Some(defect) => Err(defect),
+                None => stage_change(change, (vm, tile), &mut stage, &mut pools.vmas, behind),
+            };
             let stale = stage.finish();
             work.stale.absorb(&mut self.pages, stale);
-            work.steps.done();
             let halves = done.and_then(|()| match sink.batch.is_empty() {
                 true => Ok(None),
                 false => Ok(Some(sink.batch.finish(&family.pt, family.pat.wb)?)),
             });
             match halves {
-                Ok(Some(halves)) => work.last_job = Some(own.submit(free, halves, queue, &mut self.hal)?),
+                // There are no more tiles than places.
+                Ok(Some(halves)) => drop(jobs.push((free, halves))),
                 Ok(None) => {}
-                Err(defect) => work.failure = Some(defect.into()),
+                Err(defect) => {
+                    work.failure = Some(defect.into());
+                    return Ok(false);
+                }
             }
         }
-        while work.steps.next(&mut pools.steps).is_some() {
-            work.steps.done();
+        if !jobs.is_empty() && jobs.len() != self.migrations.len() {
+            work.failure = Some(Defect::Tile { tile: low8(u64_of(jobs.len())) }.into());
+            return Ok(false);
         }
-        Ok(work.last_job.is_none_or(|last| last.reached_by(written)))
+        for (own, (free, halves)) in self.migrations.iter_mut().zip(&jobs) {
+            work.last_job = Some(own.submit(*free, *halves, queue, &mut self.hal)?);
+        }
+        Ok(!jobs.is_empty())
     }
 
     /// Frees what a bind that is over leaves behind, and lets its user fence be stored.
     pub(super) fn finish_bind(&mut self, client: ClientId, mut work: BindWork, succeeded: bool) {
-        while let Some(vma) = work.steps.pop_removed(&mut self.pools.steps) {
-            self.release_vma(&vma);
+        while let Some(Removed { part, whole, kept }) = work.steps.pop_removed(&mut self.pools.steps) {
+            if !kept {
+                self.unpin_part(&part);
+            }
+            if whole {
+                self.release_vma(&part);
+            }
         }
         work.steps.clear(&mut self.pools.steps);
         self.pages.unreserve(work.reservation);
@@ -178,38 +238,27 @@ impl<H: Hal> Device<'_, H> {
     }
 }
 
-/// Stages one change.
+/// Stages one change on one tile.
+#[inline(never)]
 fn stage_change<S: Sink>(
     change: TableChange,
-    vm: &mut Vm,
+    (vm, tile): (&mut Vm, u8),
     stage: &mut Stage<'_, '_, S>,
     vmas: &mut VmaStore<'_>,
-    (bos, blocks): (&Pool<'_, Bo>, &BlockPool<'_>),
+    behind: Backings<'_, '_>,
 ) -> Result<(), Defect> {
     let vma = match change {
-        TableChange::Unbind(range) => return vm.tree.unbind(stage, range).map(drop),
+        TableChange::Unbind(range) => return vm.tree(tile)?.unbind(stage, range).map(drop),
         TableChange::Bind(vma) => vma,
     };
-    let (range, attributes, rebind) = (vma.range(), vma.attributes(), false);
-    let bound = match vma.backing() {
-        VmaBacking::Null => {
-            let backing = core::iter::once(Segment::Null);
-            vm.tree.bind(stage, Mapping { range, backing, attributes, rebind })?
-        }
-        VmaBacking::Bo { object, offset_bytes } => {
-            let bo = bos.handle_at(vmas.bo_of(object)).and_then(|bo| bos.get(bo));
-            let bo = bo.ok_or(Defect::Backing { va: range.start })?;
-            let backing = bo.cursor(blocks, offset_bytes);
-            vm.tree.bind(stage, Mapping { range, backing, attributes, rebind })?
-        }
-    };
+    let bound = behind.bind(vm.tree(tile)?, stage, vmas, (&vma, false))?;
     vm.vmas.note_sizes(vmas, &vma, bound.sizes);
     Ok(())
 }
 
 /// Sees to it that no TLB goes on holding what a bind changed; whether an invalidation was asked for.
 fn invalidate(vm: &mut Vm, stale: Stale, tlb: &mut impl Invalidate<Proof = TlbTicket>, work: &mut BindWork) -> bool {
-    let kind = VmKind { scratch: vm.tree.has_scratch(), long_running: vm.flags.contains(VmFlags::LR_MODE) };
+    let kind = VmKind { scratch: vm.has_scratch(), long_running: vm.flags.contains(VmFlags::LR_MODE) };
     let (space, remedy) = (AddressSpace::new(vm.asid), stale.remedy(kind));
     if remedy == Remedy::Nothing {
         // Nothing was dropped: the remedy would be another.

@@ -18,7 +18,7 @@ use super::Device;
 use crate::Error;
 use crate::device::request::VmFlags;
 use crate::exec::lrc::Lrc;
-use crate::exec::migration::Migration;
+use crate::exec::migration::Migrations;
 use crate::exec::queue::{Queue, QueueState, Queues};
 use crate::gt::Registers;
 use crate::gt::engine_error::EngineErrorKind;
@@ -76,9 +76,9 @@ impl<H: Hal> Device<'_, H> {
         match port.holder {
             Holder::Idle if port.leaving.is_some() => Wish::Gone,
             Holder::Nobody | Holder::Idle => self.next_context(engine).map_or(Wish::Nothing, Wish::Next),
-            holder if self.is_running(holder) && self.must_leave(engine, holder, port.since) => Wish::Leave,
-            holder if self.is_running(holder) && self.has_more(holder) => Wish::GoOn(holder),
-            holder if self.is_running(holder) => Wish::Nothing,
+            holder if self.is_running(engine, holder) && self.must_leave(engine, holder, port.since) => Wish::Leave,
+            holder if self.is_running(engine, holder) && self.has_more(engine, holder) => Wish::GoOn(holder),
+            holder if self.is_running(engine, holder) => Wish::Nothing,
             Holder::Migration | Holder::Queue(_) => self.next_context(engine).map_or(Wish::Rest, Wish::Next),
         }
     }
@@ -101,7 +101,7 @@ impl<H: Hal> Device<'_, H> {
     /// Whether the engine is known to have taken its context over, so that another may be put on top of it.
     fn is_taken_over(&mut self, engine: u8) -> bool {
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return false };
-        let lrc = context(port.holder, &mut port.idle, &mut self.pools.queues, &mut self.migration);
+        let lrc = context(engine, port.holder, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let started = port.fresh && lrc.is_some_and(|lrc| lrc.has_started(port.proof, &mut self.hal));
         started || self.now >= port.since.saturating_add(TAKEN_OVER)
     }
@@ -129,7 +129,7 @@ impl<H: Hal> Device<'_, H> {
         let long_running = pools.vms.get(queue.vm).is_none_or(|vm| vm.flags.contains(VmFlags::LR_MODE));
         let Some(exec) = queue.exec_mut().filter(|exec| exec.lrc.is_busy() && !long_running) else { return };
         if exec.watch.running(exec.lrc.oldest_running(), self.now) >= limit {
-            self.ban(handle, engine, EngineErrorKind::TimedOut);
+            self.ban_queue(handle, engine, EngineErrorKind::TimedOut);
         }
     }
 
@@ -138,7 +138,7 @@ impl<H: Hal> Device<'_, H> {
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
         let Some(leaving) = port.leaving else { return Ok(false) };
         let (holder, proof) = (port.holder, port.proof);
-        let lrc = context(holder, &mut port.idle, &mut self.pools.queues, &mut self.migration);
+        let lrc = context(engine, holder, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let written = lrc.map(|lrc| lrc.completed(&mut self.hal)).transpose()?;
         let proven = written.is_some_and(|written| proof.reached_by(written));
         if proven {
@@ -154,27 +154,27 @@ impl<H: Hal> Device<'_, H> {
 
     fn port_is_ready(&mut self, engine: u8) -> Result<bool, Error> {
         let Some(port) = self.ports.get(usize::from(engine)) else { return Ok(false) };
-        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.is_ready(&mut regs)
     }
 
     /// The ring of a client's queue or of the driver; the idle contexts' rings are of no interest here.
-    fn ring_of(&self, holder: Holder) -> Option<&Lrc> {
+    fn ring_of(&self, engine: u8, holder: Holder) -> Option<&Lrc> {
         match holder {
             Holder::Nobody | Holder::Idle => None,
-            Holder::Migration => self.migration.as_ref().map(|migration| &migration.lrc),
+            Holder::Migration => self.migrations.iter().find(|own| own.engine == engine).map(|own| &own.lrc),
             Holder::Queue(queue) => self.pools.queues.get(queue).and_then(Queue::exec).map(|exec| &exec.lrc),
         }
     }
 
     /// Whether jobs of the context are in its ring and not over.
-    fn is_running(&self, holder: Holder) -> bool {
-        self.ring_of(holder).is_some_and(Lrc::is_busy)
+    fn is_running(&self, engine: u8, holder: Holder) -> bool {
+        self.ring_of(engine, holder).is_some_and(Lrc::is_busy)
     }
 
     /// Whether jobs are in the ring that the engine was not told of.
-    fn has_more(&self, holder: Holder) -> bool {
-        self.ring_of(holder).is_some_and(Lrc::has_unsubmitted)
+    fn has_more(&self, engine: u8, holder: Holder) -> bool {
+        self.ring_of(engine, holder).is_some_and(Lrc::has_unsubmitted)
     }
 
     /// The next context of this engine.
@@ -185,9 +185,7 @@ impl<H: Hal> Device<'_, H> {
     /// The most urgent context beside `but` that has unfinished jobs in its ring, and its priority. Page tables come
     /// first, for work waits for them; queues of one priority take turns by position.
     fn contender(&self, engine: u8, but: Holder) -> Option<(u32, Holder)> {
-        if self.migration.as_ref().is_some_and(|own| own.engine == engine && own.lrc.is_busy())
-            && but != Holder::Migration
-        {
+        if but != Holder::Migration && self.is_running(engine, Holder::Migration) {
             return Some((KERNEL_PRIORITY, Holder::Migration));
         }
         let start = self.ports.get(usize::from(engine))?.next_queue;
@@ -209,7 +207,7 @@ impl<H: Hal> Device<'_, H> {
     fn give(&mut self, engine: u8, next: Holder, switches: bool) -> Result<bool, Error> {
         let ids = &self.info.platform.family.lrc.descriptor;
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
-        let lrc = context(next, &mut port.idle, &mut self.pools.queues, &mut self.migration);
+        let lrc = context(engine, next, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let Some(lrc) = lrc else { return Ok(false) };
         if switches {
             port.leaving = left_behind(port.holder, port.leaving).filter(|before| *before != next);
@@ -226,7 +224,7 @@ impl<H: Hal> Device<'_, H> {
             }
         }
         let descriptor = lrc.publish_tail(&mut self.hal, &self.info);
-        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);
         Ok(true)
     }
@@ -250,7 +248,7 @@ impl<H: Hal> Device<'_, H> {
         port.proof = marker.seqno;
         port.since = self.now;
         let descriptor = port.idle.publish_tail(&mut self.hal, &self.info);
-        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);
         Ok(true)
     }
@@ -264,17 +262,18 @@ const fn left_behind(holder: Holder, leaving: Option<Holder>) -> Option<Holder> 
     }
 }
 
-/// The context a holder names.
+/// The context a holder names on an engine.
 fn context<'x>(
+    engine: u8,
     holder: Holder,
     idle: &'x mut Lrc,
     queues: &'x mut Queues<'_>,
-    migration: &'x mut Option<Migration>,
+    migrations: &'x mut Migrations,
 ) -> Option<&'x mut Lrc> {
     match holder {
         Holder::Nobody => None,
         Holder::Idle => Some(idle),
-        Holder::Migration => migration.as_mut().map(|migration| &mut migration.lrc),
+        Holder::Migration => migrations.iter_mut().find(|own| own.engine == engine).map(|own| &mut own.lrc),
         Holder::Queue(queue) => queues.get_mut(queue).and_then(Queue::exec_mut).map(|exec| &mut exec.lrc),
     }
 }

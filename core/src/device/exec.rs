@@ -3,6 +3,7 @@
 //! Order of the checks: bind-and-exec sheet §3.5.
 
 use super::client::ClientId;
+use super::repin::Repin;
 use super::request::{ExecCall, Source, SyncEntry, VmFlags};
 use super::syncs::{CallSyncs, SyncRules, gpu_va};
 use super::{Device, Pools, Ticket};
@@ -46,7 +47,7 @@ impl<H: Hal> Device<'_, H> {
             return Err(Error::Unsupported { what: "syncs on a batchless exec in a long-running VM" });
         }
         let captured = self.capture_syncs(client, rules, syncs, None)?;
-        let fence = self.pools.accept_exec(handle, call, captured)?;
+        let fence = self.accept_exec(handle, call, captured)?;
         self.poll();
         Ok(Ticket::new(client, fence))
     }
@@ -56,28 +57,47 @@ impl<H: Hal> Device<'_, H> {
         let lr_mode = vm.flags.contains(VmFlags::LR_MODE);
         Ok(SyncRules { exec: true, lr_mode, no_user_fence: call.batches.is_empty() })
     }
-}
 
-impl Pools<'_> {
-    /// The last checks, then the job.
+    /// The last checks, and client memory that was taken from the device; then the job.
     fn accept_exec(&mut self, handle: Handle<Queue>, call: &ExecCall<'_>, syncs: CallSyncs) -> Result<Fence, Error> {
         let mut syncs = syncs;
-        match self.exec_work(handle, call, &mut syncs) {
-            Ok(work) => self.push_exec(handle, work, syncs).ok_or(Error::Canceled),
+        let ready = self.pools.exec_work(handle, call, &mut syncs).and_then(|work| {
+            let repin = self.repin(handle, &work)?;
+            Ok((work, repin))
+        });
+        match ready {
+            Ok((work, repin)) => {
+                self.carry_out_repin(repin);
+                self.pools.push_exec(handle, work, syncs).ok_or(Error::Canceled)
+            }
             Err(error) => {
-                self.release_syncs(syncs);
+                self.pools.release_syncs(syncs);
                 Err(error)
             }
         }
     }
 
+    /// A barrier needs no memory.
+    fn repin(&mut self, handle: Handle<Queue>, work: &Work) -> Result<Option<Repin>, Error> {
+        match (work, self.pools.queues.get(handle).map(|queue| queue.vm)) {
+            (Work::Batch { .. }, Some(vm)) => self.repin_for_exec(vm),
+            (Work::Batch { .. } | Work::Barrier | Work::Bind(_), _) => Ok(None),
+        }
+    }
+}
+
+impl Pools<'_> {
     fn exec_work(&mut self, handle: Handle<Queue>, call: &ExecCall<'_>, syncs: &mut CallSyncs) -> Result<Work, Error> {
         let queue = self.queues.get(handle).ok_or(Error::Canceled)?;
         let vm = self.vms.get(queue.vm).filter(|vm| vm.state == VmState::Live).ok_or(Error::Canceled)?;
         let Some(batch) = call.batches.first().copied() else { return Ok(Work::Barrier) };
         let user_fence = syncs.user_fence.map(|(addr, value)| Ok::<_, Error>((gpu_va(addr)?, value))).transpose()?;
-        if let (Some(fence), false) = (vm.kernel_fence, vm.flags.contains(VmFlags::LR_MODE)) {
-            syncs.wait.add(&mut self.dependencies, &self.timelines, fence)?;
+        if vm.was_rebound && !vm.flags.contains(VmFlags::LR_MODE) {
+            for (_, other) in self.queues.iter().filter(|(_, other)| other.vm == queue.vm) {
+                if let Some(fence) = other.last_job(&self.jobs, |job| job.work.rebinds()) {
+                    syncs.wait.add(&mut self.dependencies, &self.timelines, fence)?;
+                }
+            }
         }
         Ok(Work::Batch { batch, user_fence, emitted: None })
     }

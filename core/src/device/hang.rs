@@ -14,7 +14,7 @@ use crate::Error;
 use crate::exec::queue::{Queue, QueueState};
 use crate::gt::engine_error::{EngineError, EngineErrorKind, EngineState, engine_error};
 use crate::gt::engine_reset::EngineReset;
-use crate::gt::{self, EngineMask, Registers};
+use crate::gt::{self, Engine, EngineMask, Registers};
 use crate::pool::Handle;
 use crate::submit::Holder;
 use crate::trace::note;
@@ -25,6 +25,8 @@ use barexe_hal::Hal;
 pub struct HangReport {
     /// Engine and cause.
     pub error: EngineError,
+    /// The tile the engine is on.
+    pub tile: u8,
     /// The queue to blame, by its id; none if it was the driver's own work.
     pub queue: Option<u32>,
     /// Its VM's address space id.
@@ -41,8 +43,8 @@ impl<H: Hal> Device<'_, H> {
     }
 
     pub(super) fn is_in_reset(&self, engine: u8) -> bool {
-        let id = self.info.engines.get(usize::from(engine)).map(|engine| engine.id);
-        self.reset.is_some_and(|reset| id.is_some_and(|id| reset.engines().has(id)))
+        let unit = self.info.engines.get(usize::from(engine));
+        self.reset.is_some_and(|reset| unit.is_some_and(|unit| reset.covers(unit)))
     }
 
     /// Looks whether engines that have work were stopped by an error: those that said so, or all of them.
@@ -55,7 +57,7 @@ impl<H: Hal> Device<'_, H> {
             if !asked || self.is_in_reset(engine) {
                 continue;
             }
-            let mut regs = Registers::new(&mut self.hal, self.info.format());
+            let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), unit.tile);
             if let Some(kind) = engine_error(&mut regs, unit)? {
                 self.stop_engine(engine, kind)?;
             }
@@ -64,7 +66,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Nothing runs on the queue any more. Its context still has to leave its engine.
-    pub(super) fn ban(&mut self, handle: Handle<Queue>, engine: u8, kind: EngineErrorKind) {
+    pub(super) fn ban_queue(&mut self, handle: Handle<Queue>, engine: u8, kind: EngineErrorKind) {
         let Some(unit) = self.info.engines.get(usize::from(engine)) else { return };
         let error = EngineError { engine: unit.id, kind };
         let Some(queue) = self.pools.queues.get_mut(handle) else { return };
@@ -76,9 +78,9 @@ impl<H: Hal> Device<'_, H> {
             }
         }
         let asid = self.pools.vms.get(vm).map(|vm| vm.asid);
-        let mut regs = Registers::new(&mut self.hal, self.info.format());
+        let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), unit.tile);
         let state = EngineState::read(&mut regs, unit);
-        self.keep_report(HangReport { error, queue: Some(handle.id()), asid, state });
+        self.keep_report(HangReport { error, tile: unit.tile, queue: Some(handle.id()), asid, state });
     }
 
     fn keep_report(&mut self, report: HangReport) {
@@ -95,22 +97,22 @@ impl<H: Hal> Device<'_, H> {
             return Ok(());
         }
         match port.about() {
-            Holder::Queue(queue) => self.ban(queue, engine, kind),
-            Holder::Migration => self.blame_page_table_job(EngineError { engine: unit.id, kind })?,
+            Holder::Queue(queue) => self.ban_queue(queue, engine, kind),
+            Holder::Migration => self.blame_page_table_job(engine, &unit, kind)?,
             Holder::Idle | Holder::Nobody => {}
         }
-        let engines = EngineMask(1u32.unbounded_shl(u32::from(unit.id)));
-        self.reset = Some(EngineReset::begin(&mut self.hal, &self.info, unit.gt, engines));
+        self.reset = Some(EngineReset::begin(&mut self.hal, &self.info, &unit));
         Ok(())
     }
 
     /// The bind whose page-table job runs fails, and with it its VM (R56).
-    fn blame_page_table_job(&mut self, error: EngineError) -> Result<(), Error> {
+    fn blame_page_table_job(&mut self, engine: u8, unit: &Engine, kind: EngineErrorKind) -> Result<(), Error> {
+        let error = EngineError { engine: unit.id, kind };
         let broken = Error::Engine(error);
-        let Some(migration) = &mut self.migration else { return Err(broken) };
-        let Some(unit) = self.info.engine(error.engine) else { return Err(broken) };
-        let mut regs = Registers::new(&mut self.hal, self.info.format());
-        let report = HangReport { error, queue: None, asid: None, state: EngineState::read(&mut regs, unit) };
+        let Some(migration) = self.migrations.iter_mut().find(|own| own.engine == engine) else { return Err(broken) };
+        let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), unit.tile);
+        let state = EngineState::read(&mut regs, unit);
+        let report = HangReport { error, tile: unit.tile, queue: None, asid: None, state };
         let owner = migration.skip_oldest(&mut self.hal)?;
         if let Some(owner) = owner {
             self.pools.fail_bind(owner, broken);
@@ -125,27 +127,28 @@ impl<H: Hal> Device<'_, H> {
     /// If neither the engines nor the whole GT come back.
     pub(super) fn step_reset(&mut self) -> Result<bool, Error> {
         let Some(reset) = &mut self.reset else { return Ok(false) };
-        let engines = match reset.step(&mut self.hal, &self.info) {
+        let only = match reset.step(&mut self.hal, &self.info) {
             Ok(false) => return Ok(false),
-            Ok(true) => reset.engines(),
+            Ok(true) => Some(*reset),
             Err(Error::TimedOut) => {
                 note!(error, "engines do not come back: all GTs are reset");
                 gt::reset::full(&mut self.hal, &self.info);
                 gt::restore(&mut self.hal, &self.info)?;
                 self.tlb.flushed_by_reset();
-                EngineMask(u32::MAX)
+                None
             }
             Err(error) => return Err(error),
         };
         self.reset = None;
-        self.begin_anew(engines);
+        self.begin_anew(only);
         Ok(true)
     }
 
-    /// Everything was thrown off these engines: contexts that are to go on begin their oldest job anew.
-    fn begin_anew(&mut self, engines: EngineMask) {
-        for (port, unit) in self.ports.iter_mut().zip(&self.info.engines) {
-            if !engines.has(unit.id) {
+    /// Everything was thrown off the engines of a reset, or off all: contexts that are to go on begin their oldest job
+    /// anew.
+    fn begin_anew(&mut self, reset: Option<EngineReset>) {
+        for (engine, (port, unit)) in (0u8..).zip(self.ports.iter_mut().zip(&self.info.engines)) {
+            if reset.is_some_and(|reset| !reset.covers(unit)) {
                 continue;
             }
             port.idle.rewind(&self.info, &mut self.hal);
@@ -158,7 +161,9 @@ impl<H: Hal> Device<'_, H> {
                             &mut exec.lrc
                         })
                     }
-                    Holder::Migration => self.migration.as_mut().map(|migration| &mut migration.lrc),
+                    Holder::Migration => {
+                        self.migrations.iter_mut().find(|own| own.engine == engine).map(|own| &mut own.lrc)
+                    }
                     Holder::Idle | Holder::Nobody => None,
                 };
                 if let Some(lrc) = lrc {

@@ -1,20 +1,20 @@
 //! Opening and closing a device.
 
+use super::inject::Injection;
 use super::{Config, Device, DeviceState, Pools};
 use crate::Error;
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
-use crate::exec::migration::Migration;
-use crate::gt::{self, DeviceInfo, IrqFlag, Registers};
+use crate::exec::migration::{Migration, Migrations};
+use crate::gt::{self, DeviceInfo, IrqFlag, Platform, Registers};
 use crate::mem::ggtt::{Ggtt, GgttNode};
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
-use crate::pool::{Pool, Slot};
+use crate::pool::Slot;
 use crate::storage::Storage;
 use crate::submit::{Execlist, Holder, Port, Ports, Submission};
 use crate::sync::seqno::Seqno;
 use crate::trace::note;
-use crate::vm::store::VmaStore;
 use barexe_hal::{DmaCaching, Hal, Nanos};
 
 /// A device that could not be opened: why, and everything that was lent.
@@ -51,7 +51,7 @@ impl<'a, H: Hal> Device<'a, H> {
         irq: Option<&'a IrqFlag>,
     ) -> Result<Self, OpenError<'a, H>> {
         let nodes = core::mem::take(&mut storage.ggtt_nodes);
-        match bring_up(&mut hal, nodes) {
+        match bring_up(&mut hal, config.platforms, nodes) {
             Ok(brought) => {
                 say_found(&brought.0);
                 Ok(Self::assemble(hal, storage, config, irq, brought))
@@ -66,35 +66,17 @@ impl<'a, H: Hal> Device<'a, H> {
 
     fn assemble(
         hal: H,
-        storage: Storage<'a>,
+        mut storage: Storage<'a>,
         config: Config,
         irq: Option<&'a IrqFlag>,
-        (info, ggtt, ports, migration): Brought<'a>,
+        (info, ggtt, ports, migrations): Brought<'a>,
     ) -> Self {
-        let caching =
-            if info.platform.family.pt.cached_tables { DmaCaching::WriteBack } else { DmaCaching::WriteCombining };
-        let block = hal.max_block_bytes();
-        let notes = (storage.pt_blocks, storage.pt_notes, storage.pt_directories);
-        let pages = PtMemory::new(notes.0, notes.1, notes.2, block, info.dma_last, caching);
+        let (block, last) = (hal.max_block_bytes(), info.dma_last);
+        let (blocks, notes) = (core::mem::take(&mut storage.pt_blocks), core::mem::take(&mut storage.pt_notes));
+        let directories = core::mem::take(&mut storage.pt_directories);
+        let pages = PtMemory::new(blocks, notes, directories, block, last, caching_of_tables(&info));
         let tlb = TlbInvalidator::new(EngineTlb::new(&info));
-        let pools = Pools {
-            clients: Pool::tagged(storage.clients, config.tag),
-            vms: Pool::new(storage.vms),
-            vmas: VmaStore::new(storage.vma_nodes, storage.vm_bos),
-            steps: Pool::new(storage.steps),
-            bos: Pool::new(storage.bos),
-            bo_blocks: Pool::new(storage.bo_blocks),
-            bo_mappings: Pool::tagged(storage.bo_mappings, config.tag),
-            queues: Pool::new(storage.queues),
-            timelines: Pool::tagged(storage.timelines, config.tag),
-            jobs: Pool::new(storage.jobs),
-            dependencies: Pool::new(storage.dependencies),
-            out_syncs: Pool::new(storage.out_syncs),
-            syncobjs: Pool::new(storage.syncobjs),
-            sync_points: Pool::new(storage.sync_points),
-            user_fences: Pool::new(storage.user_fences),
-            bind_ops: storage.bind_ops,
-        };
+        let pools = Pools::lent(storage, config.tag);
         Self {
             hal,
             config,
@@ -104,9 +86,10 @@ impl<'a, H: Hal> Device<'a, H> {
             ggtt,
             tlb,
             ports,
-            owns_copy_engine: info.driver_copy_engine().is_some_and(|engine| engine.reserved),
-            migration,
+            owns_copy_engine: owns_copy_engines(&info),
+            migrations,
             irq,
+            invalidations: 0,
             next_asid: 1,
             next_mmap_offset: FIRST_MMAP_OFFSET,
             hwconfig: &[],
@@ -117,6 +100,7 @@ impl<'a, H: Hal> Device<'a, H> {
             now: Nanos::ZERO,
             reset: None,
             first_hang: None,
+            injection: Injection::NONE,
             info,
         }
     }
@@ -159,7 +143,8 @@ impl<'a, H: Hal> Device<'a, H> {
     fn is_idle(&mut self) -> bool {
         let vacant = self.pools.queues.live() == 0 && self.pools.vms.live() == 0;
         let mut regs = Registers::new(&mut self.hal, self.info.format());
-        let mut saved = |port: &Port| port.is_vacant() && port.execlist.is_ready(&mut regs) == Ok(true);
+        let mut saved =
+            |port: &Port| port.is_vacant() && port.execlist.is_ready(&mut regs.of_tile(port.tile)) == Ok(true);
         vacant && self.ports.iter().all(&mut saved)
     }
 
@@ -175,6 +160,7 @@ impl<'a, H: Hal> Device<'a, H> {
                 self.free_vm(vm);
             }
         }
+        self.drop_user_ranges();
         for position in 0..self.pools.bos.positions() {
             let bo = self.pools.bos.handle_at(position).and_then(|bo| self.pools.bos.remove(bo));
             if let Some(bo) = bo {
@@ -182,44 +168,23 @@ impl<'a, H: Hal> Device<'a, H> {
             }
         }
         free_ports(core::mem::take(&mut self.ports), &mut self.ggtt, &mut self.hal);
-        if let Some(migration) = self.migration.take() {
-            migration.free(&mut self.ggtt, &mut self.hal);
-        }
+        Migration::free_all(core::mem::take(&mut self.migrations), &mut self.ggtt, &mut self.hal);
     }
 
     fn into_parts(mut self) -> (H, Storage<'a>) {
         let ggtt_nodes = self.ggtt.close(&mut self.hal);
         // Last of all that reaches the device: it takes memory decode away, through which GGTT entries are written.
         gt::quiesce(&mut self.hal, &self.info);
-        let (pt_blocks, pt_notes, pt_directories) = self.pages.close(&mut self.hal);
-        let pools = self.pools;
-        let (vma_nodes, vm_bos) = pools.vmas.into_parts();
-        let storage = Storage {
-            clients: pools.clients.into_slots(),
-            vms: pools.vms.into_slots(),
-            vma_nodes,
-            vm_bos,
-            steps: pools.steps.into_slots(),
-            bind_ops: pools.bind_ops,
-            bos: pools.bos.into_slots(),
-            bo_blocks: pools.bo_blocks.into_slots(),
-            bo_mappings: pools.bo_mappings.into_slots(),
-            queues: pools.queues.into_slots(),
-            timelines: pools.timelines.into_slots(),
-            jobs: pools.jobs.into_slots(),
-            dependencies: pools.dependencies.into_slots(),
-            out_syncs: pools.out_syncs.into_slots(),
-            syncobjs: pools.syncobjs.into_slots(),
-            sync_points: pools.sync_points.into_slots(),
-            user_fences: pools.user_fences.into_slots(),
-            pt_blocks,
-            pt_notes,
-            pt_directories,
-            ggtt_nodes,
-        };
+        let pt = self.pages.close(&mut self.hal);
+        let storage = self.pools.into_storage(pt, ggtt_nodes);
         note!(info, "closed");
         (self.hal, storage)
     }
+}
+
+/// How the CPU maps page tables.
+const fn caching_of_tables(info: &DeviceInfo) -> DmaCaching {
+    if info.platform.family.pt.cached_tables { DmaCaching::WriteBack } else { DmaCaching::WriteCombining }
 }
 
 /// Says what the probe found.
@@ -234,14 +199,15 @@ fn say_found(info: &DeviceInfo) {
 }
 
 /// The GTs and everything made on them before the pools.
-type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports, Option<Migration>);
+type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports, Migrations);
 
 /// From a PCI function to engines with idle contexts, or back to where it began.
 fn bring_up<'a, H: Hal>(
     hal: &mut H,
+    platforms: &'static [Platform],
     nodes: &'a mut [Slot<GgttNode>],
 ) -> Result<Brought<'a>, (Error, &'a mut [Slot<GgttNode>])> {
-    let info = match gt::bring_up(hal) {
+    let info = match gt::bring_up_among(hal, platforms) {
         Ok(info) => info,
         Err(error) => return Err((error, nodes)),
     };
@@ -253,7 +219,7 @@ fn bring_up<'a, H: Hal>(
         }
     };
     match make_contexts(&info, &mut ggtt, hal) {
-        Ok((ports, migration)) => Ok((info, ggtt, ports, migration)),
+        Ok((ports, migrations)) => Ok((info, ggtt, ports, migrations)),
         Err(error) => {
             let nodes = ggtt.close(hal);
             gt::quiesce(hal, &info);
@@ -262,15 +228,16 @@ fn bring_up<'a, H: Hal>(
     }
 }
 
-/// The driver's own contexts: one for each engine to idle in, and one for page tables.
-fn make_contexts<H: Hal>(
-    info: &DeviceInfo,
-    ggtt: &mut Ggtt<'_>,
-    hal: &mut H,
-) -> Result<(Ports, Option<Migration>), Error> {
+/// Whether the driver's copy engines run nothing else.
+fn owns_copy_engines(info: &DeviceInfo) -> bool {
+    (0..info.tile_count()).all(|tile| info.driver_copy_engine(tile).is_some_and(|engine| engine.reserved))
+}
+
+/// The driver's own contexts: one for each engine to idle in, and one on each tile for page tables.
+fn make_contexts<H: Hal>(info: &DeviceInfo, ggtt: &mut Ggtt<'_>, hal: &mut H) -> Result<(Ports, Migrations), Error> {
     let ports = make_ports(info, ggtt, hal)?;
-    match Migration::new(info, ggtt, hal) {
-        Ok(migration) => Ok((ports, migration)),
+    match Migration::on_all_tiles(info, ggtt, hal) {
+        Ok(migrations) => Ok((ports, migrations)),
         Err(error) => {
             free_ports(ports, ggtt, hal);
             Err(error)
@@ -300,9 +267,10 @@ fn make_port<H: Hal>(
     ggtt: &mut Ggtt<'_>,
     hal: &mut H,
 ) -> Result<Port, Error> {
-    let status_page = ggtt_memory(4096, info, ggtt, hal)?;
+    let status_page = ggtt_memory((engine.tile, 4096), info, ggtt, hal)?;
     match Lrc::new(&LrcRequest { engine: index, vm: None }, info, ggtt, hal) {
         Ok(idle) => Ok(Port {
+            tile: engine.tile,
             execlist: Execlist::new(engine.base),
             status_page,
             idle,

@@ -3,7 +3,21 @@
 //! A [`Device`] is one value over one HAL and lent storage. Calls take `&mut self` and never wait: they are refused
 //! and change nothing, or they are accepted and give a [`Ticket`]. [`Device::poll`] moves accepted work forward;
 //! who calls it, and how one waits in between, is the embedder's choice.
+//!
+//! | modules | hold |
+//! |---|---|
+//! | `life`, `pools` | opening and closing; the lent storage |
+//! | [`request`] | what calls carry |
+//! | `client`, `bo`, `share`, `vm`, `queues`, `syncobj`, `outside` | objects: made, looked up, shared, destroyed |
+//! | `bind`, `plan`, `commit` | binds: checked and accepted; what they change; carried out |
+//! | `exec`, `syncs` | execs; the syncs of a call |
+//! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
+//! | `page_fault` | mappings that get their entries when they are touched |
+//! | `work`, `engines` | accepted work moved forward; which context an engine runs |
+//! | `ticket`, [`wait`] | what became of work; waiting for it |
+//! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
+mod backings;
 mod bind;
 mod bo;
 mod client;
@@ -11,51 +25,56 @@ mod commit;
 mod engines;
 mod exec;
 mod hang;
+mod inject;
+mod inspect;
+mod invalidate;
 mod life;
+mod outside;
+mod page_fault;
 mod plan;
+mod pools;
 mod queues;
+mod repin;
 pub mod request;
+mod share;
 mod syncobj;
 mod syncs;
 mod ticket;
+mod user;
+mod user_units;
 mod vm;
+pub mod wait;
 mod work;
 
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
 pub use hang::HangReport;
+pub use inspect::{FencesInUse, MappingInfo};
+pub use invalidate::InvalidationTicket;
 pub use life::OpenError;
-pub use syncobj::SyncobjLook;
+pub use outside::OutsideFence;
+pub use page_fault::{FaultAccess, PageFault};
+pub use share::{BoImport, ExportedBo};
+pub use syncobj::{SyncobjLook, TimelineLook};
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
 pub use work::PollReport;
 
 use crate::Error;
-use crate::chain::{Chain, LinkPool};
-use crate::exec::job::JobPool;
-use crate::exec::migration::Migration;
-use crate::exec::queue::Queues;
+use crate::chain::Chain;
+use crate::exec::migration::Migrations;
 use crate::gt::engine_reset::EngineReset;
-use crate::gt::{DeviceInfo, IrqFlag};
-use crate::mem::bo::{BlockPool, Bo};
+use crate::gt::{DeviceInfo, IrqFlag, PLATFORMS, Platform};
 use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
-use crate::pool::Pool;
 use crate::submit::Ports;
-use crate::sync::fence::{DependencyPool, Timelines};
-use crate::sync::syncobj::{OutSync, SyncPoints, Syncobj};
-use crate::vm::Vms;
-use crate::vm::index::VmaIndex;
-use crate::vm::steps::StepPool;
-use crate::vm::store::VmaStore;
 use barexe_hal::{Hal, Nanos};
-use core::fmt;
-use request::BindOp;
+use pools::Pools;
 
 /// What the embedder decides about a device before it is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// System memory the GPU may be given, in bytes: what clients are told.
     pub system_memory_bytes: u64,
@@ -64,6 +83,8 @@ pub struct Config {
     pub tag: u8,
     /// Who stores page-table entries; [`TableWriter::Auto`] unless there is a reason.
     pub tables: TableWriter,
+    /// What the device may be: one of the [`PLATFORMS`], unless there is a reason.
+    pub platforms: &'static [Platform],
     /// Longest time a job of a VM that is not long-running may run (commands-and-fences sheet §4.6).
     pub job_timeout: Nanos,
     /// Longest time a context may take to leave its engine when it is asked to, before the engine is reset.
@@ -76,6 +97,7 @@ impl Default for Config {
             system_memory_bytes: 1 << 30,
             tag: 0,
             tables: TableWriter::Auto,
+            platforms: &PLATFORMS,
             job_timeout: Nanos::from_millis(5000),
             preempt_timeout: Nanos::from_millis(640),
         }
@@ -93,73 +115,6 @@ pub enum DeviceState {
     Gone,
 }
 
-/// The pools of a device, apart from the HAL so that both can be borrowed at once.
-pub(crate) struct Pools<'a> {
-    pub(crate) clients: Pool<'a, Client>,
-    pub(crate) vms: Vms<'a>,
-    pub(crate) vmas: VmaStore<'a>,
-    pub(crate) steps: StepPool<'a>,
-    pub(crate) bos: Pool<'a, Bo>,
-    pub(crate) bo_blocks: BlockPool<'a>,
-    pub(crate) bo_mappings: Pool<'a, BoMapping>,
-    pub(crate) queues: Queues<'a>,
-    pub(crate) timelines: Timelines<'a>,
-    pub(crate) jobs: JobPool<'a>,
-    pub(crate) dependencies: DependencyPool<'a>,
-    pub(crate) out_syncs: LinkPool<'a, OutSync>,
-    pub(crate) syncobjs: Pool<'a, Syncobj>,
-    pub(crate) sync_points: SyncPoints<'a>,
-    pub(crate) user_fences: LinkPool<'a, PendingUserFence>,
-    pub(crate) bind_ops: &'a mut [BindOp],
-}
-
-impl fmt::Debug for Pools<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pools")
-            .field("clients", &self.clients)
-            .field("vms", &self.vms)
-            .field("vmas", &ShownMappings(self))
-            .field("steps", &self.steps)
-            .field("bos", &self.bos)
-            .field("bo_blocks", &self.bo_blocks)
-            .field("bo_mappings", &self.bo_mappings)
-            .field("queues", &self.queues)
-            .field("timelines", &self.timelines)
-            .field("jobs", &self.jobs)
-            .field("dependencies", &self.dependencies)
-            .field("out_syncs", &self.out_syncs)
-            .field("syncobjs", &self.syncobjs)
-            .field("sync_points", &self.sync_points)
-            .field("user_fences", &self.user_fences)
-            .field("bind_ops", &self.bind_ops)
-            .finish()
-    }
-}
-
-/// The mappings of each VM, which only VM and store together know, and what they take.
-struct ShownMappings<'p, 'a>(&'p Pools<'a>);
-
-impl fmt::Debug for ShownMappings<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Pools { vms, vmas, .. } = self.0;
-        let counts = [("nodes", vmas.nodes_live()), ("cells", vmas.cells_live())];
-        let mut map = f.debug_map();
-        map.entries(counts.into_iter().filter(|(_, live)| *live > 0));
-        for (handle, vm) in vms.iter().filter(|(_, vm)| vm.vmas.len() > 0) {
-            map.entry(&handle, &ShownIndex(&vm.vmas, vmas));
-        }
-        map.finish()
-    }
-}
-
-struct ShownIndex<'p, 'a>(&'p VmaIndex, &'p VmaStore<'a>);
-
-impl fmt::Debug for ShownIndex<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter(self.1)).finish()
-    }
-}
-
 /// An Intel Xe GPU, driven.
 #[derive(Debug)]
 pub struct Device<'a, H: Hal> {
@@ -172,9 +127,9 @@ pub struct Device<'a, H: Hal> {
     ggtt: Ggtt<'a>,
     tlb: TlbInvalidator<EngineTlb>,
     ports: Ports,
-    /// The driver's own context; none on a device without a copy engine.
-    migration: Option<Migration>,
-    /// Its engine runs nothing else.
+    /// The driver's own contexts.
+    migrations: Migrations,
+    /// Their engines run nothing else.
     owns_copy_engine: bool,
     irq: Option<&'a IrqFlag>,
     /// User fences that [`deliver_user_fences`](Self::deliver_user_fences) has to store.
@@ -183,6 +138,8 @@ pub struct Device<'a, H: Hal> {
     user_fences_reserved: u32,
     /// Number of the newest bind user fence.
     last_user_fence: u32,
+    /// Invalidations of client memory so far.
+    invalidations: u64,
     next_asid: u32,
     next_mmap_offset: u64,
     hwconfig: &'a [u8],
@@ -194,6 +151,7 @@ pub struct Device<'a, H: Hal> {
     reset: Option<EngineReset>,
     /// What stopped the first engine that was stopped.
     first_hang: Option<HangReport>,
+    injection: inject::Injection,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

@@ -152,7 +152,8 @@ impl<H: Hal> Device<'_, H> {
 
     fn make_lrc(&mut self, engine: u8, vm: Handle<Vm>) -> Result<Lrc, Error> {
         let vm = self.pools.vms.get(vm).ok_or(Error::invalid("VM", 0))?;
-        let root = vm.tree.root(&self.pages).ok_or(Error::invalid("root table", 0))?;
+        let tile = self.info.engines.get(usize::from(engine)).map_or(0, |engine| engine.tile);
+        let root = vm.tree(tile)?.root(&self.pages).ok_or(Error::invalid("root table", 0))?;
         let descriptor = self.info.platform.family.pt.directory(root, false);
         let request = LrcRequest { engine, vm: Some((vm.asid, descriptor)) };
         Lrc::new(&request, &self.info, &mut self.ggtt, &mut self.hal)

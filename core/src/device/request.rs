@@ -1,7 +1,7 @@
 //! What callers pass in: plain values, checked by the rooms that use them.
 
 use crate::Error;
-use crate::gt::EngineClass;
+use crate::gt::{EngineClass, REGION_MASK};
 use barexe_hal::{ClientAddr, GpuVa};
 use bitflags::bitflags;
 
@@ -92,6 +92,11 @@ pub enum BindKind {
         /// Offset of the first byte in the object.
         offset_bytes: u64,
     },
+    /// Maps client memory from `addr` on, a multiple of 4096.
+    MapUserptr {
+        /// Client address of the first byte.
+        addr: u64,
+    },
     /// Maps nothing: reads give zero, writes are dropped.
     MapNull,
     /// Removes whatever is mapped in the range.
@@ -101,15 +106,37 @@ pub enum BindKind {
         /// GEM handle.
         bo: u32,
     },
+    /// Brings the memory of every mapping that the range touches, each as a whole, to where the device reaches it.
+    Prefetch {
+        /// Memory region, [`PREFERRED_REGION`](Self::PREFERRED_REGION) for where the range's attributes prefer it.
+        region: u32,
+    },
 }
 
 impl BindKind {
+    /// The prefetch region that leaves the choice to the driver.
+    pub const PREFERRED_REGION: u32 = u32::MAX;
+
+    /// Whether a prefetch may name this region (bind-and-exec sheet §3.2, row 10b16).
+    #[must_use]
+    pub const fn is_region(region: u32) -> bool {
+        region == Self::PREFERRED_REGION || (region < u32::BITS && REGION_MASK >> region & 1 != 0)
+    }
+
+    /// The GEM handle it names, for another to be put in its place.
+    pub(crate) const fn bo_mut(&mut self) -> Option<&mut u32> {
+        match self {
+            Self::Map { bo, .. } | Self::UnmapAll { bo } => Some(bo),
+            Self::MapNull | Self::MapUserptr { .. } | Self::Unmap | Self::Prefetch { .. } => None,
+        }
+    }
+
     /// The GEM handle it names, if it names one.
     #[must_use]
     pub const fn bo(self) -> Option<u32> {
         match self {
             Self::Map { bo, .. } | Self::UnmapAll { bo } => Some(bo),
-            Self::MapNull | Self::Unmap => None,
+            Self::MapNull | Self::MapUserptr { .. } | Self::Unmap | Self::Prefetch { .. } => None,
         }
     }
 }

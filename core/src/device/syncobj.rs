@@ -17,6 +17,15 @@ pub struct SyncobjLook {
     pub for_submit: bool,
 }
 
+/// As [`SyncobjLook`], for points of timelines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimelineLook {
+    /// All or any, and what of objects that hold nothing.
+    pub objects: SyncobjLook,
+    /// A point counts as soon as something was submitted for it, signalled or not.
+    pub available: bool,
+}
+
 impl<H: Hal> Device<'_, H> {
     /// Creates a sync object, empty or signalled; its handle.
     ///
@@ -90,28 +99,62 @@ impl<H: Hal> Device<'_, H> {
         handles: &mut dyn Source<u32>,
         look: SyncobjLook,
     ) -> Result<Option<u32>, Error> {
+        self.syncobj_timeline_look(client, handles, None, TimelineLook { objects: look, available: false })
+    }
+
+    /// As [`syncobj_look`](Self::syncobj_look), each object at its point of `points`; without points, or at point 0, at
+    /// the newest.
+    ///
+    /// # Errors
+    /// What reading the handles gives, else [`Error::NotFound`], else what reading the points gives, else
+    /// [`Error::Invalid`] for a point that nothing was submitted for, unless waiting for that.
+    pub fn syncobj_timeline_look(
+        &mut self,
+        client: ClientId,
+        handles: &mut dyn Source<u32>,
+        mut points: Option<&mut dyn Source<u64>>,
+        look: TimelineLook,
+    ) -> Result<Option<u32>, Error> {
         self.check_client(client)?;
+        let waits = look.objects.for_submit || look.available;
         let (mut first, mut open) = (None, false);
-        let (mut unknown, mut empty) = (Ok(()), Ok(()));
+        let (mut unknown, mut unreadable, mut empty) = (Ok(()), Ok(()), Ok(()));
         for index in 0..handles.len() {
             let handle = handles.get(index)?;
-            match self.syncobj_progress(client, handle) {
+            let point = points.as_mut().map_or(Ok(0), |points| points.get(index));
+            let point = point.unwrap_or_else(|error| {
+                unreadable = unreadable.and(Err(error));
+                0
+            });
+            match self.syncobj_progress(client, handle, point) {
                 Ok(Progress::Signalled) => first = first.or(Some(index)),
-                Ok(Progress::Absent) if !look.for_submit => {
+                Ok(Progress::Pending) if look.available => first = first.or(Some(index)),
+                Ok(Progress::Absent) if !waits => {
                     empty = empty.and(Err(Error::invalid("sync object without a fence", u64::from(handle))));
                 }
                 Ok(Progress::Absent | Progress::Pending) => open = true,
                 Err(error) => unknown = unknown.and(Err(error)),
             }
         }
-        unknown.and(empty)?;
-        Ok(if look.all && open { None } else { first })
+        unknown.and(unreadable).and(empty)?;
+        Ok(if look.objects.all && open { None } else { first })
     }
 
-    fn syncobj_progress(&self, client: ClientId, handle: u32) -> Result<Progress, Error> {
+    fn syncobj_progress(&self, client: ClientId, handle: u32, point: u64) -> Result<Progress, Error> {
         let syncobj = self.syncobj_of(client, handle)?;
         let found = self.pools.syncobjs.get(syncobj);
-        Ok(found.map_or(Progress::Absent, |s| s.progress(&self.pools.sync_points, &self.pools.timelines, 0)))
+        Ok(found.map_or(Progress::Absent, |s| s.progress(&self.pools.sync_points, &self.pools.timelines, point)))
+    }
+
+    /// The newest point of a timeline up to which all have signalled, or, of those that were `submitted`, the newest;
+    /// 0 for an object that is no timeline.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn syncobj_value(&self, client: ClientId, handle: u32, submitted: bool) -> Result<u64, Error> {
+        let syncobj = self.pools.syncobjs.get(self.syncobj_of(client, handle)?);
+        let (points, timelines) = (&self.pools.sync_points, &self.pools.timelines);
+        Ok(syncobj.map_or(0, |syncobj| syncobj.value(points, timelines, submitted)))
     }
 
     /// The client's sync object with this handle.

@@ -10,7 +10,7 @@ use crate::mem::tree::{CpuSink, PageTree, Stage, need_of_new};
 use crate::pool::Handle;
 use crate::vm::index::VmaIndex;
 use crate::vm::vma::Vma;
-use crate::vm::{Vm, VmState};
+use crate::vm::{Vm, VmState, VmUsers};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
 
@@ -25,15 +25,20 @@ impl<H: Hal> Device<'_, H> {
     pub fn vm_create(&mut self, client: ClientId, flags: VmFlags) -> Result<u32, Error> {
         self.check_live()?;
         self.check_client(client)?;
-        check_flags(flags)?;
+        check_flags(flags, self.info.platform.fault_mode)?;
         self.room_for_vm()?;
         let format = &self.info.platform.family.pt;
         let scratch = flags.contains(VmFlags::SCRATCH_PAGE);
-        let mut reservation = self.pages.reserve(&mut self.hal, need_of_new(format, scratch))?;
+        let tiles = self.info.tile_count();
+        let mut reservation = self.pages.reserve(&mut self.hal, need_of_new(format, scratch).on_tiles(tiles))?;
         let mut sink = CpuSink::new(&mut self.hal);
         let mut stage = Stage::new(&mut self.pages, &mut reservation, format, &mut sink);
-        let tree = PageTree::new(&mut stage, scratch)?;
-        // Nobody has walked it yet.
+        let mut trees = heapless::Vec::new();
+        for _ in 0..tiles {
+            // There are no more tiles than places.
+            drop(trees.push(PageTree::new(&mut stage, scratch)?));
+        }
+        // Nobody has walked them yet.
         let _ = stage.finish().is_settled();
         let vm = Vm {
             client,
@@ -41,11 +46,12 @@ impl<H: Hal> Device<'_, H> {
             state: VmState::Live,
             asid: self.take_asid(),
             vmas: VmaIndex::EMPTY,
-            tree,
+            trees,
             default_queue: None,
             queues: 0,
             ring_flush: RingFlush::default(),
-            kernel_fence: None,
+            users: VmUsers::default(),
+            was_rebound: false,
             teardown: None,
         };
         let vm = self.pools.vms.insert(vm).map_err(|_| Error::Exhausted(Capacity::Vms))?;
@@ -77,11 +83,13 @@ impl<H: Hal> Device<'_, H> {
     /// Destroys an address space. Its id is gone at once; its memory goes when no queue can reach it any more.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Busy`] for a long-running VM that still has exec queues.
+    /// [`Error::NotFound`]; [`Error::Busy`] for a long-running VM without page faults that still has exec queues.
     pub fn vm_destroy(&mut self, client: ClientId, id: u32) -> Result<(), Error> {
         self.check_client(client)?;
         let vm = self.vm_of(client, id)?;
-        if self.vm_flags(client, id)?.contains(VmFlags::LR_MODE) && self.has_exec_queues(vm) {
+        let preempts =
+            self.vm_flags(client, id)?.intersection(VmFlags::LR_MODE | VmFlags::FAULT_MODE) == VmFlags::LR_MODE;
+        if preempts && self.has_exec_queues(vm) {
             return Err(Error::Busy { kind: ObjectKind::Vm, id });
         }
         let queue = self.pools.vms.get_mut(vm).and_then(|vm| {
@@ -123,7 +131,9 @@ impl<H: Hal> Device<'_, H> {
                 let (format, mut none) = (&self.info.platform.family.pt, Reservation::NONE);
                 let mut sink = CpuSink::new(&mut self.hal);
                 let mut stage = Stage::new(&mut self.pages, &mut none, format, &mut sink);
-                let _ = vm.tree.cut_off(&mut stage);
+                for tree in &vm.trees {
+                    let _ = tree.cut_off(&mut stage);
+                }
                 let retired = stage.finish().invalidate(&mut self.tlb, AddressSpace::new(vm.asid));
                 vm.teardown = Some(retired.proof);
                 self.pages.release(retired.dropped);
@@ -143,13 +153,20 @@ impl<H: Hal> Device<'_, H> {
         while let Some(vma) = vm.vmas.take_first(&mut self.pools.vmas) {
             self.release_vma(&vma);
         }
-        let dropped = vm.tree.into_dropped(&mut self.pages);
-        self.pages.release(dropped);
+        // One by one from the end: dropping a half-used iterator over all of them could panic.
+        self.pages.release(core::mem::take(&mut vm.users.dropped));
+        while let Some(tree) = vm.trees.pop() {
+            let dropped = tree.into_dropped(&mut self.pages);
+            self.pages.release(dropped);
+        }
     }
 
     /// A mapping that was unmapped is in no page table any more.
     pub(super) fn release_vma(&mut self, vma: &Vma) {
         let Some(part) = self.pools.vmas.release(vma) else { return };
+        if vma.is_user() {
+            return self.drop_user_range_of(part);
+        }
         let Some(handle) = self.pools.bos.handle_at(self.pools.vmas.bo_of(part)) else { return };
         if let Some(bo) = self.pools.bos.get_mut(handle) {
             self.pools.vmas.end_object(&mut bo.parts, part);
@@ -185,12 +202,12 @@ impl<H: Hal> Device<'_, H> {
     }
 }
 
-/// Bind-and-exec sheet §3.1. This core has no device page faults yet, whatever the hardware.
-fn check_flags(flags: VmFlags) -> Result<(), Error> {
-    let bits = u64::from(flags.bits());
-    let unknown = flags.difference(VmFlags::all());
-    if !unknown.is_empty() || flags.intersects(VmFlags::FAULT_MODE | VmFlags::NO_VM_OVERCOMMIT) {
-        return Err(Error::invalid("VM flags", bits));
-    }
-    Ok(())
+/// Bind-and-exec sheet §3.1, rows 4 to 7. No platform here needs scratch, so none takes it with page faults.
+fn check_flags(flags: VmFlags, can_fault: bool) -> Result<(), Error> {
+    let has = |flag| flags.contains(flag);
+    let fault = has(VmFlags::FAULT_MODE);
+    let wrong = !flags.difference(VmFlags::all()).is_empty()
+        || fault && (!can_fault || has(VmFlags::SCRATCH_PAGE) || !has(VmFlags::LR_MODE))
+        || has(VmFlags::NO_VM_OVERCOMMIT) && !fault;
+    if wrong { Err(Error::invalid("VM flags", u64::from(flags.bits()))) } else { Ok(()) }
 }

@@ -59,6 +59,12 @@ impl<H: Hal> Device<'_, H> {
         pools.jobs.live() == 0 && !dying && self.reset.is_none() && self.ports.iter().all(|port| port.leaving.is_none())
     }
 
+    /// Page tables in use, of all address spaces together: for reports, and for tests that look for lost ones.
+    #[must_use]
+    pub const fn tables_in_use(&self) -> u32 {
+        self.pages.tables_in_use()
+    }
+
     /// Whether a busy device has not been looked at for a while.
     fn is_look_due(&mut self) -> bool {
         let due = self.now >= self.next_look && !self.is_quiet();
@@ -88,8 +94,8 @@ impl<H: Hal> Device<'_, H> {
         if !due {
             return Ok(());
         }
-        let mut regs = Registers::new(&mut self.hal, self.info.format());
-        self.ports.first().map_or(Ok(()), |port| port.execlist.is_ready(&mut regs).map(drop))
+        let Some(port) = self.ports.first() else { return Ok(()) };
+        port.execlist.is_ready(&mut Registers::on_tile(&mut self.hal, self.info.format(), port.tile)).map(drop)
     }
 
     fn move_all(&mut self) -> Result<bool, Error> {
@@ -105,8 +111,10 @@ impl<H: Hal> Device<'_, H> {
             for engine in (0u8..).take(self.ports.len()) {
                 moved |= self.step_port(engine)?;
             }
+            moved |= self.step_user_ranges();
             for position in 0..self.pools.vms.positions() {
                 if let Some(vm) = self.pools.vms.handle_at(position) {
+                    moved |= self.release_dropped_of(vm);
                     moved |= self.tear_down_vm(vm);
                 }
             }
@@ -203,7 +211,7 @@ impl<H: Hal> Device<'_, H> {
         if let Work::Batch { batch, user_fence, emitted } = &mut job.work {
             let class = self.info.engines.get(usize::from(exec.engine)).map(|engine| engine.class);
             let (Some(class), Some(vm), true) = (class, vm, live) else { return Ok(false) };
-            let flush = vm.tree.has_scratch() || vm.ring_flush.is_due(exec.flushed);
+            let flush = vm.has_scratch() || vm.ring_flush.is_due(exec.flushed);
             let request = crate::exec::lrc::BatchRequest { batch: *batch, user_fence: *user_fence, flush_tlb: flush };
             let Some(done) = exec.lrc.emit(&family.ring, class, &request, &mut self.hal)? else { return Ok(false) };
             *emitted = Some(done);

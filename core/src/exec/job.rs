@@ -30,6 +30,14 @@ pub enum Work {
     Bind(BindWork),
 }
 
+impl Work {
+    /// Whether it writes mappings again that other work may be using.
+    #[must_use]
+    pub const fn rebinds(&self) -> bool {
+        matches!(self, Self::Bind(BindWork { rebinds: true, .. }))
+    }
+}
+
 /// The user fence of a bind.
 #[derive(Clone, Copy, Debug)]
 pub struct NumberedUserFence {
@@ -48,6 +56,8 @@ pub struct BindWork {
     pub reservation: Reservation,
     /// Addresses it changes; none if there is nothing to do.
     pub span: Option<VaRange>,
+    /// It writes mappings again that work may be using: later binds that map, and execs, wait for it.
+    pub rebinds: bool,
     /// Once carried out: the invalidation that must be over before old tables and mappings go.
     pub invalidation: Option<TlbTicket>,
     /// Tables that are gone from the page tables and wait for the invalidation.
@@ -58,6 +68,8 @@ pub struct BindWork {
     pub last_job: Option<Seqno>,
     /// What TLBs may hold of the steps that are staged.
     pub stale: Stale,
+    /// Its turn has come.
+    pub started: bool,
     /// Whether the entries are written.
     pub written: bool,
     /// Why they could not be, all of them.

@@ -81,19 +81,19 @@ const fn page_request(len_bytes: u64, info: &DeviceInfo) -> DmaRequest {
     }
 }
 
-/// Memory that the device reaches through the GGTT.
+/// Memory that a tile reaches through its GGTT.
 ///
 /// # Errors
 /// The HAL's, [`Error::Exhausted`]; nothing stays allocated.
 pub fn ggtt_memory<H: Hal>(
-    len_bytes: u64,
+    (tile, len_bytes): (u8, u64),
     info: &DeviceInfo,
     ggtt: &mut Ggtt<'_>,
     hal: &mut H,
 ) -> Result<(DmaBuffer, GgttRange), Error> {
     let buffer = hal.alloc(page_request(len_bytes, info))?;
     let pages = crate::num::low32(u64_of(buffer.len_bytes()) >> 12);
-    let range = match ggtt.alloc(pages, 1) {
+    let range = match ggtt.alloc_on(tile, pages, 1) {
         Ok(range) => range,
         Err(error) => {
             hal.free(buffer);
@@ -130,8 +130,8 @@ impl Lrc {
         let format = &info.platform.family.lrc;
         let layout =
             format.layout(engine.class, RING_BYTES).ok_or(Error::invalid("ring size", u64::from(RING_BYTES)))?;
-        let memory = ggtt_memory(u64::from(layout.total_bytes), info, ggtt, hal)?;
-        let seqno = match ggtt_memory(4096, info, ggtt, hal) {
+        let memory = ggtt_memory((engine.tile, u64::from(layout.total_bytes)), info, ggtt, hal)?;
+        let seqno = match ggtt_memory((engine.tile, 4096), info, ggtt, hal) {
             Ok(seqno) => seqno,
             Err(error) => {
                 free_ggtt_memory(memory, ggtt, hal);

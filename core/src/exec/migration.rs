@@ -6,7 +6,7 @@
 use super::lrc::{Emitted, Lrc, LrcRequest};
 use super::queue::Queue;
 use crate::Error;
-use crate::gt::DeviceInfo;
+use crate::gt::{DeviceInfo, MAX_TILES};
 use crate::mem::Defect;
 use crate::mem::ggtt::Ggtt;
 use crate::mem::migrate::{BATCH_BYTES, Halves, MigrateLayout, TABLE_BYTES, TableBatch, write_tables};
@@ -27,7 +27,12 @@ struct Batch {
     running: Option<(Emitted, Handle<Queue>)>,
 }
 
-/// The context, its VM's tables and its batch memory.
+/// The contexts of all tiles, in their order; none on a device that has a tile without a copy engine.
+///
+/// Every page-table job goes to all of them or to none, so that its number is the same on each.
+pub type Migrations = heapless::Vec<Migration, MAX_TILES>;
+
+/// The context on one tile, its VM's tables and its batch memory.
 #[derive(Debug)]
 pub struct Migration {
     /// Position of its engine in [`DeviceInfo::engines`].
@@ -44,13 +49,40 @@ pub struct Migration {
 pub struct FreeBatch(usize);
 
 impl Migration {
-    /// The context; none on a device without a copy engine.
+    /// The contexts of all tiles.
     ///
     /// # Errors
     /// The HAL's, [`Error::Exhausted`]; nothing stays allocated.
-    pub fn new<H: Hal>(info: &DeviceInfo, ggtt: &mut Ggtt<'_>, hal: &mut H) -> Result<Option<Self>, Error> {
-        let Some(engine) = info.driver_copy_engine().map(|engine| engine.id) else { return Ok(None) };
-        let position = info.engines.iter().position(|other| other.id == engine);
+    pub fn on_all_tiles<H: Hal>(info: &DeviceInfo, ggtt: &mut Ggtt<'_>, hal: &mut H) -> Result<Migrations, Error> {
+        let mut made = Migrations::new();
+        for tile in 0..info.tile_count() {
+            match Self::new(tile, info, ggtt, hal) {
+                // There are no more tiles than places.
+                Ok(Some(migration)) => drop(made.push(migration)),
+                Ok(None) => {
+                    Self::free_all(made, ggtt, hal);
+                    return Ok(Migrations::new());
+                }
+                Err(error) => {
+                    Self::free_all(made, ggtt, hal);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// Gives the memory of all of them back. No engine holds them any more.
+    pub fn free_all<H: Hal>(mut all: Migrations, ggtt: &mut Ggtt<'_>, hal: &mut H) {
+        while let Some(migration) = all.pop() {
+            migration.free(ggtt, hal);
+        }
+    }
+
+    /// The context of a tile; none if it has no copy engine.
+    fn new<H: Hal>(tile: u8, info: &DeviceInfo, ggtt: &mut Ggtt<'_>, hal: &mut H) -> Result<Option<Self>, Error> {
+        let Some(engine) = info.driver_copy_engine(tile).map(|engine| engine.id) else { return Ok(None) };
+        let position = info.engines.iter().position(|other| (other.tile, other.id) == (tile, engine));
         let Some(engine) = position.and_then(|position| u8::try_from(position).ok()) else { return Ok(None) };
         let tables = hal.alloc(memory(TABLE_BYTES, info))?;
         let mut batches = heapless::Vec::new();
@@ -64,8 +96,7 @@ impl Migration {
         }
     }
 
-    /// Gives its memory back. No engine holds it any more.
-    pub fn free<H: Hal>(self, ggtt: &mut Ggtt<'_>, hal: &mut H) {
+    fn free<H: Hal>(self, ggtt: &mut Ggtt<'_>, hal: &mut H) {
         self.lrc.free(ggtt, hal);
         free_memory(self.tables, self.batches, hal);
     }

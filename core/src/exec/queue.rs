@@ -8,7 +8,7 @@ use crate::device::Client;
 use crate::device::request::QueueProperties;
 use crate::mem::tlb::RingMark;
 use crate::pool::{Handle, Pool};
-use crate::sync::fence::Timeline;
+use crate::sync::fence::{Fence, Timeline};
 use crate::vm::Vm;
 use crate::{Capacity, Error};
 
@@ -97,12 +97,18 @@ impl Queue {
         }
     }
 
-    /// Whether one more job fits.
+    /// The fence of the newest job like this that is not over.
+    pub fn last_job(&self, jobs: &JobPool<'_>, like: impl Fn(&Job) -> bool) -> Option<Fence> {
+        let newest = self.jobs.iter(jobs).filter(|job| like(job)).last();
+        newest.map(|job| Fence { timeline: self.timeline, point: job.point })
+    }
+
+    /// Whether one more job fits. Binds have no limit of their own (bind-and-exec sheet §3.2).
     ///
     /// # Errors
     /// [`Error::Again`] at the limit of the queue, [`Error::Exhausted`] at that of the pool.
     pub fn room_for_job(&self, jobs: &JobPool<'_>) -> Result<(), Error> {
-        if self.live_jobs >= MAX_JOBS {
+        if self.exec().is_some() && self.live_jobs >= MAX_JOBS {
             return Err(Error::Again);
         }
         if jobs.room() == 0 { Err(Error::Exhausted(Capacity::Jobs)) } else { Ok(()) }

@@ -17,8 +17,11 @@ const FIRST_PAUSE: Nanos = Nanos::from_micros(10);
 /// Most looks of one poll, for clocks that stand still.
 const MAX_LOOKS: u32 = 1 << 16;
 
-/// Number of a GT: 0 main, 1 media.
+/// Number of a GT in its tile: 0 main, 1 media.
 pub type GtIndex = u8;
+
+/// Most tiles of a device: real ones have two, and what goes wrong only from three on has to be testable.
+pub const MAX_TILES: usize = 3;
 
 /// GSI registers end here; below it the media GT's view is shifted (engines sheet §2.2).
 const GSI_END: u32 = 0x4_0000;
@@ -31,18 +34,36 @@ pub const fn on_gt(gt: GtIndex, reg: RegOffset) -> RegOffset {
     if gt != 0 && reg.get() < GSI_END { reg.offset(MEDIA_GT_SHIFT) } else { reg }
 }
 
-/// The HAL's registers under one family's rules.
+/// The registers of one tile, under one family's rules.
 #[derive(Debug)]
 pub struct Registers<'h, H> {
     hal: &'h mut H,
     format: &'static GtFormat,
+    tile: u8,
 }
 
 impl<'h, H: Mmio> Registers<'h, H> {
-    /// Wraps a HAL.
+    /// The registers of tile 0.
     #[must_use]
     pub const fn new(hal: &'h mut H, format: &'static GtFormat) -> Self {
-        Self { hal, format }
+        Self::on_tile(hal, format, 0)
+    }
+
+    /// Those of any tile.
+    #[must_use]
+    pub const fn on_tile(hal: &'h mut H, format: &'static GtFormat, tile: u8) -> Self {
+        Self { hal, format, tile }
+    }
+
+    /// Those of another tile.
+    pub const fn of_tile(&mut self, tile: u8) -> Registers<'_, H> {
+        Registers { hal: self.hal, format: self.format, tile }
+    }
+
+    /// Whose registers they are.
+    #[must_use]
+    pub const fn tile(&self) -> u8 {
+        self.tile
     }
 
     /// The family's table.
@@ -60,7 +81,7 @@ impl<'h, H: Mmio> Registers<'h, H> {
     fn before_read(&mut self) {
         if self.format.read_needs_flush {
             for _ in 0..4 {
-                self.hal.write32(regs::PENDING_WRITE_FLUSH, 0);
+                self.hal.write32(regs::PENDING_WRITE_FLUSH.on_tile(self.tile), 0);
             }
         }
     }
@@ -68,12 +89,12 @@ impl<'h, H: Mmio> Registers<'h, H> {
     /// Reads a register.
     pub fn read(&mut self, reg: RegOffset) -> u32 {
         self.before_read();
-        self.hal.read32(reg)
+        self.hal.read32(reg.on_tile(self.tile))
     }
 
     /// Writes a register.
     pub fn write(&mut self, reg: RegOffset, value: u32) {
-        self.hal.write32(reg, value);
+        self.hal.write32(reg.on_tile(self.tile), value);
     }
 
     /// Reads a register of GT `gt`.
@@ -110,7 +131,7 @@ impl<'h, H: Mmio> Registers<'h, H> {
     pub fn read_entries(&mut self, first_page: u32, out: &mut [u64]) {
         let Some(reg) = RegOffset::ggtt_entry(first_page) else { return };
         self.before_read();
-        self.hal.read64_run(reg, out);
+        self.hal.read64_run(reg.on_tile(self.tile), out);
     }
 
     /// Writes `count` GGTT entries from page `first_page` on: `first`, `first + step`, ...
@@ -134,11 +155,11 @@ impl<'h, H: Mmio> Registers<'h, H> {
 
     fn write_entry_run(&mut self, first_page: u32, first: u64, step: u64, count: u32) {
         if let Some(reg) = RegOffset::ggtt_entry(first_page) {
-            self.hal.write64_steps(reg, first, step, count);
+            self.hal.write64_steps(reg.on_tile(self.tile), first, step, count);
         }
     }
 
-    /// Makes GGTT updates visible to every GT: the barrier read, then the family's invalidation
+    /// Makes updates of the tile's GGTT visible to its GTs: the barrier read, then the family's invalidation
     /// (page-tables sheet §4.5, §8.4).
     pub fn invalidate_ggtt(&mut self, gt_count: u8) {
         self.read(regs::VF_CAP);

@@ -1,22 +1,23 @@
 //! From a PCI function to engines that take work, and back (engines sheet §5.1).
 //!
 //! ```text
-//!   config space -> versions -> GT domains awake -> PAT -> interrupts -> fuses -> all domains awake
-//!       -> per GT: workarounds, clock, MOCS, engines
+//!   config space -> versions, tiles -> per tile: GT domains awake -> PAT
+//!       -> interrupts
+//!       -> per tile: fuses -> all domains awake -> per GT: workarounds, clock, MOCS, engines
 //! ```
 //!
 //! Forcewake is held until [`quiesce`]: powergating and RC6 stay off, the simplest policy that is right
 //! (engines sheet §13.6).
 
-use super::access::{ALL_ONES, GtIndex, Registers, on_gt};
+use super::access::{ALL_ONES, GtIndex, MAX_TILES, Registers, on_gt};
 use super::cache_policy::{program_mocs, program_pat};
 use super::clock::GtClock;
 use super::engine_init::{gt_list, start_engines};
 use super::forcewake::{self, Domains};
 use super::format::GtFormat;
-use super::info::{DeviceInfo, Held, list_engines};
+use super::info::{DeviceInfo, Engines, Held, TileInfo, list_engines};
 use super::ip::{IpVersion, Stepping};
-use super::platform::{self, IpSource, Platform};
+use super::platform::{self, IpSource, PLATFORMS, Platform};
 use super::topology::{self, Topology};
 use super::units::EngineMask;
 use super::workaround::RuleContext;
@@ -49,7 +50,15 @@ struct Versions {
     gt_count: u8,
 }
 
-/// Brings the device up.
+/// Brings up a device of one of the [`PLATFORMS`].
+///
+/// # Errors
+/// As [`bring_up_among`].
+pub fn bring_up<H: Hal>(hal: &mut H) -> Result<DeviceInfo, Error> {
+    bring_up_among(hal, &PLATFORMS)
+}
+
+/// Brings up a device of one of these platforms.
 ///
 /// Either everything is done, or everything that was begun is undone: interrupts off, forcewake released, the PCI
 /// command register as it was.
@@ -57,9 +66,10 @@ struct Versions {
 /// # Errors
 /// [`Error::Invalid`] for a vendor, device or graphics version this driver does not know, [`Error::DeviceGone`],
 /// [`Error::TimedOut`] if a power domain does not wake, [`Error::Interrupted`], [`Error::DeviceBroken`] if there is no
-/// GGTT, [`Error::Hal`] from configuration space and interrupts.
-pub fn bring_up<H: Hal>(hal: &mut H) -> Result<DeviceInfo, Error> {
-    let identity = identify(hal)?;
+/// GGTT or there are more tiles than the platform has, [`Error::Unsupported`] for more engines than there is room for,
+/// [`Error::Hal`] from configuration space and interrupts.
+pub fn bring_up_among<H: Hal>(hal: &mut H, rows: &'static [Platform]) -> Result<DeviceInfo, Error> {
+    let identity = identify(hal, rows)?;
     let mut held = Held::default();
     let result = start(hal, &identity, &mut held);
     if result.is_err() {
@@ -88,9 +98,11 @@ pub fn stop_dma<H: ConfigSpace>(hal: &mut H, info: &DeviceInfo) {
 fn give_back<H: Hal>(hal: &mut H, platform: &'static Platform, mut held: Held) {
     let mut regs = Registers::new(hal, &platform.family.gt);
     if held.interrupts {
-        irq_setup::reset(&mut regs, platform.possible_engines(0).union(platform.possible_engines(1)));
+        reset_interrupts(&mut regs, platform, held.tiles);
     }
-    forcewake::release(&mut regs, &mut held.awake);
+    for (tile, awake) in (0..).zip(&mut held.awake) {
+        forcewake::release(&mut regs.of_tile(tile), awake);
+    }
     if held.interrupts {
         hal.irq_disable();
     }
@@ -105,7 +117,7 @@ const fn low16(dword: u32) -> u16 {
     (dword & 0xFFFF) as u16
 }
 
-fn identify<H: ConfigSpace>(hal: &mut H) -> Result<Identity, Error> {
+fn identify<H: ConfigSpace>(hal: &mut H, rows: &'static [Platform]) -> Result<Identity, Error> {
     let id = hal.config_read32(CONFIG_ID)?;
     if id == ALL_ONES {
         return Err(Error::DeviceGone);
@@ -114,7 +126,7 @@ fn identify<H: ConfigSpace>(hal: &mut H) -> Result<Identity, Error> {
         return Err(Error::invalid("PCI vendor id", u64::from(low16(id))));
     }
     let device_id = low16(id >> 16);
-    let platform = platform::probe(device_id)?;
+    let platform = platform::probe(rows, device_id)?;
     let [revision, ..] = hal.config_read32(CONFIG_REVISION)?.to_le_bytes();
     Ok(Identity { platform, device_id, revision })
 }
@@ -137,39 +149,71 @@ fn start<H: Hal>(hal: &mut H, identity: &Identity, held: &mut Held) -> Result<De
     enable_bus(hal, held)?;
     let ggtt_entries = ggtt_entries(hal, platform)?;
     let mut regs = Registers::new(hal, &platform.family.gt);
-    let versions = read_versions(&mut regs, platform, revision)?;
-    let gt_count = versions.gt_count;
+    let Versions { graphics, media, gt_count } = read_versions(&mut regs, platform, revision)?;
+    held.tiles = read_tile_count(&mut regs, platform)?;
 
-    forcewake::wake(&mut regs, Domains::gt_only(gt_count), &mut held.awake)?;
-    for gt in 0..gt_count {
-        program_pat(&mut regs, gt)?;
+    for (tile, awake) in (0..held.tiles).zip(&mut held.awake) {
+        wake_tile(&mut regs.of_tile(tile), gt_count, awake)?;
     }
     let flat_ccs = probe_flat_ccs(&mut regs)?;
     start_interrupts(&mut regs, platform, held)?;
 
-    let by_gt = [0, 1].map(|gt| engines_of_gt(&mut regs, platform, gt, gt_count));
-    let topology = Topology::read(&mut regs, by_gt[0].union(by_gt[1]));
-    for gt in 0..gt_count {
-        irq_setup::enable_engines(&mut regs, platform.possible_engines(gt));
-    }
-    forcewake::wake(&mut regs, domains(by_gt, gt_count), &mut held.awake)?;
-    let Versions { graphics, media, gt_count } = versions;
-    let clocks = start_gts(&mut regs, &Ground { graphics, media, gt_count, by_gt, topology: &topology, flat_ccs })?;
-    Ok(DeviceInfo {
+    let mut info = DeviceInfo {
         platform,
         device_id,
         revision,
         graphics,
         media,
         gt_count,
-        engines: list_engines(by_gt, platform.family.gt.reserves_copy_engine),
-        clocks,
-        topology,
+        engines: Engines::new(),
+        tiles: heapless::Vec::new(),
         dma_last: last_address(platform.dma_bits),
         ggtt_entries,
         flat_ccs,
         held: *held,
-    })
+    };
+    for (tile, awake) in (0..held.tiles).zip(&mut held.awake) {
+        start_tile(&mut regs.of_tile(tile), &mut info, awake)?;
+    }
+    Ok(DeviceInfo { held: *held, ..info })
+}
+
+/// What a tile needs before its fuses can be read.
+fn wake_tile<H: Hal>(regs: &mut Registers<'_, H>, gt_count: u8, awake: &mut Domains) -> Result<(), Error> {
+    forcewake::wake(regs, Domains::gt_only(gt_count), awake)?;
+    (0..gt_count).try_for_each(|gt| program_pat(regs, gt))
+}
+
+/// Brings the engines of a tile up and adds what was found to `info`.
+fn start_tile<H: Hal>(regs: &mut Registers<'_, H>, info: &mut DeviceInfo, awake: &mut Domains) -> Result<(), Error> {
+    let (platform, gt_count) = (info.platform, info.gt_count);
+    let by_gt = [0, 1].map(|gt| engines_of_gt(regs, platform, gt, gt_count));
+    let topology = Topology::read(regs, by_gt[0].union(by_gt[1]));
+    for gt in 0..gt_count {
+        irq_setup::enable_engines(regs, platform.possible_engines(gt));
+    }
+    forcewake::wake(regs, domains(by_gt, gt_count), awake)?;
+    let (graphics, media, flat_ccs) = (info.graphics, info.media, info.flat_ccs);
+    let clocks = start_gts(regs, &Ground { graphics, media, gt_count, by_gt, topology: &topology, flat_ccs })?;
+    let place = (regs.tile(), platform.gts_per_tile());
+    list_engines(&mut info.engines, place, by_gt, platform.family.gt.reserves_copy_engine)?;
+    // There are no more tiles than places.
+    drop(info.tiles.push(TileInfo { clocks, topology }));
+    Ok(())
+}
+
+/// How many tiles there are (engines sheet §2.3).
+fn read_tile_count<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform) -> Result<u8, Error> {
+    if platform.max_tiles <= 1 {
+        return Ok(1);
+    }
+    let word = regs.read(regs::MTCFG);
+    let [_, less_one, ..] = word.to_le_bytes();
+    match less_one.checked_add(1) {
+        _ if word == ALL_ONES => Err(Error::DeviceGone),
+        Some(tiles) if tiles <= platform.max_tiles && usize::from(tiles) <= MAX_TILES => Ok(tiles),
+        _ => Err(Error::DeviceBroken { what: "tile count", value: u64::from(word) }),
+    }
 }
 
 /// GGTT entries: up to 12.10 by the GGMS field, 1 MiB of entries shifted; else the whole table
@@ -221,10 +265,18 @@ fn probe_flat_ccs<H: Hal>(regs: &mut Registers<'_, H>) -> Result<bool, Error> {
 
 fn start_interrupts<H: Hal>(regs: &mut Registers<'_, H>, platform: &Platform, held: &mut Held) -> Result<(), Error> {
     held.interrupts = true;
-    irq_setup::reset(regs, platform.possible_engines(0).union(platform.possible_engines(1)));
+    reset_interrupts(regs, platform, held.tiles);
     regs.hal().irq_enable()?;
-    irq_setup::install(regs);
+    for tile in (0..held.tiles).rev() {
+        irq_setup::install(&mut regs.of_tile(tile));
+    }
     Ok(())
+}
+
+fn reset_interrupts<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform, tiles: u8) {
+    for tile in 0..tiles {
+        irq_setup::reset(&mut regs.of_tile(tile), platform.possible_engines(0).union(platform.possible_engines(1)));
+    }
 }
 
 fn engines_of_gt<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform, gt: GtIndex, gt_count: u8) -> EngineMask {

@@ -130,7 +130,7 @@ const INSTRUCTION_ERROR: u32 = 1 << 0;
 const VALID: u32 = 1 << 0;
 
 fn take_fault<H: Mmio>(regs: &mut Registers<'_, H>, engine: &Engine) -> Option<MemoryFault> {
-    let place = regs.format().fault.filter(|_| engine.gt == 0)?;
+    let place = regs.format().fault.filter(|_| engine.gt_index == 0)?;
     let word = regs.read(place.fault);
     if word & VALID == 0 {
         return None;

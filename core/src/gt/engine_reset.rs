@@ -9,8 +9,8 @@
 //! but is not sure of their registers: the wait for the ring stands for it. What runs on the engines is lost, except for what their contexts saved before.
 
 use super::EngineClass;
-use super::access::{ALL_ONES, GtIndex, Registers, on_gt};
-use super::info::DeviceInfo;
+use super::access::{ALL_ONES, Registers, on_gt};
+use super::info::{DeviceInfo, Engine, Gt};
 use super::regs::{self, Masked};
 use super::restore::restore_engines;
 use super::units::{EngineMask, Unit};
@@ -48,7 +48,7 @@ enum Stage {
 /// A reset that is going on.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineReset {
-    gt: GtIndex,
+    gt: Gt,
     engines: EngineMask,
     stage: Stage,
     until: Nanos,
@@ -74,17 +74,18 @@ fn domains(engines: EngineMask) -> u32 {
 
 /// The engines that cannot be reset without each other: those that share a domain with one of `engines`.
 #[must_use]
-pub fn together(info: &DeviceInfo, gt: GtIndex, engines: EngineMask) -> EngineMask {
+pub fn together(info: &DeviceInfo, gt: Gt, engines: EngineMask) -> EngineMask {
     let bits = domains(engines);
-    info.engine_mask(gt).filtered(|unit| domain(unit) & bits != 0)
+    info.engines_on(gt.tile, gt.index).filtered(|unit| domain(unit) & bits != 0)
 }
 
 impl EngineReset {
-    /// Begins to reset these engines of a GT, and those that share a domain with them.
-    pub fn begin<H: Hal>(hal: &mut H, info: &DeviceInfo, gt: GtIndex, engines: EngineMask) -> Self {
-        let engines = together(info, gt, engines);
+    /// Begins to reset an engine, and those that share a domain with it.
+    pub fn begin<H: Hal>(hal: &mut H, info: &DeviceInfo, engine: &Engine) -> Self {
+        let gt = Gt { id: engine.gt, tile: engine.tile, index: engine.gt_index };
+        let engines = together(info, gt, EngineMask(1u32.unbounded_shl(u32::from(engine.id))));
         let until = hal.now().saturating_add(STOP_LIMIT);
-        let mut regs = Registers::new(hal, info.format());
+        let mut regs = Registers::on_tile(hal, info.format(), gt.tile);
         for unit in engines.units() {
             if info.format().engine.stops_prefetch_for_reset {
                 regs.write(unit.base.offset(regs::GFX_MODE_OFFSET), Masked::set(PREFETCH_DISABLE).word());
@@ -94,10 +95,10 @@ impl EngineReset {
         Self { gt, engines, stage: Stage::Stopping, until }
     }
 
-    /// The engines that are being reset.
+    /// Whether this engine is one of those that are being reset.
     #[must_use]
-    pub const fn engines(&self) -> EngineMask {
-        self.engines
+    pub const fn covers(&self, engine: &Engine) -> bool {
+        self.gt.tile == engine.tile && self.gt.index == engine.gt_index && self.engines.has(engine.id)
     }
 
     /// Takes the next step if its time has come; whether the reset is over and the engines take contexts again.
@@ -107,7 +108,7 @@ impl EngineReset {
     /// [`Error::DeviceGone`].
     pub fn step<H: Hal>(&mut self, hal: &mut H, info: &DeviceInfo) -> Result<bool, Error> {
         let now = hal.now();
-        let mut regs = Registers::new(hal, info.format());
+        let mut regs = Registers::on_tile(hal, info.format(), self.gt.tile);
         match self.stage {
             Stage::Stopping => {
                 if self.all(&mut regs, regs::MI_MODE_OFFSET, MODE_IDLE)? || now >= self.until {
@@ -126,7 +127,7 @@ impl EngineReset {
             }
             Stage::Resetting { again } => {
                 let bits = domains(self.engines);
-                match regs.read(on_gt(self.gt, regs::GDRST)) {
+                match regs.read(on_gt(self.gt.index, regs::GDRST)) {
                     ALL_ONES => return Err(Error::DeviceGone),
                     word if word & bits == 0 && again => {
                         self.request(&mut regs);
@@ -194,7 +195,7 @@ impl EngineReset {
     }
 
     fn request<H: Mmio>(&self, regs: &mut Registers<'_, H>) {
-        regs.write(on_gt(self.gt, regs::GDRST), domains(self.engines));
+        regs.write(on_gt(self.gt.index, regs::GDRST), domains(self.engines));
     }
 
     /// Takes the requests for readiness back.

@@ -1,6 +1,6 @@
 //! What bring-up found out about the device.
 
-use super::access::GtIndex;
+use super::access::{GtIndex, MAX_TILES};
 use super::clock::GtClock;
 use super::forcewake::Domains;
 use super::ip::IpVersion;
@@ -8,8 +8,13 @@ use super::platform::Platform;
 use super::topology::Topology;
 use super::units::{EngineMask, IrqBit, UNIT_COUNT, Unit};
 use super::{EngineClass, format::GtFormat};
+use crate::Error;
 use crate::family::Family;
+use crate::num::{low8, u64_of};
 use barexe_hal::{BusAddr, RegOffset};
+
+/// Memory regions of the device, a bit for each: system memory, which is all that the parts this core drives have.
+pub const REGION_MASK: u32 = 1;
 
 /// An engine that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +25,14 @@ pub struct Engine {
     pub class: EngineClass,
     /// Hardware instance within the class.
     pub instance: u8,
-    /// Position among the existing engines of its class.
+    /// Position among the existing engines of its class on its tile.
     pub logical: u8,
-    /// GT it belongs to: 0 main, 1 media.
-    pub gt: GtIndex,
+    /// Tile it belongs to.
+    pub tile: u8,
+    /// GT of that tile it belongs to.
+    pub gt_index: GtIndex,
+    /// Id of its GT, as clients name it: see [`Gt`].
+    pub gt: u8,
     /// Base of the ring registers; never shifted.
     pub base: RegOffset,
     /// Interrupt bit.
@@ -32,13 +41,38 @@ pub struct Engine {
     pub reserved: bool,
 }
 
+/// The engines of all tiles, tile by tile, each in id order.
+pub type Engines = heapless::Vec<Engine, UNIT_COUNT>;
+
+/// A GT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gt {
+    /// Id for clients: tile times the GTs a tile can have, plus the index (engines sheet §2.3).
+    pub id: u8,
+    /// Tile it is on.
+    pub tile: u8,
+    /// Which of the tile's.
+    pub index: GtIndex,
+}
+
+/// What was found on one tile.
+#[derive(Clone, Debug)]
+pub struct TileInfo {
+    /// Reference clocks, by GT.
+    pub clocks: [GtClock; 2],
+    /// Fused topology of its main GT.
+    pub topology: Topology,
+}
+
 /// What must be put back when the device is given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     /// The PCI command register as it was found.
     pub(crate) command: Option<u16>,
-    /// Domains kept awake.
-    pub(crate) awake: Domains,
+    /// Domains kept awake, by tile.
+    pub(crate) awake: [Domains; MAX_TILES],
+    /// How many tiles that may concern.
+    pub(crate) tiles: u8,
     /// Interrupt registers were touched.
     pub(crate) interrupts: bool,
 }
@@ -56,17 +90,15 @@ pub struct DeviceInfo {
     pub graphics: IpVersion,
     /// Media version, unless the device runs without media.
     pub media: Option<IpVersion>,
-    /// GTs: 1, or 2 with a media GT.
+    /// GTs of each tile: 1, or 2 with a media GT.
     pub gt_count: u8,
-    /// Existing engines, in id order.
-    pub engines: heapless::Vec<Engine, UNIT_COUNT>,
-    /// Reference clocks, by GT.
-    pub clocks: [GtClock; 2],
-    /// Fused topology of the main GT.
-    pub topology: Topology,
+    /// Existing engines.
+    pub engines: Engines,
+    /// The tiles; nearly every device has one.
+    pub tiles: heapless::Vec<TileInfo, MAX_TILES>,
     /// Highest bus address the device can drive.
     pub dma_last: BusAddr,
-    /// GGTT entries the device has, 4 KiB of address space each.
+    /// GGTT entries each tile has, 4 KiB of address space each.
     pub ggtt_entries: u32,
     /// Compression metadata lies beside memory.
     pub flat_ccs: bool,
@@ -86,27 +118,41 @@ impl DeviceInfo {
         &self.platform.family.gt
     }
 
-    /// The engine with this id.
+    /// How many tiles it has.
+    #[must_use]
+    pub fn tile_count(&self) -> u8 {
+        low8(u64_of(self.tiles.len()))
+    }
+
+    /// Its GTs, tile by tile.
+    pub fn gts(&self) -> impl Iterator<Item = Gt> + use<> {
+        let (per_tile, present) = (self.platform.gts_per_tile(), self.gt_count);
+        (0..self.tile_count())
+            .flat_map(move |tile| (0..present).map(move |index| Gt { id: gt_id(per_tile, tile, index), tile, index }))
+    }
+
+    /// The first engine with this id.
     #[must_use]
     pub fn engine(&self, id: u8) -> Option<&Engine> {
         self.engines.iter().find(|engine| engine.id == id)
     }
 
-    /// The engine clients name by class and logical instance, on GT `gt`; reserved engines are not found.
+    /// The engine clients name by class and logical instance, on the GT with this id; reserved engines are not found.
     #[must_use]
-    pub fn client_engine(&self, class: EngineClass, logical: u8, gt: GtIndex) -> Option<&Engine> {
+    pub fn client_engine(&self, class: EngineClass, logical: u8, gt: u8) -> Option<&Engine> {
         self.client_engines().find(|e| (e.class, e.logical, e.gt) == (class, logical, gt))
     }
 
-    /// The engines clients may use, in id order.
+    /// The engines clients may use.
     pub fn client_engines(&self) -> impl Iterator<Item = &Engine> {
         self.engines.iter().filter(|engine| !engine.reserved)
     }
 
-    /// The copy engine the driver works with: its own where it reserved one, else the first.
+    /// The copy engine the driver works with on a tile: its own where it reserved one, else the first.
     #[must_use]
-    pub fn driver_copy_engine(&self) -> Option<&Engine> {
-        let copies = || self.engines.iter().filter(|engine| engine.class == EngineClass::Copy);
+    pub fn driver_copy_engine(&self, tile: u8) -> Option<&Engine> {
+        let copies =
+            || self.engines.iter().filter(move |engine| engine.tile == tile && engine.class == EngineClass::Copy);
         copies().find(|engine| engine.reserved).or_else(|| copies().next())
     }
 
@@ -116,42 +162,66 @@ impl DeviceInfo {
         self.platform.family.pat.entries.iter().any(|row| row.compressed)
     }
 
-    /// Frequency of timestamps of GT `gt` in Hz; 0 if unknown.
+    /// Frequency of timestamps of the GT with this id in Hz; 0 if unknown.
     #[must_use]
-    pub fn timestamp_hz(&self, gt: GtIndex) -> u32 {
-        self.clocks.get(usize::from(gt)).map_or(0, |clock| clock.timestamp_hz)
+    pub fn timestamp_hz(&self, gt: u8) -> u32 {
+        let found = self.gts().find(|found| found.id == gt);
+        let clock = found.and_then(|gt| self.tiles.get(usize::from(gt.tile))?.clocks.get(usize::from(gt.index)));
+        clock.map_or(0, |clock| clock.timestamp_hz)
     }
 
-    /// The engines of GT `gt` as a set.
+    /// The engines of the GT with this id, as a set.
     #[must_use]
-    pub fn engine_mask(&self, gt: GtIndex) -> EngineMask {
-        let of_gt = self.engines.iter().filter(|engine| engine.gt == gt);
-        EngineMask(of_gt.fold(0, |mask, engine| mask | 1u32.unbounded_shl(u32::from(engine.id))))
+    pub fn engine_mask(&self, gt: u8) -> EngineMask {
+        mask_of(self.engines.iter().filter(|engine| engine.gt == gt))
+    }
+
+    /// The engines of one GT of a tile, as a set.
+    pub(crate) fn engines_on(&self, tile: u8, index: GtIndex) -> EngineMask {
+        mask_of(self.engines.iter().filter(|engine| (engine.tile, engine.gt_index) == (tile, index)))
     }
 }
 
-/// Lists the engines of the given sets (one per GT), in id order, with logical instances and reservations.
-#[must_use]
-pub fn list_engines(by_gt: [EngineMask; 2], reserves_copy_engine: bool) -> heapless::Vec<Engine, UNIT_COUNT> {
+fn mask_of<'e>(engines: impl Iterator<Item = &'e Engine>) -> EngineMask {
+    EngineMask(engines.fold(0, |mask, engine| mask | 1u32.unbounded_shl(u32::from(engine.id))))
+}
+
+/// Lists the engines of a tile, given by the sets of its GTs, in id order, with logical instances and reservations.
+/// `gts_per_tile` is how many GTs a tile can have.
+///
+/// # Errors
+/// [`Error::Unsupported`] if there are more engines than the list has places: as many as one tile can have.
+pub fn list_engines(
+    engines: &mut Engines,
+    (tile, gts_per_tile): (u8, u8),
+    by_gt: [EngineMask; 2],
+    reserves_copy_engine: bool,
+) -> Result<(), Error> {
     let [main, media] = by_gt;
     let highest_copy = main.units().filter(|unit| unit.class == EngineClass::Copy).last().map(|unit| unit.id);
-    let mut engines = heapless::Vec::<Engine, UNIT_COUNT>::new();
     for unit in main.union(media).units() {
-        let below = engines.iter().filter(|other| other.class == unit.class).count();
-        let logical = u8::try_from(below).unwrap_or(u8::MAX);
+        let below = engines.iter().filter(|other| other.tile == tile && other.class == unit.class).count();
+        let logical = low8(u64_of(below));
         let own_copy = reserves_copy_engine && highest_copy == Some(unit.id);
         // The slice mode gives all slices to CCS0 (engines sheet §5.3).
         let idle_compute = unit.class == EngineClass::Compute && logical > 0;
-        let gt = u8::from(!main.has(unit.id));
-        // There are as many places as units, and each unit comes once.
-        let _full = engines.push(engine(unit, logical, gt, own_copy || idle_compute));
+        let index = u8::from(!main.has(unit.id));
+        let gt = Gt { id: gt_id(gts_per_tile, tile, index), tile, index };
+        let engine = engine(unit, logical, gt, own_copy || idle_compute);
+        engines.push(engine).map_err(|_| Error::Unsupported { what: "number of engines" })?;
     }
-    engines
+    Ok(())
 }
 
-const fn engine(unit: &Unit, logical: u8, gt: GtIndex, reserved: bool) -> Engine {
+/// A GT's id for clients.
+const fn gt_id(per_tile: u8, tile: u8, index: GtIndex) -> u8 {
+    tile.wrapping_mul(per_tile).wrapping_add(index)
+}
+
+const fn engine(unit: &Unit, logical: u8, gt: Gt, reserved: bool) -> Engine {
     let Unit { id, class, instance, base, irq } = *unit;
-    Engine { id, class, instance, logical, gt, base, irq, reserved }
+    let Gt { id: gt, tile, index: gt_index } = gt;
+    Engine { id, class, instance, logical, tile, gt_index, gt, base, irq, reserved }
 }
 
 #[cfg(test)]
@@ -159,11 +229,19 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
+    fn listed(gts_per_tile: u8, tiles: &[[EngineMask; 2]], reserves_copy_engine: bool) -> Engines {
+        let mut engines = Engines::new();
+        for (tile, by_gt) in (0..).zip(tiles) {
+            list_engines(&mut engines, (tile, gts_per_tile), *by_gt, reserves_copy_engine).unwrap();
+        }
+        engines
+    }
+
     #[test]
     fn lnl_clients_see_what_the_recordings_see() {
         // RCS0, BCS0, CCS0 on GT 0; VCS0, VECS0 on GT 1.
         let main = EngineMask(1 << 0 | 1 << 1 | 1 << 9 | 1 << 22);
-        let engines = list_engines([main, EngineMask(1 << 10 | 1 << 18)], true);
+        let engines = listed(2, &[[main, EngineMask(1 << 10 | 1 << 18)]], true);
         let seen = |reserved| engines.iter().filter(move |e| e.reserved == reserved).map(|e| (e.id, e.logical, e.gt));
         assert_eq!(seen(false).collect::<Vec<_>>(), [(0, 0, 0), (1, 0, 0), (10, 0, 1), (18, 0, 1), (22, 0, 0)]);
         assert_eq!(seen(true).collect::<Vec<_>>(), [(9, 1, 0)]);
@@ -171,13 +249,30 @@ mod tests {
 
     #[test]
     fn logical_instances_count_existing_engines_only() {
-        let engines = list_engines([EngineMask(1 << 10 | 1 << 12), EngineMask(0)], false);
+        let engines = listed(1, &[[EngineMask(1 << 10 | 1 << 12), EngineMask(0)]], false);
         assert_eq!(engines.iter().map(|e| (e.instance, e.logical)).collect::<Vec<_>>(), [(0, 0), (2, 1)]);
     }
 
     #[test]
     fn with_one_compute_slice_owner_the_other_compute_engines_are_not_offered() {
-        let engines = list_engines([EngineMask(0x03C0_0001), EngineMask(0)], false);
+        let engines = listed(2, &[[EngineMask(0x03C0_0001), EngineMask(0)]], false);
         assert_eq!(engines.iter().filter(|e| !e.reserved).map(|e| e.id).collect::<Vec<_>>(), [0, 22]);
+    }
+
+    #[test]
+    fn each_tile_counts_its_engines_and_its_gts_anew() {
+        let tile = [EngineMask(1 << 1 | 1 << 2), EngineMask(1 << 10)];
+        let engines = listed(2, &[tile, tile], true);
+        let seen: Vec<_> = engines.iter().map(|e| (e.tile, e.gt, e.gt_index, e.logical, e.reserved)).collect();
+        let of_tile = |t| [(t, 2 * t, 0, 0, false), (t, 2 * t, 0, 1, true), (t, 2 * t + 1, 1, 0, false)];
+        assert_eq!(seen, [of_tile(0), of_tile(1)].concat());
+    }
+
+    #[test]
+    fn more_engines_than_places_are_refused() {
+        let (mut engines, all) = (Engines::new(), EngineMask((1 << 26) - 1));
+        assert_eq!(list_engines(&mut engines, (0, 1), [all, EngineMask(0)], false), Ok(()));
+        let refused = list_engines(&mut engines, (1, 1), [EngineMask(3), EngineMask(0)], false);
+        assert_eq!(refused, Err(Error::Unsupported { what: "number of engines" }));
     }
 }

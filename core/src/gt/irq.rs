@@ -57,7 +57,7 @@ impl IrqHandle<'_> {
     }
 }
 
-/// What an interrupt said; engine sets are by engine id.
+/// What an interrupt said; engine sets are by engine id, of all tiles together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IrqReport {
     /// The device had something to say.
@@ -76,7 +76,7 @@ pub struct IrqReport {
     pub foreign: u32,
     /// Pending units that gave no valid identity in time.
     pub silent: u32,
-    /// Hardware error bits 28:26 of the tile, shifted down: 1 correctable, 2 non-fatal, 4 fatal.
+    /// Hardware error bits 28:26 of all tiles, shifted down: 1 correctable, 2 non-fatal, 4 fatal.
     pub hardware_errors: u8,
 }
 
@@ -119,14 +119,19 @@ const MASTER_GU_MISC: u32 = 1 << 29;
 pub fn service<H: Mmio + Clock>(hal: &mut H, info: &DeviceInfo) -> IrqReport {
     let mut regs = Registers::new(hal, info.format());
     let mut report = IrqReport::default();
-    let top = top_level(regs.format());
-    regs.write(top, 0);
-    if regs.format().has_tile_irq {
-        service_tile_level(&mut regs, info, &mut report);
-    } else {
-        service_master(&mut regs, info, &mut report);
-    }
-    if !report.gone {
+    for tile in 0..info.tile_count() {
+        let mut regs = regs.of_tile(tile);
+        // On every tile, or on tile 0 for all of them.
+        let Some(top) = top_level(&regs) else { break };
+        regs.write(top, 0);
+        if regs.format().has_tile_irq {
+            service_tile_level(&mut regs, info, &mut report);
+        } else {
+            service_master(&mut regs, info, &mut report);
+        }
+        if report.gone {
+            break;
+        }
         regs.write(top, MASTER_ENABLE);
     }
     report
@@ -142,9 +147,11 @@ fn service_tile_level<H: Mmio + Clock>(regs: &mut Registers<'_, H>, info: &Devic
         return;
     }
     regs.write(regs::TILE_MASTER_IRQ, tiles);
-    // All covered platforms have one tile; bits of others are acknowledged and mean nothing.
-    if tiles & 1 != 0 {
-        service_master(regs, info, report);
+    // Bits of tiles that there are not are acknowledged and mean nothing.
+    for tile in (0..info.tile_count()).filter(|tile| tiles.unbounded_shr(u32::from(*tile)) & 1 != 0) {
+        if !report.gone {
+            service_master(&mut regs.of_tile(tile), info, report);
+        }
     }
 }
 
@@ -166,8 +173,8 @@ fn service_master<H: Mmio + Clock>(regs: &mut Registers<'_, H>, info: &DeviceInf
             service_bank(regs, info, bank << 2, report);
         }
     }
-    report.hardware_errors = (master >> 26 & 7) as u8;
-    if master & MASTER_GU_MISC != 0 && !report.gone {
+    report.hardware_errors |= (master >> 26 & 7) as u8;
+    if master & MASTER_GU_MISC != 0 && regs.tile() == 0 && !report.gone {
         acknowledge_gu_misc(regs);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::EngineClass;
 use super::access::Registers;
-use super::format::GtFormat;
 use super::regs;
 use super::units::EngineMask;
 use barexe_hal::{Mmio, RegOffset};
@@ -76,10 +75,14 @@ const fn quad(isr: RegOffset) -> Quad {
     Quad { imr: isr.offset(4), iir: isr.offset(8), ier: isr.offset(12) }
 }
 
-/// The register that switches all interrupts of the device.
+/// The register that switches all interrupts of the tile; where tile 0 has one for all tiles, of tile 0 alone.
 #[must_use]
-pub const fn top_level(format: &GtFormat) -> RegOffset {
-    if format.has_tile_irq { regs::TILE_MASTER_IRQ } else { regs::GFX_MSTR_IRQ }
+pub const fn top_level<H: Mmio>(regs: &Registers<'_, H>) -> Option<RegOffset> {
+    match (regs.format().has_tile_irq, regs.tile()) {
+        (true, 0) => Some(regs::TILE_MASTER_IRQ),
+        (true, _) => None,
+        (false, _) => Some(regs::GFX_MSTR_IRQ),
+    }
 }
 
 /// What an enable register gets for these engines; `None` if it concerns none of them.
@@ -90,12 +93,14 @@ fn enable_value(row: &EnableRow, engines: EngineMask) -> Option<u32> {
     if any { Some(value) } else { None }
 }
 
-/// Switches everything off: top level, enables, masks, PCU and GU_MISC, and what is latched.
+/// Switches everything off: top level, enables, masks, PCU and GU_MISC, and what is latched. GU_MISC is on tile 0 alone.
 ///
 /// `possible` are the engines the device can have. Never fails.
 pub fn reset<H: Mmio>(regs: &mut Registers<'_, H>, possible: EngineMask) {
     let format = regs.format();
-    regs.write(top_level(format), 0);
+    if let Some(top) = top_level(regs) {
+        regs.write(top, 0);
+    }
     for row in ENABLES.iter().filter(|row| enable_value(row, possible).is_some()) {
         regs.write(row.reg, 0);
     }
@@ -111,7 +116,9 @@ pub fn reset<H: Mmio>(regs: &mut Registers<'_, H>, possible: EngineMask) {
         regs.write(reg, u32::MAX);
     }
     reset_quad(regs, &quad(regs::PCU_ISR));
-    reset_quad(regs, &quad(regs::GU_MISC_ISR));
+    if regs.tile() == 0 {
+        reset_quad(regs, &quad(regs::GU_MISC_ISR));
+    }
     if format.has_tile_irq {
         // So that no bit latches again before the next install.
         regs.write(regs::GFX_MSTR_IRQ, u32::MAX);
@@ -131,12 +138,15 @@ fn reset_quad<H: Mmio>(regs: &mut Registers<'_, H>, quad: &Quad) {
 
 /// Unmasks GU_MISC, then the top level; the read makes sure it has arrived.
 pub fn install<H: Mmio>(regs: &mut Registers<'_, H>) {
-    let gu_misc = quad(regs::GU_MISC_ISR);
-    regs.write(gu_misc.ier, GU_MISC_GSE);
-    regs.write(gu_misc.imr, !GU_MISC_GSE);
-    let top = top_level(regs.format());
-    regs.write(top, MASTER_ENABLE);
-    regs.read(top);
+    if regs.tile() == 0 {
+        let gu_misc = quad(regs::GU_MISC_ISR);
+        regs.write(gu_misc.ier, GU_MISC_GSE);
+        regs.write(gu_misc.imr, !GU_MISC_GSE);
+    }
+    if let Some(top) = top_level(regs) {
+        regs.write(top, MASTER_ENABLE);
+        regs.read(top);
+    }
 }
 
 /// Enables and unmasks the engines a GT can have; fuses need not be known, enables are per class.

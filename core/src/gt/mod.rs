@@ -11,7 +11,7 @@
 //! | [`engine_init`], [`register_list`], [`workaround`] | registers of engines, workaround rows, their application |
 //! | [`engine_error`](mod@engine_error) | what stopped an engine, and where it was |
 //! | [`cache_policy`], [`clock`], [`forcewake`], [`mcr`], [`topology`] | one hardware block each |
-//! | [`platform`], [`ip`], [`units`] | tables: platforms, versions, engines |
+//! | [`platform`], [`test_platforms`], [`ip`], [`units`] | tables: platforms, versions, engines |
 //! | [`access`], [`regs`], [`mod@format`] | registers: how, which, and what differs between families |
 
 pub mod access;
@@ -34,17 +34,19 @@ pub mod register_list;
 pub mod regs;
 pub mod reset;
 pub mod restore;
+pub mod test_platforms;
 pub mod topology;
 pub mod units;
 pub mod workaround;
 
-pub use access::{GtIndex, Registers};
-pub use bring_up::{bring_up, quiesce, stop_dma};
+pub use access::{GtIndex, MAX_TILES, Registers};
+pub use bring_up::{bring_up, bring_up_among, quiesce, stop_dma};
 pub use engine::EngineClass;
 pub use format::GtFormat;
-pub use info::{DeviceInfo, Engine};
+pub use info::{DeviceInfo, Engine, Engines, Gt, REGION_MASK, TileInfo};
 pub use ip::{IpVersion, Stepping};
 pub use irq::{IrqFlag, IrqHandle, IrqReport};
 pub use platform::{PLATFORMS, Platform, by_device_id, by_name};
 pub use restore::restore;
+pub use test_platforms::TEST_PLATFORMS;
 pub use units::{EngineMask, IrqBit};

@@ -49,37 +49,48 @@ pub struct Platform {
     pub dma_bits: u8,
     /// Bits of a GPU virtual address.
     pub va_bits: u8,
+    /// Most tiles a device has. How many it has says `MTCFG`, which is read only if there can be more than one.
+    pub max_tiles: u8,
+    /// Recoverable faults are allowed.
+    pub fault_mode: bool,
 }
 
 /// The platforms, in order of release.
-pub static PLATFORMS: [Platform; 2] = [
-    Platform {
-        name: "tgl",
-        ids: &[0x9A60, 0x9A68, 0x9A70, 0x9A40, 0x9A49, 0x9A59, 0x9A78, 0x9AC0, 0x9AC9, 0x9AD9, 0x9AF8],
-        family: &GEN12,
-        ip: IpSource::Fixed {
-            graphics: IpVersion::fixed(12, 0),
-            media: IpVersion::fixed(12, 0),
-            steps: &[(0, Stepping::A0), (1, Stepping::B0)],
-        },
-        graphics_engines: EngineMask(0x0000_0003),
-        media_engines: EngineMask(0x003F_FC00),
-        wopcm_bytes: 2 << 20,
-        dma_bits: 39,
-        va_bits: 48,
+pub static PLATFORMS: [Platform; 2] = [TGL, LNL];
+
+/// Tiger Lake.
+pub(super) const TGL: Platform = Platform {
+    name: "tgl",
+    ids: &[0x9A60, 0x9A68, 0x9A70, 0x9A40, 0x9A49, 0x9A59, 0x9A78, 0x9AC0, 0x9AC9, 0x9AD9, 0x9AF8],
+    family: &GEN12,
+    ip: IpSource::Fixed {
+        graphics: IpVersion::fixed(12, 0),
+        media: IpVersion::fixed(12, 0),
+        steps: &[(0, Stepping::A0), (1, Stepping::B0)],
     },
-    Platform {
-        name: "lnl",
-        ids: &[0x6420, 0x64A0, 0x64B0],
-        family: &XE2,
-        ip: IpSource::GmdId { graphics: &[2004], media: &[2000] },
-        graphics_engines: EngineMask(0x03C0_0203),
-        media_engines: EngineMask(0x043F_FC00),
-        wopcm_bytes: 8 << 20,
-        dma_bits: 46,
-        va_bits: 48,
-    },
-];
+    graphics_engines: EngineMask(0x0000_0003),
+    media_engines: EngineMask(0x003F_FC00),
+    wopcm_bytes: 2 << 20,
+    dma_bits: 39,
+    va_bits: 48,
+    max_tiles: 1,
+    fault_mode: false,
+};
+
+/// Lunar Lake.
+pub(super) const LNL: Platform = Platform {
+    name: "lnl",
+    ids: &[0x6420, 0x64A0, 0x64B0],
+    family: &XE2,
+    ip: IpSource::GmdId { graphics: &[2004], media: &[2000] },
+    graphics_engines: EngineMask(0x03C0_0203),
+    media_engines: EngineMask(0x043F_FC00),
+    wopcm_bytes: 8 << 20,
+    dma_bits: 46,
+    va_bits: 48,
+    max_tiles: 1,
+    fault_mode: false,
+};
 
 impl Platform {
     /// Whether `GMD_ID` says what the parts are.
@@ -88,7 +99,13 @@ impl Platform {
         matches!(self.ip, IpSource::GmdId { .. })
     }
 
-    /// Engines GT `gt` can have, before fuses.
+    /// GTs a tile can have.
+    #[must_use]
+    pub const fn gts_per_tile(&self) -> u8 {
+        if self.family.gt.has_media_gt { 2 } else { 1 }
+    }
+
+    /// Engines GT `gt` of a tile can have, before fuses.
     #[must_use]
     pub const fn possible_engines(&self, gt: u8) -> EngineMask {
         match (self.family.gt.has_media_gt, gt) {
@@ -112,12 +129,13 @@ pub fn by_name(name: &str) -> Option<&'static Platform> {
     PLATFORMS.iter().find(|platform| platform.name == name)
 }
 
-/// As [`by_device_id`], for probing.
+/// As [`by_device_id`], among these rows, for probing.
 ///
 /// # Errors
 /// [`Error::Invalid`] with the id, if no row has it.
-pub fn probe(id: u16) -> Result<&'static Platform, Error> {
-    by_device_id(id).ok_or(Error::invalid("PCI device id", u64::from(id)))
+pub fn probe(rows: &'static [Platform], id: u16) -> Result<&'static Platform, Error> {
+    let found = rows.iter().find(|platform| platform.ids.contains(&id));
+    found.ok_or(Error::invalid("PCI device id", u64::from(id)))
 }
 
 #[cfg(test)]
@@ -137,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_unknown_id_is_refused_with_the_id() {
-        assert_eq!(probe(0x1234).err(), Some(Error::invalid("PCI device id", 0x1234)));
+        assert_eq!(probe(&PLATFORMS, 0x1234).err(), Some(Error::invalid("PCI device id", 0x1234)));
         assert!(by_device_id(0xFFFF).is_none() && by_name("hsw").is_none());
     }
 

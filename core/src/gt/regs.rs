@@ -29,6 +29,8 @@ macro_rules! registers {
 }
 
 registers! {
+    /// Tile count less one in bits 15:8, on tile 0 (§2.3).
+    MTCFG = 0x101800;
     /// IP version of the GT (§2.5).
     GMD_ID = 0xD8C;
     /// Crystal and shift of the timestamp clock (§13.1).

@@ -16,10 +16,10 @@ const TIMEOUT: Nanos = Nanos::from_millis(5);
 /// can stop it.
 pub fn full<H: Hal>(hal: &mut H, info: &DeviceInfo) {
     let mut regs = Registers::new(hal, info.format());
-    for gt in 0..info.gt_count {
-        regs.write_gt(gt, GDRST, FULL);
+    for gt in info.gts() {
+        regs.of_tile(gt.tile).write_gt(gt.index, GDRST, FULL);
     }
-    for gt in 0..info.gt_count {
-        let _gone = regs.poll_until(super::access::on_gt(gt, GDRST), FULL, 0, TIMEOUT);
+    for gt in info.gts() {
+        let _gone = regs.of_tile(gt.tile).poll_until(super::access::on_gt(gt.index, GDRST), FULL, 0, TIMEOUT);
     }
 }

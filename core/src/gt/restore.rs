@@ -4,12 +4,12 @@
 //! GTs and of the engines do not, PAT and MOCS among them; nor do TLBs, see
 //! [`flushed_by_reset`](crate::mem::tlb::TlbInvalidator::flushed_by_reset).
 
-use super::access::{GtIndex, Registers};
+use super::access::Registers;
 use super::bring_up::{Ground, rule_context, start_gts};
 use super::cache_policy::program_pat;
 use super::engine_init::start_engines;
 use super::forcewake::{self, Domains};
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, Gt, TileInfo};
 use super::irq_setup;
 use super::units::EngineMask;
 use crate::Error;
@@ -26,33 +26,46 @@ use barexe_hal::Hal;
 /// then be repeated; forcewake stays with the device until [`quiesce`](super::quiesce).
 pub fn restore<H: Hal>(hal: &mut H, info: &DeviceInfo) -> Result<(), Error> {
     let mut regs = Registers::new(hal, info.format());
-    forcewake::wake(&mut regs, info.held.awake, &mut Domains::default())?;
-    for gt in 0..info.gt_count {
-        program_pat(&mut regs, gt)?;
-        irq_setup::enable_engines(&mut regs, info.platform.possible_engines(gt));
+    for ((tile, found), awake) in (0..).zip(&info.tiles).zip(info.held.awake) {
+        restore_tile(&mut regs.of_tile(tile), info, found, awake)?;
     }
-    start_gts(&mut regs, &ground(info)).map(|_clocks| ())
+    Ok(())
+}
+
+fn restore_tile<H: Hal>(
+    regs: &mut Registers<'_, H>,
+    info: &DeviceInfo,
+    found: &TileInfo,
+    awake: Domains,
+) -> Result<(), Error> {
+    forcewake::wake(regs, awake, &mut Domains::default())?;
+    for gt in 0..info.gt_count {
+        program_pat(regs, gt)?;
+        irq_setup::enable_engines(regs, info.platform.possible_engines(gt));
+    }
+    start_gts(regs, &ground(info, regs.tile(), found)).map(|_clocks| ())
 }
 
 /// Programs engines of one GT again after they were [reset alone](super::engine_reset).
 ///
 /// # Errors
 /// [`Error::DeviceGone`], [`Error::Interrupted`]. The call may then be repeated.
-pub fn restore_engines<H: Hal>(hal: &mut H, info: &DeviceInfo, gt: GtIndex, engines: EngineMask) -> Result<(), Error> {
-    let mut regs = Registers::new(hal, info.format());
-    let of_gt = info.engine_mask(gt);
-    let context = rule_context(info.format(), &ground(info), gt, of_gt);
-    let clock = info.clocks.get(usize::from(gt)).copied().unwrap_or_default();
-    start_engines(&mut regs, gt, &context, (of_gt, engines), (&info.topology, clock))
+pub fn restore_engines<H: Hal>(hal: &mut H, info: &DeviceInfo, gt: Gt, engines: EngineMask) -> Result<(), Error> {
+    let Some(found) = info.tiles.get(usize::from(gt.tile)) else { return Ok(()) };
+    let mut regs = Registers::on_tile(hal, info.format(), gt.tile);
+    let of_gt = info.engines_on(gt.tile, gt.index);
+    let context = rule_context(info.format(), &ground(info, gt.tile, found), gt.index, of_gt);
+    let clock = found.clocks.get(usize::from(gt.index)).copied().unwrap_or_default();
+    start_engines(&mut regs, gt.index, &context, (of_gt, engines), (&found.topology, clock))
 }
 
-fn ground(info: &DeviceInfo) -> Ground<'_> {
+fn ground<'i>(info: &DeviceInfo, tile: u8, found: &'i TileInfo) -> Ground<'i> {
     Ground {
         graphics: info.graphics,
         media: info.media,
         gt_count: info.gt_count,
-        by_gt: [info.engine_mask(0), info.engine_mask(1)],
-        topology: &info.topology,
+        by_gt: [0, 1].map(|index| info.engines_on(tile, index)),
+        topology: &found.topology,
         flat_ccs: info.flat_ccs,
     }
 }

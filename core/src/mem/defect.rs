@@ -29,6 +29,14 @@ pub enum Defect {
         /// Its position in page-table memory.
         position: u32,
     },
+    /// The VM has no page tables on a tile.
+    Tile {
+        /// The tile.
+        tile: u8,
+    },
+    /// A failure that a test asked for.
+    #[cfg(feature = "inject")]
+    Injected,
 }
 
 impl fmt::Display for Defect {
@@ -38,7 +46,10 @@ impl fmt::Display for Defect {
             Self::Backing { va } => write!(f, "nothing backs address {va:#x}"),
             Self::Edge { va } => write!(f, "an entry reaches over the edge at {va:#x}"),
             Self::Job(cause) => write!(f, "{cause}"),
+            Self::Tile { tile } => write!(f, "there are no page tables on tile {tile}"),
             Self::Table { position } => write!(f, "page table {position} is not there"),
+            #[cfg(feature = "inject")]
+            Self::Injected => f.write_str("a failure that was asked for"),
         }
     }
 }

@@ -1,16 +1,19 @@
-//! The global GTT: one table of 4 KiB pages for everything the hardware itself addresses (page-tables sheet §4).
+//! The global GTT: on each tile one table of 4 KiB pages for everything the hardware itself addresses (page-tables
+//! sheet §4).
 //!
 //! Present entries found at set-up are the firmware's (a boot display, say) and stay as they are. Holes get the
 //! scratch page, so that a stray access reads zeros instead of somebody's memory. What the driver wrote it takes back
 //! at close.
 //!
-//! The ranges in use form one list, ordered by address, through nodes in lent storage; holes are what lies between.
+//! The ranges in use of a tile form one list, ordered by address, through nodes in lent storage; holes are what lies between.
 
-use crate::gt::{DeviceInfo, GtFormat, Registers};
+use crate::gt::{DeviceInfo, GtFormat, MAX_TILES, Registers};
 use crate::mem::format::{GgttCaching, PtFormat};
+use crate::num::{low8, u64_of};
 use crate::{Capacity, Error, Handle, Pool, Slot};
 use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GgttAddr, Mmio, RegOffset};
 use core::num::NonZeroU32;
+use core::ops::Range;
 
 /// Bytes of a GGTT page.
 pub const PAGE_BYTES: u64 = 4096;
@@ -71,6 +74,7 @@ pub struct GgttRange {
     node: Handle<GgttNode>,
     addr: GgttAddr,
     pages: u32,
+    tile: u8,
 }
 
 impl GgttRange {
@@ -90,11 +94,12 @@ impl GgttRange {
 /// A hole: first page, end page.
 type Hole = (u32, u32);
 
-/// The global GTT of a device.
+/// The global GTT of a device: a table for each tile, which the GTs of the tile share.
 #[derive(Debug)]
 pub struct Ggtt<'a> {
     nodes: Pool<'a, GgttNode>,
-    head: Option<Handle<GgttNode>>,
+    /// The first range in use of each tile.
+    heads: heapless::Vec<Option<Handle<GgttNode>>, MAX_TILES>,
     /// Usable pages: first, end.
     window: Hole,
     scratch: DmaBuffer,
@@ -126,36 +131,44 @@ impl<'a> Ggtt<'a> {
         let (format, entries) = (info.format(), &info.family().pt);
         let window = window(info.platform.wopcm_bytes, info.ggtt_entries);
         let mut nodes = Pool::new(slots);
-        let found = find_firmware(&mut Registers::new(hal, format), window, &mut nodes);
-        let found = found.and_then(|head| Ok((head, hal.alloc(scratch_request(info.dma_last))?)));
-        let (head, scratch) = match found {
+        let found = find_firmware_of_all(&mut Registers::new(hal, format), info.tile_count(), window, &mut nodes);
+        let found = found.and_then(|heads| Ok((heads, hal.alloc(scratch_request(info.dma_last))?)));
+        let (heads, scratch) = match found {
             Ok(found) => found,
             Err(error) => return Err((error, nodes.into_slots())),
         };
         let scratch_entry = entries.ggtt_entry(scratch.bus(), GgttCaching::Cached);
         let (gt_count, dma_last) = (info.gt_count, info.dma_last);
-        let ggtt = Self { nodes, head, window, scratch, scratch_entry, format, entries, gt_count, dma_last };
-        let mut regs = Registers::new(hal, format);
-        for (first, end) in ggtt.holes() {
-            regs.write_entries(first, scratch_entry, 0, end.saturating_sub(first));
+        let ggtt = Self { nodes, heads, window, scratch, scratch_entry, format, entries, gt_count, dma_last };
+        for tile in ggtt.tiles() {
+            let mut regs = Registers::on_tile(hal, format, tile);
+            for (first, end) in ggtt.holes(tile) {
+                regs.write_entries(first, scratch_entry, 0, end.saturating_sub(first));
+            }
+            regs.invalidate_ggtt(gt_count);
         }
-        regs.invalidate_ggtt(gt_count);
         Ok(ggtt)
     }
 
     /// Undoes [`set_up`](Self::set_up): clears every entry that is not the firmware's, frees the scratch page and gives
     /// the storage back. Ranges still held lose their meaning. Never fails.
     pub fn close<H: Mmio + DmaMemory>(self, hal: &mut H) -> &'a mut [Slot<GgttNode>] {
-        let mut regs = Registers::new(hal, self.format);
-        let mut cursor = self.window.0;
-        for (node, end) in self.firmware_ranges() {
-            regs.write_entries(cursor, 0, 0, node.saturating_sub(cursor));
-            cursor = end;
+        for tile in self.tiles() {
+            let mut regs = Registers::on_tile(hal, self.format, tile);
+            let mut cursor = self.window.0;
+            for (node, end) in self.firmware_ranges(tile) {
+                regs.write_entries(cursor, 0, 0, node.saturating_sub(cursor));
+                cursor = end;
+            }
+            regs.write_entries(cursor, 0, 0, self.window.1.saturating_sub(cursor));
+            regs.invalidate_ggtt(self.gt_count);
         }
-        regs.write_entries(cursor, 0, 0, self.window.1.saturating_sub(cursor));
-        regs.invalidate_ggtt(self.gt_count);
         hal.free(self.scratch);
         self.nodes.into_slots()
+    }
+
+    fn tiles(&self) -> Range<u8> {
+        0..low8(u64_of(self.heads.len()))
     }
 
     /// Usable pages: first, end.
@@ -170,27 +183,37 @@ impl<'a> Ggtt<'a> {
         self.nodes.live()
     }
 
-    /// Takes the first hole that holds `pages` pages at an alignment of `align_pages`, a power of two. Its entries
-    /// go on showing the scratch page until [`map`](Self::map).
+    /// Takes the first hole of tile 0 that holds `pages` pages at an alignment of `align_pages`, a power of two. Its
+    /// entries go on showing the scratch page until [`map`](Self::map).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no pages or a bad alignment, [`Error::Exhausted`] with [`Capacity::GgttSpace`] or
-    /// [`Capacity::GgttNodes`].
+    /// As [`alloc_on`](Self::alloc_on).
     pub fn alloc(&mut self, pages: u32, align_pages: u32) -> Result<GgttRange, Error> {
+        self.alloc_on(0, pages, align_pages)
+    }
+
+    /// As [`alloc`](Self::alloc), of any tile.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for no pages, a bad alignment or a tile that there is not, [`Error::Exhausted`] with [`Capacity::GgttSpace`] or
+    /// [`Capacity::GgttNodes`].
+    pub fn alloc_on(&mut self, tile: u8, pages: u32, align_pages: u32) -> Result<GgttRange, Error> {
         if pages == 0 {
             return Err(Error::invalid("GGTT range in pages", 0));
         }
         if !align_pages.is_power_of_two() {
             return Err(Error::invalid("GGTT alignment in pages", u64::from(align_pages)));
         }
-        let (first, previous) = self.first_fit(pages, align_pages).ok_or(Error::Exhausted(Capacity::GgttSpace))?;
+        let fit = self.first_fit(tile, pages, align_pages);
+        let (first, previous) = fit.ok_or(Error::Exhausted(Capacity::GgttSpace))?;
         let addr = first.checked_mul(1 << 12).and_then(GgttAddr::new).ok_or(Error::Exhausted(Capacity::GgttSpace))?;
-        let node = insert_after(&mut self.nodes, &mut self.head, previous, (first, pages, User::Driver))?;
-        Ok(GgttRange { node, addr, pages })
+        let head = self.heads.get_mut(usize::from(tile)).ok_or(Error::invalid("tile", u64::from(tile)))?;
+        let node = insert_after(&mut self.nodes, head, previous, (first, pages, User::Driver))?;
+        Ok(GgttRange { node, addr, pages, tile })
     }
 
-    fn first_fit(&self, pages: u32, align_pages: u32) -> Option<(u32, Option<Handle<GgttNode>>)> {
-        self.gaps().find_map(|((first, end), previous)| {
+    fn first_fit(&self, tile: u8, pages: u32, align_pages: u32) -> Option<(u32, Option<Handle<GgttNode>>)> {
+        self.gaps(tile).find_map(|((first, end), previous)| {
             let start = first.checked_next_multiple_of(align_pages)?;
             if start.checked_add(pages)? <= end { Some((start, previous)) } else { None }
         })
@@ -228,7 +251,7 @@ impl<'a> Ggtt<'a> {
         let end = first.checked_add(count).filter(|end| *end <= range.pages);
         let base = self.nodes.get(range.node).filter(|_| end.is_some()).ok_or(outside)?.first;
         self.check_bus(bus, count)?;
-        let mut regs = Registers::new(hal, self.format);
+        let mut regs = Registers::on_tile(hal, self.format, range.tile);
         let entry = self.entries.ggtt_entry(bus, caching);
         regs.write_entries(base.saturating_add(first), entry, PAGE_BYTES, count);
         regs.invalidate_ggtt(self.gt_count);
@@ -250,19 +273,23 @@ impl<'a> Ggtt<'a> {
         let Some(node) = self.nodes.remove(range.node) else { return };
         match node.previous.and_then(|previous| self.nodes.get_mut(previous)) {
             Some(previous) => previous.next = node.next,
-            None => self.head = node.next,
+            None => {
+                if let Some(head) = self.heads.get_mut(usize::from(range.tile)) {
+                    *head = node.next;
+                }
+            }
         }
         if let Some(next) = node.next.and_then(|next| self.nodes.get_mut(next)) {
             next.previous = node.previous;
         }
-        let mut regs = Registers::new(hal, self.format);
+        let mut regs = Registers::on_tile(hal, self.format, range.tile);
         regs.write_entries(node.first, self.scratch_entry, 0, node.pages);
         regs.invalidate_ggtt(self.gt_count);
     }
 
-    /// The list in order, bounded by the number of nodes.
-    fn list(&self) -> impl Iterator<Item = (Handle<GgttNode>, &GgttNode)> {
-        let mut cursor = self.head;
+    /// A tile's list in order, bounded by the number of nodes.
+    fn list(&self, tile: u8) -> impl Iterator<Item = (Handle<GgttNode>, &GgttNode)> {
+        let mut cursor = self.heads.get(usize::from(tile)).copied().flatten();
         (0..self.nodes.live()).map_while(move |_| {
             let handle = cursor?;
             let node = self.nodes.get(handle)?;
@@ -272,18 +299,18 @@ impl<'a> Ggtt<'a> {
     }
 
     /// Each gap with the node before it; empty gaps included.
-    fn gaps(&self) -> impl Iterator<Item = (Hole, Option<Handle<GgttNode>>)> {
-        let ends = self.list().map(|(handle, node)| (node.end(), Some(handle)));
-        let starts = self.list().map(|(_, node)| node.first).chain([self.window.1]);
+    fn gaps(&self, tile: u8) -> impl Iterator<Item = (Hole, Option<Handle<GgttNode>>)> {
+        let ends = self.list(tile).map(|(handle, node)| (node.end(), Some(handle)));
+        let starts = self.list(tile).map(|(_, node)| node.first).chain([self.window.1]);
         [(self.window.0, None)].into_iter().chain(ends).zip(starts).map(|((end, handle), start)| ((end, start), handle))
     }
 
-    fn holes(&self) -> impl Iterator<Item = Hole> {
-        self.gaps().map(|(hole, _)| hole).filter(|(first, end)| first < end)
+    fn holes(&self, tile: u8) -> impl Iterator<Item = Hole> {
+        self.gaps(tile).map(|(hole, _)| hole).filter(|(first, end)| first < end)
     }
 
-    fn firmware_ranges(&self) -> impl Iterator<Item = Hole> {
-        self.list().filter(|(_, node)| node.user == User::Firmware).map(|(_, node)| (node.first, node.end()))
+    fn firmware_ranges(&self, tile: u8) -> impl Iterator<Item = Hole> {
+        self.list(tile).filter(|(_, node)| node.user == User::Firmware).map(|(_, node)| (node.first, node.end()))
     }
 }
 
@@ -319,6 +346,21 @@ fn insert_after(
         next.previous = Some(node);
     }
     Ok(node)
+}
+
+/// The firmware's ranges on every tile.
+fn find_firmware_of_all<H: Mmio>(
+    regs: &mut Registers<'_, H>,
+    tiles: u8,
+    window: Hole,
+    nodes: &mut Pool<'_, GgttNode>,
+) -> Result<heapless::Vec<Option<Handle<GgttNode>>, MAX_TILES>, Error> {
+    let mut heads = heapless::Vec::new();
+    for tile in 0..tiles {
+        // There are no more tiles than places.
+        let _ = heads.push(find_firmware(&mut regs.of_tile(tile), window, nodes)?);
+    }
+    Ok(heads)
 }
 
 /// Reads the window in runs and makes one node of each run of present entries.

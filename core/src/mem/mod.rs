@@ -1,4 +1,5 @@
-//! Memory: page-table formats, page-table memory, the global GTT, buffer objects, TLB invalidation.
+//! Memory: page-table formats, page-table memory, the global GTT, buffer objects, client memory in place, TLB
+//! invalidation.
 //!
 //! Knows nothing of VMAs: it maps ranges, not mappings.
 
@@ -11,5 +12,6 @@ pub mod pages;
 pub mod pat;
 pub mod tlb;
 pub mod tree;
+pub mod user;
 
 pub use defect::Defect;

@@ -24,6 +24,8 @@ pub enum Holder {
 /// One engine, as the scheduler sees it.
 #[derive(Debug)]
 pub struct Port {
+    /// The tile it is on.
+    pub tile: u8,
     /// How it is given contexts.
     pub execlist: Execlist,
     /// The engine's own status page.

@@ -174,6 +174,24 @@ impl Syncobj {
         if signalled { Progress::Signalled } else { Progress::Pending }
     }
 
+    /// The newest point up to which all have signalled, or, of those that were `submitted`, the newest; 0 for an object
+    /// that is no timeline (sheet §5.6, "query").
+    #[must_use]
+    pub fn value(&self, points: &SyncPoints<'_>, timelines: &Timelines<'_>, submitted: bool) -> u64 {
+        let Content::Timeline(newest) = self.content else { return 0 };
+        let Some(last) = points.get(newest) else { return 0 };
+        let (mut value, mut at, mut same_run) = (last.value, Some(newest), true);
+        while let Some(point) = at.filter(|_| !submitted).and_then(|at| points.get(at)) {
+            if point.fence.is_some_and(|fence| !fence.is_signalled(timelines)) {
+                // In another run points have other meanings.
+                value = if same_run { point.previous } else { 0 };
+            }
+            same_run &= !point.starts_run;
+            at = point.older;
+        }
+        value
+    }
+
     /// Makes accepted work wait for the object at point `value` (0: a binary in-sync), as it stands now.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Bind operations: 80 bytes each (bind-and-exec sheet §2.4), and the checks of one operation by itself (§3.2,
 //! table "per op").
 
-use super::REGION_MASK;
-use super::wire::{Field, read};
+use super::Dialect;
+use super::wire::{Field, part, read};
 use crate::Error;
 use crate::device::request::{BindFlags, BindKind, BindOp};
 use crate::mem::pat::{Coherence, PatEntry, PatTable};
@@ -31,12 +31,15 @@ const MADVISE_AUTORESET: u32 = 64;
 const DECOMPRESS: u32 = 128;
 /// Eight flags; READONLY, IMMEDIATE, DUMPABLE and CHECK_PXP are legal on every operation. The last means nothing:
 /// objects are never protected.
-const KNOWN_FLAGS: u32 = 0xFF;
-/// Prefetch region: where the range's attributes prefer it.
-const PREFERRED_REGION: u32 = u32::MAX;
+const FLAGS_OF_U: u32 = 0xFF;
+/// READONLY, IMMEDIATE and NULL, and nothing else (D13).
+const FLAGS_OF_A: u32 = 7;
 
-/// An operation, field by field. Extensions, padding and reserved words are not looked at in this dialect.
+/// An operation, field by field.
 struct RawOp {
+    dialect: Dialect,
+    /// A byte of extensions, padding or reserved words that is not zero, if there is one; dialect U does not look.
+    spare: u8,
     obj: u32,
     pat_index: u16,
     offset: u64,
@@ -48,8 +51,10 @@ struct RawOp {
 }
 
 impl RawOp {
-    fn read(bytes: &[u8]) -> Self {
+    fn read(bytes: &[u8; LEN], dialect: Dialect) -> Self {
         Self {
+            dialect,
+            spare: if dialect == Dialect::A { spare(bytes) } else { 0 },
             obj: read(bytes, OBJ),
             pat_index: read(bytes, PAT_INDEX),
             offset: read(bytes, OFFSET),
@@ -69,10 +74,26 @@ impl RawOp {
         self.op == op
     }
 
-    /// The region mask has no such bit.
-    const fn names_no_region(&self) -> bool {
-        self.region != PREFERRED_REGION && (self.region >= 32 || REGION_MASK >> self.region & 1 == 0)
+    const fn has_unknown_flag(&self) -> bool {
+        let known = match self.dialect {
+            Dialect::A => FLAGS_OF_A,
+            Dialect::U => FLAGS_OF_U,
+        };
+        self.has(!known)
     }
+
+    /// The region mask has no such bit. Ranges have attributes in dialect U alone.
+    const fn names_no_region(&self) -> bool {
+        let preferred = matches!(self.dialect, Dialect::A) && self.region == BindKind::PREFERRED_REGION;
+        preferred || !BindKind::is_region(self.region)
+    }
+}
+
+/// The first byte that is not zero of extensions, padding and reserved words.
+fn spare(bytes: &[u8; LEN]) -> u8 {
+    let (extensions, pad, rest) = (part::<8>(bytes, 0), part::<2>(bytes, 14), part::<28>(bytes, 52));
+    let mut all = extensions.iter().chain(&pad).chain(&rest);
+    all.find(|byte| **byte != 0).copied().unwrap_or(0)
 }
 
 /// A row of the table: what is wrong, the value that is, and when.
@@ -93,13 +114,15 @@ const PAT_OF: fn(&RawOp) -> u64 = |raw| u64::from(raw.pat_index);
 const REGION_OF: fn(&RawOp) -> u64 = |raw| u64::from(raw.region);
 const OFFSET_OF: fn(&RawOp) -> u64 = |raw| raw.offset;
 const ADDR_OF: fn(&RawOp) -> u64 = |raw| raw.addr;
+const SPARE_OF: fn(&RawOp) -> u64 = |raw| u64::from(raw.spare);
 const RANGE_OF: fn(&RawOp) -> u64 = |raw| raw.range;
 
-/// Rows 10b1 to 10c2, in the sheet's order. Row 10b3 is not of this dialect; 10b10 is met by every user pointer, since
-/// this core has none; 10b11 and 10b12 are about mirrors and user pointers that earlier rows refuse.
+/// Rows 10b1 to 10b17, in the sheet's order. Whether the client has user pointers at all, the rest of 10b10, the core
+/// knows; 10b11 is about mirrors, which earlier rows refuse, and 10b12 about parts that this core does not drive.
 const ROWS: [Row; 18] = [
     row("bind operation", OP_OF, |raw, _| raw.op > PREFETCH),
-    row("bind flags", FLAGS_OF, |raw, _| raw.flags & !KNOWN_FLAGS != 0),
+    row("bind flags", FLAGS_OF, |raw, _| raw.has_unknown_flag()),
+    row("extension, padding or reserved word", SPARE_OF, |raw, _| raw.spare != 0),
     row("object of a null mapping", OBJ_OF, |raw, _| raw.has(NULL | CPU_ADDR_MIRROR) && raw.obj != 0),
     row("offset of a null mapping", OFFSET_OF, |raw, _| raw.has(NULL | CPU_ADDR_MIRROR) && raw.offset != 0),
     row("map flags on another operation", FLAGS_OF, |raw, _| {
@@ -114,7 +137,6 @@ const ROWS: [Row; 18] = [
     row("pat_index of a user pointer", PAT_OF, |raw, pat| {
         raw.is(MAP_USERPTR) && (pat.coherence == Coherence::None || pat.compressed)
     }),
-    row("user pointer, which this driver does not have,", OFFSET_OF, |raw, _| raw.is(MAP_USERPTR)),
     row("object to prefetch", OBJ_OF, |raw, _| raw.is(PREFETCH) && raw.obj != 0),
     row("object to unmap", OBJ_OF, |raw, _| raw.is(UNMAP) && raw.obj != 0),
     row("prefetch region on another operation", REGION_OF, |raw, _| !raw.is(PREFETCH) && raw.region != 0),
@@ -129,9 +151,9 @@ const ROWS: [Row; 18] = [
 /// # Errors
 /// The first row that applies: [`Error::Invalid`] for 10a to 10c; then [`Error::Unsupported`] for what is right but not
 /// there.
-pub(super) fn decode(bytes: &[u8], pat: &PatTable) -> Result<BindOp, Error> {
-    let raw = RawOp::read(bytes);
-    if raw.has(CPU_ADDR_MIRROR) {
+pub(super) fn decode(bytes: &[u8; LEN], dialect: Dialect, pat: &PatTable) -> Result<BindOp, Error> {
+    let raw = RawOp::read(bytes, dialect);
+    if dialect == Dialect::U && raw.has(CPU_ADDR_MIRROR) {
         // 10a1. No VM of this core takes device page faults.
         return Err(Error::invalid("flag CPU_ADDR_MIRROR", u64::from(raw.flags)));
     }
@@ -163,8 +185,10 @@ const fn kind(raw: &RawOp) -> Result<BindKind, Error> {
         MAP if raw.has(NULL) => return Ok(BindKind::MapNull),
         MAP => return Ok(BindKind::Map { bo: raw.obj, offset_bytes: raw.offset }),
         UNMAP => return Ok(BindKind::Unmap),
+        MAP_USERPTR => return Ok(BindKind::MapUserptr { addr: raw.offset }),
         UNMAP_ALL => return Ok(BindKind::UnmapAll { bo: raw.obj }),
-        _ => "bind operation PREFETCH",
+        PREFETCH => return Ok(BindKind::Prefetch { region: raw.region }),
+        _ => "this bind operation",
     };
     Err(Error::Unsupported { what: unsupported })
 }

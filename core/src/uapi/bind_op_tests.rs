@@ -59,12 +59,6 @@ fn rows() -> Vec<(&'static str, Vec<Set>, &'static str, u64)> {
         ("10b9", std::vec![Op(MAP_USERPTR)], "object of a user pointer", 1),
         ("10b10", std::vec![Op(MAP_USERPTR), Obj(0), Pat(3)], "pat_index of a user pointer", 3),
         ("10b10 compressed", std::vec![Op(MAP_USERPTR), Obj(0), Pat(9)], "pat_index of a user pointer", 9),
-        (
-            "10b10 feature",
-            std::vec![Op(MAP_USERPTR), Obj(0), Pat(2), Offset(0x5000)],
-            "user pointer, which this driver does not have,",
-            0x5000,
-        ),
         ("10b13", std::vec![Op(PREFETCH)], "object to prefetch", 1),
         ("10b14", std::vec![Op(UNMAP)], "object to unmap", 1),
         ("10b15", std::vec![Region(1)], "prefetch region on another operation", 1),
@@ -82,7 +76,7 @@ fn rows() -> Vec<(&'static str, Vec<Set>, &'static str, u64)> {
 #[test]
 fn every_row_refuses_what_it_names() {
     for (row, changes, what, value) in rows() {
-        let refused = decode(&op(&changes), XE2.pat);
+        let refused = decode(&op(&changes), Dialect::U, XE2.pat);
         assert_eq!(refused, Err(Error::Invalid { what, value }), "row {row}");
     }
 }
@@ -95,7 +89,7 @@ fn an_earlier_row_decides_before_a_later_one() {
     for (at, (row, changes, ..)) in rows.iter().enumerate() {
         for (later, more, ..) in rows.iter().skip(at + 1).filter(|(_, more, ..)| !collide(changes, more)) {
             let both: Vec<Set> = changes.iter().chain(more).copied().collect();
-            let Err(Error::Invalid { what: refused, .. }) = decode(&op(&both), XE2.pat) else {
+            let Err(Error::Invalid { what: refused, .. }) = decode(&op(&both), Dialect::U, XE2.pat) else {
                 panic!("{row} and {later} are accepted");
             };
             // Both together may be what a still earlier row is about, never only what a later one is.
@@ -118,40 +112,86 @@ fn collide(first: &[Set], second: &[Set]) -> bool {
 
 #[test]
 fn what_is_right_decodes() {
-    let kind = |changes: &[Set]| decode(&op(changes), XE2.pat).unwrap().kind;
+    let kind = |changes: &[Set]| decode(&op(changes), Dialect::U, XE2.pat).unwrap().kind;
     assert_eq!(kind(&[]), BindKind::Map { bo: 1, offset_bytes: 0 });
     assert_eq!(kind(&[Offset(0x3000), Addr(0)]), BindKind::Map { bo: 1, offset_bytes: 0x3000 });
     assert_eq!(kind(&[Obj(0), Flags(NULL | 1)]), BindKind::MapNull);
     assert_eq!(kind(&[Obj(0), Op(UNMAP), Offset(0x1000)]), BindKind::Unmap);
+    let user = [Obj(0), Op(MAP_USERPTR), Pat(2), Offset(0x5000)];
+    assert_eq!(kind(&user), BindKind::MapUserptr { addr: 0x5000 });
     assert_eq!(kind(&[Op(UNMAP_ALL), Addr(0), Range(0)]), BindKind::UnmapAll { bo: 1 });
-    let op = decode(&op(&[Pat(2), Flags(1 | 2 | 8 | 16), Addr(u64::MAX & !0xFFF)]), XE2.pat).unwrap();
+    for region in [0, BindKind::PREFERRED_REGION] {
+        assert_eq!(kind(&[Op(PREFETCH), Obj(0), Region(region)]), BindKind::Prefetch { region });
+    }
+    let op = decode(&op(&[Pat(2), Flags(1 | 2 | 8 | 16), Addr(u64::MAX & !0xFFF)]), Dialect::U, XE2.pat).unwrap();
     assert_eq!((op.va, op.range_bytes, op.pat_index), (u64::MAX & !0xFFF, 0x1000, 2));
     assert_eq!(op.flags, BindFlags::all(), "CHECK_PXP leaves no trace");
 }
 
 #[test]
 fn what_is_right_and_missing_says_so() {
-    let errno = |changes: &[Set]| decode(&op(changes), XE2.pat).unwrap_err().errno();
+    let errno = |changes: &[Set]| decode(&op(changes), Dialect::U, XE2.pat).unwrap_err().errno();
     assert_eq!(errno(&[Flags(DECOMPRESS)]), Errno::EOPNOTSUPP, "row 10d");
-    for region in [0, PREFERRED_REGION] {
-        assert_eq!(errno(&[Op(PREFETCH), Obj(0), Region(region)]), Errno::EOPNOTSUPP);
-    }
     assert_eq!(errno(&[Flags(DECOMPRESS), Offset(1)]), Errno::EINVAL, "row 10c1 comes first");
 }
 
 #[test]
 fn the_pat_of_the_family_decides() {
-    assert!(decode(&op(&[Pat(3)]), GEN12.pat).is_ok());
-    let past_the_end = decode(&op(&[Pat(4)]), GEN12.pat);
+    assert!(decode(&op(&[Pat(3)]), Dialect::U, GEN12.pat).is_ok());
+    let past_the_end = decode(&op(&[Pat(4)]), Dialect::U, GEN12.pat);
     assert_eq!(past_the_end, Err(Error::invalid("pat_index", 4)));
-    assert!(decode(&op(&[Pat(4), Obj(0), Op(UNMAP)]), GEN12.pat).is_err(), "for every kind of operation");
+    assert!(decode(&op(&[Pat(4), Obj(0), Op(UNMAP)]), Dialect::U, GEN12.pat).is_err(), "for every kind of operation");
 }
 
 #[test]
-fn extensions_padding_and_reserved_words_are_not_looked_at() {
-    let mut bytes = op(&[]);
+fn dialect_u_does_not_look_at_extensions_padding_and_reserved_words_and_dialect_a_does() {
+    let mut all = op(&[]);
     for at in (0..8).chain(14..16).chain(52..80) {
-        bytes[at] = 0xFF;
+        all[at] = 0xFF;
+        let mut one = op(&[]);
+        one[at] = 0x80;
+        let spare = Error::invalid("extension, padding or reserved word", 0x80);
+        assert_eq!(decode(&one, Dialect::A, XE2.pat), Err(spare), "byte {at}, row 10b3");
     }
-    assert_eq!(decode(&bytes, XE2.pat), decode(&op(&[]), XE2.pat));
+    assert_eq!(decode(&all, Dialect::U, XE2.pat), decode(&op(&[]), Dialect::U, XE2.pat));
+    assert_eq!(decode(&op(&[]), Dialect::A, XE2.pat), decode(&op(&[]), Dialect::U, XE2.pat));
+}
+
+#[test]
+fn dialect_a_knows_three_flags_and_no_preferred_region() {
+    let what = |changes: &[Set]| match decode(&op(changes), Dialect::A, XE2.pat) {
+        Err(Error::Invalid { what, .. }) => what,
+        other => panic!("{other:?}"),
+    };
+    for bit in 3..32 {
+        assert_eq!(what(&[Flags(1 << bit)]), "bind flags", "D13, bit {bit}");
+    }
+    assert_eq!(what(&[Flags(CPU_ADDR_MIRROR), Pat(32)]), "pat_index", "there is no row 10a1");
+    assert_eq!(what(&[Op(PREFETCH), Obj(0), Region(BindKind::PREFERRED_REGION)]), "prefetch region");
+    let all = decode(&op(&[Obj(0), Flags(7)]), Dialect::A, XE2.pat).unwrap();
+    assert_eq!((all.kind, all.flags), (BindKind::MapNull, BindFlags::READONLY | BindFlags::IMMEDIATE));
+}
+
+#[test]
+fn the_rows_of_both_dialects_are_the_same_but_for_what_only_one_has() {
+    let only_u = [CPU_ADDR_MIRROR, DECOMPRESS, MADVISE_AUTORESET];
+    let mut same = 0;
+    for (row, changes, what, value) in rows() {
+        if changes.iter().any(|set| matches!(set, Flags(flags) if only_u.contains(flags))) {
+            continue;
+        }
+        let refused = decode(&op(&changes), Dialect::A, XE2.pat);
+        assert_eq!(refused, Err(Error::Invalid { what, value }), "row {row}");
+        same += 1;
+    }
+    assert!(same > 20, "{same}");
+}
+
+#[test]
+fn spare_words_are_looked_at_after_flags_and_before_null() {
+    let mut bytes = op(&[Flags(8)]);
+    bytes[79] = 1;
+    assert_eq!(decode(&bytes, Dialect::A, XE2.pat), Err(Error::invalid("bind flags", 8)));
+    write(&mut bytes, FLAGS, NULL);
+    assert_eq!(decode(&bytes, Dialect::A, XE2.pat), Err(Error::invalid("extension, padding or reserved word", 1)));
 }

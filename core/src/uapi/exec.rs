@@ -3,7 +3,7 @@
 use super::client::SharedMemory;
 use super::sync_entry::{self, SyncRules};
 use super::wire::{Field, Zero, check_zero, read};
-use super::{Answer, DONE};
+use super::{Answer, DONE, Dialect};
 use crate::Error;
 use crate::device::request::ExecCall;
 use crate::device::{ClientId, Device};
@@ -29,15 +29,19 @@ pub(super) fn exec<H: Hal>(
     let queue = read(arg, QUEUE_ID);
     let batches = check_batches(device.queue_width(client, queue)?, queue, read(arg, NUM_BATCH_BUFFER))?;
     let addr_bits = device.info().family().pt.va_span_bytes().wrapping_sub(1);
-    let rules = SyncRules { vm: device.queue_vm_flags(client, queue)?, fence_addr_bits: addr_bits };
+    let rules =
+        SyncRules { dialect: Dialect::U, vm: device.queue_vm_flags(client, queue)?, fence_addr_bits: addr_bits };
     let memory = SharedMemory::new(memory);
     let mut syncs = sync_entry::entries(&memory, read(arg, SYNCS), num_syncs, rules);
     // Clients may sign-extend the address; an address that nothing is mapped at is a fault of the GPU, not an error.
     let address = read(arg, ADDRESS);
     let batch = GpuVa::new(address & addr_bits).ok_or(Error::invalid("batch address", address))?;
     let batches: &[GpuVa] = if batches { core::slice::from_ref(&batch) } else { &[] };
-    device.exec(client, &ExecCall { queue, batches }, &mut syncs)?;
-    DONE
+    match device.exec(client, &ExecCall { queue, batches }, &mut syncs) {
+        // The client's pages change under work that uses them: the call is made again when that is over.
+        Err(Error::Again) if device.awaits_invalidation(client, queue) => Ok(Answer::Wait { until: None }),
+        result => result.and(DONE),
+    }
 }
 
 /// Rows 6 and 7: whether there is a batch, which is one or none, since no queue is wider.

@@ -4,10 +4,11 @@
 use super::client::SharedMemory;
 use super::extension;
 use super::wire::{Field, Zero, check_flags, check_zero, read, write};
-use super::{Answer, DONE, REGION_MASK};
+use super::{Answer, DONE};
 use crate::Error;
 use crate::device::request::{BoRequest, CpuCaching};
 use crate::device::{ClientId, Device};
+use crate::gt::REGION_MASK;
 use barexe_hal::{ClientMemory, Hal};
 
 /// Layout of the argument struct of create.

@@ -1,7 +1,7 @@
-//! The client interface in bytes: the Xe DRM calls, dialect U, over [`Device`].
+//! The client interface in bytes: the Xe DRM calls, in both [dialects](Dialect), over [`Device`].
 //!
 //! [`ioctl`] takes what a client handed to its kernel, a request code and an argument struct, and answers as the
-//! merged driver does (bind-and-exec sheet §2.5, §2.8, §3). A call family has a file: layout first, as constants,
+//! driver does (bind-and-exec sheet §2.4, §2.5, §2.8, §3). A call family has a file: layout first, as constants,
 //! then the checks in the order of the sheet's rows. What the interface knows only as bytes is checked here; what
 //! means something beyond the bytes is checked by the device, once for these clients and for those that call it
 //! directly.
@@ -12,7 +12,9 @@
 
 mod bind;
 mod bind_op;
+mod blocking;
 mod client;
+mod dialect;
 mod exec;
 mod extension;
 mod gem;
@@ -20,14 +22,18 @@ mod payload;
 mod query;
 mod queue;
 pub mod request;
+mod sync_args;
 mod sync_entry;
 mod syncobj;
+mod timeline;
 mod vm;
 mod wire;
 
+pub use blocking::ioctl_blocking;
+pub use dialect::Dialect;
 pub use request::Call;
 
-use crate::device::{ClientId, Device, DeviceState};
+use crate::device::{ClientId, Device, DeviceState, Ticket};
 use crate::error::Error;
 use barexe_hal::{ClientMemory, Hal, Nanos};
 
@@ -44,10 +50,10 @@ pub enum Answer {
         /// At the latest at this instant of the HAL's clock; `None`: there is no deadline.
         until: Option<Nanos>,
     },
+    /// It is accepted and waits for its work: never to be made again. Its return value is 0 once the work is over, or
+    /// the work's error. [`wait_for`](crate::device::wait::wait_for) finds out.
+    Accepted(Ticket),
 }
-
-/// Memory regions of the device, a bit for each: system memory, which is all that the parts this core drives have.
-const REGION_MASK: u32 = 1;
 
 /// The call is finished, with nothing to say beyond its outputs.
 const DONE: Result<Answer, Error> = Ok(Answer::Done(0));
@@ -57,7 +63,7 @@ const DONE: Result<Answer, Error> = Ok(Answer::Done(0));
 /// `arg` is the argument struct, as long as the size field of `request` says; outputs are written back into it. Fields
 /// that the client's struct is too short for read as zero, and what it has beyond the driver's struct is not looked at
 /// (bind-and-exec sheet §2.8). `memory` is the client's memory: every element of an array in it is read once, in
-/// order. No call waits inside: see [`Answer::Wait`].
+/// order. No call waits inside: see [`Answer::Wait`] and [`Answer::Accepted`], and [`ioctl_blocking`].
 ///
 /// # Errors
 /// The code of the specification is [`Error::errno`]. `arg` and client memory are as before then.
@@ -75,7 +81,8 @@ pub fn ioctl<H: Hal>(
     }
     let call = Call::of(request)?;
     device.client_is_privileged(client)?;
-    let len_bytes = arg.len().min(request::size_bytes(request)).min(call.size_bytes());
+    let dialect = Dialect::of(call, request)?;
+    let len_bytes = arg.len().min(request::size_bytes(request)).min(dialect.size_bytes(call));
     let arg = arg.get_mut(..len_bytes).unwrap_or_default();
     match call {
         Call::DeviceQuery => query::device_query(device, client, arg, memory),
@@ -84,7 +91,7 @@ pub fn ioctl<H: Hal>(
         Call::GemClose => gem::close(device, client, arg),
         Call::VmCreate => vm::create(device, client, arg),
         Call::VmDestroy => vm::destroy(device, client, arg),
-        Call::VmBind => bind::vm_bind(device, client, arg, memory),
+        Call::VmBind => bind::vm_bind(device, client, dialect, arg, memory),
         Call::ExecQueueCreate => queue::create(device, client, arg, memory),
         Call::ExecQueueDestroy => queue::destroy(device, client, arg),
         Call::Exec => exec::exec(device, client, arg, memory),
@@ -92,5 +99,7 @@ pub fn ioctl<H: Hal>(
         Call::SyncobjDestroy => syncobj::destroy(device, client, arg),
         Call::SyncobjWait => syncobj::wait(device, client, arg, memory),
         Call::SyncobjReset => syncobj::reset(device, client, arg, memory),
+        Call::SyncobjTimelineWait => timeline::wait(device, client, arg, memory),
+        Call::SyncobjQuery => timeline::query(device, client, arg, memory),
     }
 }

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::device::request::{EngineRef, QueueRequest, Source};
 use crate::device::{ClientId, Device};
 use crate::gt::EngineClass;
-use crate::num::usize_of;
+use crate::num::{u64_of, usize_of};
 use barexe_hal::{ClientMemory, Hal};
 
 /// Layout of the argument struct of create.
@@ -64,8 +64,20 @@ struct Request {
     vm: u32,
     width: u16,
     placements: u16,
-    first: Instance,
+    instances: [Instance; usize_of(MAX_INSTANCES)],
     extensions: u64,
+}
+
+impl Request {
+    const fn first(&self) -> Instance {
+        let [first, ..] = self.instances;
+        first
+    }
+
+    /// Instances it names.
+    fn count(&self) -> u32 {
+        u32::from(self.width).saturating_mul(u32::from(self.placements))
+    }
 }
 
 pub(super) fn create<H: Hal>(
@@ -76,11 +88,11 @@ pub(super) fn create<H: Hal>(
 ) -> Result<Answer, Error> {
     let memory = SharedMemory::new(memory);
     let request = read_request(arg, &memory)?;
-    let gt = request.first.gt;
-    if gt >= u16::from(device.info().gt_count) {
+    let gt = request.first().gt;
+    if device.info().gts().all(|found| u16::from(found.id) != gt) {
         return Err(Error::invalid("GT id", u64::from(gt)));
     }
-    let id = if request.first.class == VM_BIND {
+    let id = if request.first().class == VM_BIND {
         create_bind_queue(device, client, &request, &memory)?
     } else {
         create_exec_queue(device, client, &request, &memory)?
@@ -98,13 +110,17 @@ fn read_request(arg: &[u8], memory: &SharedMemory<'_>) -> Result<Request, Error>
     if count == 0 || count > MAX_INSTANCES {
         return Err(Error::invalid("number of engine instances", u64::from(count)));
     }
-    let first = read_instances(memory, read(arg, create::INSTANCES), count)?;
+    let instances = read_instances(memory, read(arg, create::INSTANCES), count)?;
     let (vm, extensions) = (read(arg, create::VM_ID), read(arg, create::EXTENSIONS));
-    Ok(Request { vm, width, placements, first, extensions })
+    Ok(Request { vm, width, placements, instances, extensions })
 }
 
-/// Reads every instance; the first decides, since a queue of this core has one engine.
-fn read_instances(memory: &SharedMemory<'_>, addr: u64, count: u32) -> Result<Instance, Error> {
+/// Reads every instance.
+fn read_instances(
+    memory: &SharedMemory<'_>,
+    addr: u64,
+    count: u32,
+) -> Result<[Instance; usize_of(MAX_INSTANCES)], Error> {
     let mut array = ClientArray::new(memory, addr, count, |bytes: &[u8; instance::LEN]| {
         Ok(Instance {
             class: read(bytes, instance::CLASS),
@@ -116,8 +132,7 @@ fn read_instances(memory: &SharedMemory<'_>, addr: u64, count: u32) -> Result<In
     for (index, slot) in (0..count).zip(&mut instances) {
         *slot = array.get(index)?;
     }
-    let [first, ..] = instances;
-    Ok(first)
+    Ok(instances)
 }
 
 /// Row 5.
@@ -127,8 +142,8 @@ fn create_bind_queue<H: Hal>(
     request: &Request,
     memory: &SharedMemory<'_>,
 ) -> Result<u32, Error> {
-    if (request.width, request.placements, request.first.instance) != (1, 1, 0) {
-        return Err(Error::invalid("instance of a bind queue", u64::from(request.first.instance)));
+    if (request.width, request.placements, request.first().instance) != (1, 1, 0) {
+        return Err(Error::invalid("instance of a bind queue", u64::from(request.first().instance)));
     }
     device.check_vm_live(client, request.vm)?;
     let privileged = device.client_is_privileged(client)?;
@@ -152,13 +167,35 @@ fn create_exec_queue<H: Hal>(
     device.exec_queue_create(client, &queue)
 }
 
-/// Row 6a: several engines need firmware that schedules; one engine must exist and be for clients.
+/// Rows 6a and 6b: engines must exist and be for clients, and several of them need firmware that schedules. A class
+/// whose engines never work on one job together is told so before (S97).
 fn find_engine<H: Hal>(device: &Device<'_, H>, request: &Request) -> Result<EngineRef, Error> {
-    if (request.width, request.placements) != (1, 1) {
-        let count = u64::from(request.width).saturating_mul(u64::from(request.placements));
-        return Err(Error::invalid("number of engine instances without scheduling firmware", count));
+    let named = engine_ref(device, request.first())?;
+    if request.count() == 1 {
+        return Ok(named);
     }
-    let Instance { class, instance, gt } = request.first;
+    let (width, placements) = (usize::from(request.width), usize::from(request.placements));
+    let positions = request.instances.iter().take(usize_of(request.count()));
+    for (position, instance) in positions.enumerate() {
+        let other = engine_ref(device, *instance)?;
+        // The instance of the position before in the same placement; the first of each is free.
+        let before = position.checked_sub(1).filter(|_| position.checked_rem(width) != Some(0));
+        let before = before.and_then(|before| request.instances.get(before)).map(|before| before.instance);
+        let follows = before.is_none_or(|before| before.checked_add(1) == Some(other.instance));
+        if (other.class, other.gt) != (named.class, named.gt) || !follows {
+            return Err(Error::invalid("engine instance", u64::from(other.instance)));
+        }
+    }
+    let together = matches!(named.class, EngineClass::VideoDecode | EngineClass::VideoEnhance);
+    if width > 1 && !together {
+        return Err(Error::Unsupported { what: "jobs of several engines of this class" });
+    }
+    let count = u64_of(width.saturating_mul(placements));
+    Err(Error::invalid("number of engine instances without scheduling firmware", count))
+}
+
+fn engine_ref<H: Hal>(device: &Device<'_, H>, named: Instance) -> Result<EngineRef, Error> {
+    let Instance { class, instance, gt } = named;
     let class = EngineClass::from_client_code(class).ok_or(Error::invalid("engine class", u64::from(class)))?;
     let named = EngineRef { class, instance, gt };
     device.check_engine(&named).map(|()| named)

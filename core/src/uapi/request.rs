@@ -37,7 +37,7 @@ macro_rules! calls {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// The request code of the driver's own argument struct.
+            /// The request code of the driver's own argument struct, in dialect U.
             #[must_use]
             pub const fn request(self) -> u32 {
                 match self { $(Self::$name => $code,)+ }
@@ -77,10 +77,19 @@ calls! {
     SyncobjWait, SYNCOBJ_WAIT = 0xC028_64C3;
     /// Empty sync objects.
     SyncobjReset, SYNCOBJ_RESET = 0xC010_64C4;
+    /// Wait for points of timelines.
+    SyncobjTimelineWait, SYNCOBJ_TIMELINE_WAIT = 0xC030_64CA;
+    /// Ask how far timelines are.
+    SyncobjQuery, SYNCOBJ_QUERY = 0xC018_64CB;
 }
 
+/// Change mappings, with the argument struct of dialect A.
+pub const XE_VM_BIND_A: u32 = 0x40A0_6445;
+/// Run a batch, with the argument struct of dialect A.
+pub const XE_EXEC_A: u32 = 0x4058_6449;
+
 /// Calls of the interface that this core does not have yet, by number.
-const UNSERVED: [(u32, &str); 14] = [
+const UNSERVED: [(u32, &str); 12] = [
     (0x48, "XE_EXEC_QUEUE_GET_PROPERTY"),
     (0x4A, "XE_WAIT_USER_FENCE"),
     (0x4B, "XE_OBSERVATION"),
@@ -91,8 +100,6 @@ const UNSERVED: [(u32, &str); 14] = [
     (0xC1, "SYNCOBJ_HANDLE_TO_FD"),
     (0xC2, "SYNCOBJ_FD_TO_HANDLE"),
     (0xC5, "SYNCOBJ_SIGNAL"),
-    (0xCA, "SYNCOBJ_TIMELINE_WAIT"),
-    (0xCB, "SYNCOBJ_QUERY"),
     (0xCC, "SYNCOBJ_TRANSFER"),
     (0xCD, "SYNCOBJ_TIMELINE_SIGNAL"),
 ];
@@ -115,7 +122,7 @@ impl Call {
         })
     }
 
-    /// Size of the driver's argument struct.
+    /// Size of the driver's argument struct, in dialect U.
     #[must_use]
     pub const fn size_bytes(self) -> usize {
         size_bytes(self.request())
@@ -130,7 +137,7 @@ mod tests {
     #[test]
     fn struct_sizes_are_those_of_the_sheet() {
         // Bind-and-exec sheet §2.5.
-        let sizes = [8, 40, 56, 40, 32, 24, 136, 48, 24, 56, 8, 8, 40, 16];
+        let sizes = [8, 40, 56, 40, 32, 24, 136, 48, 24, 56, 8, 8, 40, 16, 48, 24];
         assert!(Call::ALL.iter().map(|call| call.size_bytes()).eq(sizes));
     }
 

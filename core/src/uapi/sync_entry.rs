@@ -1,5 +1,6 @@
 //! Sync entries: 48 bytes each, the same for bind and exec (bind-and-exec sheet §2.4, §3.8).
 
+use super::Dialect;
 use super::client::{ClientArray, SharedMemory};
 use super::wire::{Field, Zero, check_flags, check_zero, read};
 use crate::Error;
@@ -15,8 +16,8 @@ const HANDLE_UPPER: Field<u32> = Field::at(20);
 const ADDR: Field<u64> = Field::at(16);
 /// The point of a timeline, the value of a user fence.
 const VALUE: Field<u64> = Field::at(24);
-/// The extension pointer is not looked at in this dialect.
-const MUST_BE_ZERO: [Zero; 1] = [Zero::reserved(32)];
+/// The extension pointer is looked at in dialect A alone (M4).
+const MUST_BE_ZERO: [Zero; 2] = [Zero::reserved(32), Zero::extensions()];
 
 const SIGNAL: u32 = 1;
 /// Most entries of one call.
@@ -25,6 +26,8 @@ const MAX_SYNCS: u32 = 1024;
 /// What the checks of an entry need to know of its call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SyncRules {
+    /// Form of the call.
+    pub(super) dialect: Dialect,
     /// Modes of the VM.
     pub(super) vm: VmFlags,
     /// Bits that count in the address of a user fence: those of the address space for exec, all for bind.
@@ -53,7 +56,11 @@ pub(super) const fn entries<'s, 'm>(
 fn decode(bytes: &[u8; LEN], rules: SyncRules) -> Result<SyncEntry, Error> {
     let flags = read(bytes, FLAGS);
     check_flags("sync flags", flags, SIGNAL)?;
-    check_zero(bytes, &MUST_BE_ZERO)?;
+    let [reserved, extensions] = &MUST_BE_ZERO;
+    check_zero(bytes, core::slice::from_ref(reserved))?;
+    if rules.dialect == Dialect::A {
+        check_zero(bytes, core::slice::from_ref(extensions))?;
+    }
     let signal = flags & SIGNAL != 0;
     let target = match read(bytes, TYPE) {
         0 => SyncTarget::Syncobj { handle: handle(bytes, signal, rules)? },
@@ -80,8 +87,8 @@ mod tests {
     use super::*;
     use crate::Errno;
 
-    const NORMAL: SyncRules = SyncRules { vm: VmFlags::empty(), fence_addr_bits: (1 << 48) - 1 };
-    const LONG_RUNNING: SyncRules = SyncRules { vm: VmFlags::LR_MODE, fence_addr_bits: u64::MAX };
+    const NORMAL: SyncRules = SyncRules { dialect: Dialect::U, vm: VmFlags::empty(), fence_addr_bits: (1 << 48) - 1 };
+    const LONG_RUNNING: SyncRules = SyncRules { vm: VmFlags::LR_MODE, fence_addr_bits: u64::MAX, ..NORMAL };
 
     /// An entry of a type, with flags, handle or address, and value.
     fn entry(kind: u32, flags: u32, addr: u64, value: u64) -> [u8; LEN] {
@@ -126,7 +133,13 @@ mod tests {
         assert_eq!(what(&entry(0, 0, 1 << 32, 0)), "sync object handle");
         let mut extension = entry(0, 0, 1, 0);
         extension[0] = 0xFF;
-        assert!(decode(&extension, NORMAL).is_ok(), "not looked at in this dialect");
+        assert!(decode(&extension, NORMAL).is_ok(), "not looked at in dialect U");
+        let strict = |bytes: &[u8; LEN]| decode(bytes, SyncRules { dialect: Dialect::A, ..NORMAL });
+        assert_eq!(strict(&extension), Err(Error::invalid("extension", 0xFF)), "M4");
+        reserved[0] = 1;
+        assert_eq!(strict(&reserved), Err(Error::invalid("reserved field", 1)));
+        extension[8] = 9;
+        assert_eq!(strict(&extension), Err(Error::invalid("extension", 0xFF)), "before the type");
     }
 
     #[test]

@@ -30,11 +30,16 @@ mod waiting {
     pub(super) const COUNT: Field<u32> = Field::at(16);
     pub(super) const FLAGS: Field<u32> = Field::at(20);
     pub(super) const FIRST_SIGNALED: Field<u32> = Field::at(24);
+}
 
-    pub(super) const ALL: u32 = 1;
-    pub(super) const FOR_SUBMIT: u32 = 2;
+/// Flags of the calls that wait.
+pub(super) mod wait_flags {
+    pub(crate) const ALL: u32 = 1;
+    pub(crate) const FOR_SUBMIT: u32 = 2;
+    /// Of timeline waits.
+    pub(crate) const AVAILABLE: u32 = 4;
     /// A hint about when the result is wanted; there is nothing here that could hurry.
-    pub(super) const DEADLINE: u32 = 8;
+    pub(crate) const DEADLINE: u32 = 8;
 }
 
 /// Layout of the argument struct of reset.
@@ -50,7 +55,7 @@ mod array {
 const MAX_HANDLES: u32 = 1 << 16;
 
 /// The `count` handles at `addr`.
-fn handles<'s, 'm>(
+pub(super) fn handles<'s, 'm>(
     memory: &'s SharedMemory<'m>,
     addr: u64,
     count: u32,
@@ -95,14 +100,14 @@ pub(super) fn wait<H: Hal>(
     memory: &mut dyn ClientMemory,
 ) -> Result<Answer, Error> {
     let flags = read(arg, waiting::FLAGS);
-    check_flags("wait flags", flags, waiting::ALL | waiting::FOR_SUBMIT | waiting::DEADLINE)?;
+    check_flags("wait flags", flags, wait_flags::ALL | wait_flags::FOR_SUBMIT | wait_flags::DEADLINE)?;
     let count = read(arg, waiting::COUNT);
     if count == 0 {
         return DONE;
     }
     let memory = SharedMemory::new(memory);
     let mut handles = handles(&memory, read(arg, waiting::HANDLES), count)?;
-    let look = SyncobjLook { all: flags & waiting::ALL != 0, for_submit: flags & waiting::FOR_SUBMIT != 0 };
+    let look = SyncobjLook { all: flags & wait_flags::ALL != 0, for_submit: flags & wait_flags::FOR_SUBMIT != 0 };
     // A look with timeout 0 is to see what the device has done by now.
     device.poll();
     match device.syncobj_look(client, &mut handles, look)? {
@@ -118,7 +123,7 @@ pub(super) fn wait<H: Hal>(
 }
 
 /// A wait that did not succeed: its deadline is absolute, 0 and the past are one look.
-fn not_yet(timeout_ns: i64, now: Nanos) -> Result<Answer, Error> {
+pub(super) fn not_yet(timeout_ns: i64, now: Nanos) -> Result<Answer, Error> {
     let deadline = Nanos::new(u64::try_from(timeout_ns).unwrap_or(0));
     if timeout_ns == i64::MAX {
         Ok(Answer::Wait { until: None })

@@ -28,8 +28,8 @@ mod destroy {
 pub(super) fn create<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg: &mut [u8]) -> Result<Answer, Error> {
     check_zero(arg, &create::NO_EXTENSION)?;
     let flags = read(arg, create::FLAGS);
-    if VmFlags::from_bits_retain(flags).contains(VmFlags::FAULT_MODE) {
-        // Row 2: this core has no device page faults, whatever the hardware.
+    if VmFlags::from_bits_retain(flags).contains(VmFlags::FAULT_MODE) && !device.info().platform.fault_mode {
+        // Row 2.
         return Err(Error::invalid("VM flags", u64::from(flags)));
     }
     check_zero(arg, &create::RESERVED)?;

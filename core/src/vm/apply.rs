@@ -1,9 +1,9 @@
 //! Carrying a plan out, and undoing it.
 
 use super::index::VmaIndex;
-use super::plan::{Hole, Plan, Request, SubOp};
+use super::plan::{Hole, Plan, Request, SubOp, TableChange};
 use super::store::VmaStore;
-use super::vm_bo::{NO_PLACE, VmBoId, VmBos};
+use super::vm_bo::{Made, VmBoId, VmBos};
 use super::vma::{VaRange, Vma};
 use crate::Capacity;
 
@@ -14,33 +14,29 @@ pub struct Step {
     vma: Vma,
     hole: Hole,
     /// Place that was taken among the object's mappings: the new mapping's, or that of a second remnant.
-    made: u32,
+    made: Made,
     maps: bool,
     keep: bool,
 }
 
 const _: () = assert!(size_of::<Step>() == 64);
 
-/// A change of page tables.
+/// A part of a mapping that has left the page tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableChange {
-    /// The entries of a mapping go.
-    Unbind(VaRange),
-    /// Those of a mapping come.
-    Bind(Vma),
+pub struct Removed {
+    /// The part.
+    pub part: Vma,
+    /// It is all of the mapping.
+    pub whole: bool,
+    /// The same bytes are mapped there again.
+    pub kept: bool,
 }
 
 impl Step {
     /// What the change asks of page tables, in this order.
     #[must_use]
     pub fn table_changes(&self) -> [Option<TableChange>; 3] {
-        match self.sub_op() {
-            SubOp::Unmap { old, .. } => [Some(TableChange::Unbind(old.range())), None, None],
-            SubOp::Remap { old, prev, next, .. } => {
-                [Some(TableChange::Unbind(old.range())), prev.map(TableChange::Bind), next.map(TableChange::Bind)]
-            }
-            SubOp::Map { new } => [Some(TableChange::Bind(new)), None, None],
-        }
+        self.sub_op().table_changes()
     }
 
     /// The change.
@@ -53,6 +49,30 @@ impl Step {
     #[must_use]
     pub fn unmapped(&self) -> Option<&Vma> {
         (self.is_whole() && !self.maps).then_some(&self.vma)
+    }
+
+    /// The mapping that was there; the new one of a step that maps.
+    #[must_use]
+    pub const fn vma(&self) -> &Vma {
+        &self.vma
+    }
+
+    /// Whether it puts a new mapping in.
+    #[must_use]
+    pub const fn maps(&self) -> bool {
+        self.maps
+    }
+
+    /// What the step took out of the page tables for good, if whatever lies behind is then to be let go: a whole
+    /// mapping, or a part of one of client memory.
+    #[must_use]
+    pub fn removed(&self) -> Option<Removed> {
+        let whole = self.is_whole();
+        if self.maps || !(whole || self.vma.is_user()) {
+            return None;
+        }
+        let (start, end) = (self.hole.range.start.max(self.vma.start()), self.hole.range.end.min(self.vma.end()));
+        Some(Removed { part: self.vma.part(VaRange { start, end }), whole, kept: self.keep })
     }
 
     /// Whether the hole has all of the mapping in it.
@@ -193,10 +213,7 @@ impl Change<'_> {
     ) -> Result<(), Capacity> {
         let (hole, new) = (self.request.hole, self.request.new_vma());
         let edges = Edges::of(&hole, edges);
-        if let Some(object) = new.and_then(Vma::object) {
-            vm_bos.expect_soon(object);
-        }
-        let mut made = NO_PLACE;
+        let mut made = Made::NOTHING;
         if let Some(object) = edges.split() {
             made = vm_bos.insert(object, hole.range.end).ok_or(Capacity::VmBos)?;
         }
@@ -212,16 +229,16 @@ impl Change<'_> {
             self.filling.push(hole.below(&first));
         }
         if let Some(vma) = new {
-            let mut made = NO_PLACE;
+            let mut made = Made::NOTHING;
             if let Some(object) = vma.object() {
                 made = vm_bos.insert(object, hole.range.start).ok_or(Capacity::VmBos)?;
             }
             sink(Step { vma: *vma, hole, made, maps: true, keep: false });
-            self.filling.push(vma.with_place(made));
+            self.filling.push(vma.with_place(made.place()));
         }
         if let (true, Some(last)) = (edges.above, edges.last) {
             let above = hole.above(&last);
-            self.filling.push(if made == NO_PLACE { above } else { above.with_place(made) });
+            self.filling.push(if made == Made::NOTHING { above } else { above.with_place(made.place()) });
         }
         Ok(())
     }
@@ -231,19 +248,17 @@ impl Step {
     /// Undoes what the step did to its object's list. What was done to it since is undone already.
     pub(super) fn undo(&self, vm_bos: &mut VmBos<'_>) {
         let Some(object) = self.vma.object() else { return };
-        if self.made != NO_PLACE {
-            vm_bos.clear(self.made);
-            vm_bos.count(object, -1);
-        }
-        if self.unmapped().is_some() {
+        vm_bos.take_back(object, self.made);
+        if !self.maps {
+            // Of a cut mapping too: a later step may have unmapped what was left, and that began further up.
             vm_bos.set(self.vma.place(), self.vma.start());
         }
     }
 
     /// Gives back the cell that an undone step took.
     pub(super) fn tidy_made(&self, vm_bos: &mut VmBos<'_>) {
-        if let (Some(object), true) = (self.vma.object(), self.made != NO_PLACE) {
-            vm_bos.tidy(self.made, object);
+        if let Some(object) = self.vma.object() {
+            vm_bos.tidy_made(object, self.made);
         }
     }
 

@@ -3,21 +3,36 @@
 use super::plan::Request;
 use super::vma::{VaRange, Vma, VmaBacking};
 use crate::Error;
-use crate::device::request::CpuCaching;
-use crate::device::request::{BindKind, BindOp};
+use crate::device::request::{BindKind, BindOp, CpuCaching};
 use crate::gt::DeviceInfo;
 use crate::mem::bo::Bo;
 use crate::mem::pat::{Coherence, PatIndex};
 use crate::pool::Handle;
 
-/// Checks one operation by itself: bind-and-exec sheet §3.2, row 10.
+/// Checks one operation by itself: bind-and-exec sheet §3.2, row 10. Whether the client's memory can be mapped is a part
+/// of it.
 ///
 /// # Errors
 /// [`Error::Invalid`] with the argument that is wrong.
-pub fn check_op(op: &BindOp, info: &DeviceInfo) -> Result<(), Error> {
+pub fn check_op(op: &BindOp, info: &DeviceInfo, has_user_pages: bool) -> Result<(), Error> {
     info.platform.family.pat.check(op.pat_index)?;
     if let BindKind::Map { offset_bytes, .. } = op.kind {
         aligned("object offset", offset_bytes)?;
+    }
+    if let BindKind::MapUserptr { addr } = op.kind {
+        let (_, entry) = info.platform.family.pat.check(op.pat_index)?;
+        if entry.coherence == Coherence::None || entry.compressed {
+            return Err(Error::invalid("pat_index of a user pointer", u64::from(op.pat_index)));
+        }
+        if !has_user_pages {
+            return Err(Error::invalid("user pointer of a client without a memory space", addr));
+        }
+        aligned("user pointer", addr)?;
+    }
+    if let BindKind::Prefetch { region } = op.kind
+        && !BindKind::is_region(region)
+    {
+        return Err(Error::invalid("prefetch region", u64::from(region)));
     }
     aligned("bind address", op.va)?;
     aligned("bind range", op.range_bytes)?;
@@ -48,7 +63,7 @@ pub fn check_bo(op: &BindOp, bo: &Bo, vm: Handle<super::Vm>, info: &DeviceInfo) 
     let offset_bytes = match op.kind {
         BindKind::Map { offset_bytes, .. } => offset_bytes,
         BindKind::UnmapAll { .. } => 0,
-        BindKind::MapNull | BindKind::Unmap => return Ok(()),
+        BindKind::MapNull | BindKind::MapUserptr { .. } | BindKind::Unmap | BindKind::Prefetch { .. } => return Ok(()),
     };
     let (_, entry) = info.platform.family.pat.check(op.pat_index)?;
     let pat = Error::invalid("PAT index", u64::from(op.pat_index));

@@ -5,7 +5,7 @@
 //! Until the call is accepted all of it can be refused, and everything is as it was (bind-and-exec sheet §4.6).
 
 use super::index::VmaIndex;
-use super::plan::{Plan, Request, SubOp};
+use super::plan::{Plan, Request, SubOp, TableChange};
 use super::steps::{StepPool, Steps};
 use super::store::VmaStore;
 use super::tentative::Tentative;
@@ -29,25 +29,38 @@ pub struct Mappings<'p, 'a> {
 pub struct Totals {
     /// Tables to reserve.
     pub need: Need,
-    /// Some mapping was cut: its remnants are rewritten, so the change is ordered against everything in the VM.
+    /// Remnants of a mapping that was cut are written again, so the change is ordered against everything in the VM.
     pub rebinds: bool,
-    /// Addresses the call changes: from the lowest to the highest.
+    /// Something is mapped.
+    pub maps: bool,
+    /// Addresses whose entries the call changes: from the lowest to the highest.
     pub span: Option<VaRange>,
+    /// A range that the call maps in one piece and does not unmap again.
+    mapped: Option<VaRange>,
 }
 
 impl Totals {
-    /// Adds a sub-operation; `tables` says what binding a mapping takes.
-    fn add(&mut self, op: &SubOp, tables: impl Fn(&Vma) -> Need) {
-        let (range, bound) = match op {
-            SubOp::Unmap { old, .. } => (old.range(), [None, None]),
-            SubOp::Remap { old, prev, next, .. } => (old.range(), [*prev, *next]),
-            SubOp::Map { new } => (new.range(), [Some(*new), None]),
-        };
-        for vma in bound.into_iter().flatten() {
-            self.need = self.need.plus(tables(&vma));
+    /// Adds a sub-operation. `tables` says what binding a mapping takes if something else that was bound just before
+    /// is still there.
+    fn add(&mut self, op: &SubOp, tables: impl Fn(&Vma, Option<VaRange>) -> Need) {
+        for change in op.table_changes().into_iter().flatten() {
+            let range = match change {
+                TableChange::Unbind(range) => {
+                    self.mapped = self.mapped.filter(|mapped| !mapped.overlaps(range));
+                    range
+                }
+                TableChange::Bind(vma) => {
+                    let beside = self.mapped.filter(|mapped| !mapped.overlaps(vma.range()));
+                    self.need = self.need.plus(tables(&vma, beside));
+                    let joined = beside.filter(|beside| beside.adjoins(vma.range()));
+                    self.mapped = Some(joined.map_or(vma.range(), |beside| beside.union(vma.range())));
+                    vma.range()
+                }
+            };
+            self.span = Some(self.span.map_or(range, |span| span.union(range)));
         }
-        self.rebinds |= matches!(op, SubOp::Remap { .. });
-        self.span = Some(self.span.map_or(range, |span| span.union(range)));
+        self.maps |= matches!(op, SubOp::Map { .. });
+        self.rebinds |= op.rewritten().into_iter().flatten().next().is_some();
     }
 }
 
@@ -64,7 +77,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// Adds a request. `check` looks at each sub-operation and may refuse it; `tables` says what binding a mapping takes.
+    /// Adds a request. `check` looks at each sub-operation and may refuse it; `tables` says what binding a mapping takes
+    /// if a range beside it is bound already.
     ///
     /// # Errors
     /// [`Error::Exhausted`], or what `check` gives. The change is then to be refused.
@@ -73,14 +87,14 @@ impl Change {
         on: &mut Mappings<'_, '_>,
         request: Request,
         check: impl Fn(&SubOp) -> Result<(), Error>,
-        tables: impl Fn(&VmaStore<'_>, &Vma) -> Need,
+        tables: impl Fn(&VmaStore<'_>, &Vma, Option<VaRange>) -> Need,
     ) -> Result<(), Error> {
         self.carry_on(on)?;
         let plan = on.index.plan(on.store, request);
         let mut count = 0u32;
         for op in plan.sub_ops(on.store) {
             check(&op)?;
-            self.totals.add(&op, |vma| tables(on.store, vma));
+            self.totals.add(&op, |vma, beside| tables(on.store, vma, beside));
             count = count.saturating_add(1);
         }
         if count > on.steps.room() {

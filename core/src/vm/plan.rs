@@ -49,6 +49,16 @@ impl Request {
         Self { hole, new: if hole.range.start < hole.range.end { Some(new) } else { None } }
     }
 
+    /// The same, with a mapping whose entries come when the device first needs one.
+    #[must_use]
+    pub const fn deferred(self) -> Self {
+        let new = match self.new {
+            Some(new) => Some(new.with_deferred(true)),
+            None => None,
+        };
+        Self { new, ..self }
+    }
+
     /// Empties a range.
     ///
     /// Pages that it touches count as a whole, and addresses past 57 bits do not exist.
@@ -131,14 +141,57 @@ impl SubOp {
     }
 
     /// Whether the remnants keep their page-table entries as they are, `prev` first (bind-and-exec sheet §4.4): a cut
-    /// through the largest pages that were used makes the rest of them smaller.
+    /// through the largest pages that were used makes the rest of them smaller. Those of client memory never do.
     #[must_use]
     pub const fn entries_stay(&self) -> (bool, bool) {
         let Self::Remap { old, prev, next, .. } = self else { return (false, false) };
+        if old.is_user() {
+            return (false, false);
+        }
         let below_page = old.sizes().cut_bytes().wrapping_sub(1);
         let prev = matches!(prev, Some(prev) if prev.end() & below_page == 0);
         (prev, matches!(next, Some(next) if next.start() & below_page == 0))
     }
+
+    /// The remnants whose page-table entries are written again, `prev` first.
+    #[must_use]
+    pub fn rewritten(&self) -> [Option<Vma>; 2] {
+        let Self::Remap { prev, next, .. } = self else { return [None, None] };
+        let (prev_stays, next_stays) = self.entries_stay();
+        [prev.filter(|_| !prev_stays), next.filter(|_| !next_stays)]
+    }
+
+    /// What it asks of page tables, in this order. Remnants that keep their entries are not touched, nor is anything
+    /// whose entries are deferred.
+    #[must_use]
+    pub fn table_changes(&self) -> [Option<TableChange>; 3] {
+        match self {
+            Self::Unmap { old: vma, .. } | Self::Remap { old: vma, .. } | Self::Map { new: vma }
+                if vma.is_deferred() =>
+            {
+                [None; 3]
+            }
+            Self::Unmap { old, .. } => [Some(TableChange::Unbind(old.range())), None, None],
+            Self::Remap { old, prev, next, .. } => {
+                let (prev_stays, next_stays) = self.entries_stay();
+                let start = prev.filter(|_| prev_stays).map_or(old.start(), |prev| prev.end());
+                let end = next.filter(|_| next_stays).map_or(old.end(), |next| next.start());
+                let [prev, next] = self.rewritten();
+                let gone = TableChange::Unbind(VaRange { start, end });
+                [Some(gone), prev.map(TableChange::Bind), next.map(TableChange::Bind)]
+            }
+            Self::Map { new } => [Some(TableChange::Bind(*new)), None, None],
+        }
+    }
+}
+
+/// A change of page tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableChange {
+    /// Entries go.
+    Unbind(VaRange),
+    /// Those of a mapping come.
+    Bind(Vma),
 }
 
 /// A request, and where it belongs in an index. It is of use until that index changes.

@@ -8,7 +8,7 @@
 //! 0      first address                                       | place, bits 0..12
 //! 1      place, bits 24..30 | one past the last address      | place, bits 12..24
 //! 2      offset in the object                                | kind of backing | sizes | PAT index
-//! 3      user fence | flags | part in an object
+//! 3      user fence | entries come with a fault | flags | part in an object
 //! ```
 //!
 //! The place is that among the object's mappings.
@@ -30,14 +30,17 @@ const PLACE_HIGH_SHIFT: u32 = 58;
 /// In word 2, above the five bits of the PAT index.
 const SIZES_SHIFT: u32 = 5;
 const SIZES: u64 = 0x1F << SIZES_SHIFT;
-/// In word 2, two bits: a null mapping, one of a buffer object, and room for two more kinds.
+/// In word 2, two bits: a null mapping, one of a buffer object, one of client memory, and room for one more kind.
 const KIND: u64 = 3 << 10;
 const IS_BO: u64 = 1 << 10;
+const IS_USER: u64 = 2 << 10;
 /// In word 3.
 const FLAGS_SHIFT: u32 = 32;
+/// In word 3, above seven bits of flags: its entries come with the first fault.
+const DEFERRED: u64 = 1 << 39;
 const FENCE_SHIFT: u32 = 40;
 
-const _: () = assert!(BindFlags::all().bits() <= 0xFF && Sizes::all().bits() <= 0x1F);
+const _: () = assert!(BindFlags::all().bits() <= 0x7F && Sizes::all().bits() <= 0x1F);
 
 /// Number of a user fence that calls without one have.
 pub const NO_USER_FENCE: u32 = 0;
@@ -53,6 +56,13 @@ pub enum VmaBacking {
         object: VmBoId,
         /// Offset of the mapping's first byte in the object, a multiple of 4096.
         offset_bytes: u64,
+    },
+    /// Client memory, from an address on.
+    User {
+        /// The VM's part in the range of client memory that was mapped; the mapping keeps it, and with it the range.
+        object: VmBoId,
+        /// Client address of the mapping's first byte, a multiple of 4096.
+        addr: u64,
     },
     /// Nothing: reads give zero.
     Null,
@@ -71,9 +81,10 @@ impl Vma {
     pub const fn new(range: VaRange, backing: VmaBacking, pat: PatIndex, flags: BindFlags) -> Self {
         let (kind, object, offset) = match backing {
             VmaBacking::Bo { object, offset_bytes } => (IS_BO, object.0, offset_bytes & !IN_PAGE),
+            VmaBacking::User { object, addr } => (IS_USER, object.0, addr & !IN_PAGE),
             VmaBacking::Null => (0, 0, 0),
         };
-        let owner = object as u64 | (flags.bits() as u64 & 0xFF) << FLAGS_SHIFT;
+        let owner = object as u64 | (flags.bits() as u64 & 0x7F) << FLAGS_SHIFT;
         let words = [range.start & !IN_PAGE, range.end & END, offset | kind | pat.get() as u64, owner];
         Self(words).with_place(NO_PLACE)
     }
@@ -83,6 +94,20 @@ impl Vma {
     pub const fn with_sizes(self, sizes: Sizes) -> Self {
         let Self([first, second, offset, owner]) = self;
         Self([first, second, offset & !SIZES | (sizes.bits() as u64) << SIZES_SHIFT, owner])
+    }
+
+    /// The same, without entries until the device first needs one, or with entries from the start.
+    #[must_use]
+    pub const fn with_deferred(self, deferred: bool) -> Self {
+        let Self([first, second, offset, owner]) = self;
+        Self([first, second, offset, if deferred { owner | DEFERRED } else { owner & !DEFERRED }])
+    }
+
+    /// Whether it has no page-table entries until the device first needs one: only in VMs with page faults.
+    #[must_use]
+    pub const fn is_deferred(&self) -> bool {
+        let Self([.., owner]) = self;
+        *owner & DEFERRED != 0
     }
 
     /// The same, made by a call whose user fence has this number.
@@ -128,11 +153,18 @@ impl Vma {
         VaRange { start: self.start(), end: self.end() }
     }
 
-    /// The part in a buffer object that it keeps.
+    /// The part in a buffer object, or in a range of client memory, that it keeps.
     #[must_use]
     pub const fn object(&self) -> Option<VmBoId> {
         let Self([.., offset, owner]) = self;
-        if *offset & KIND == IS_BO { Some(VmBoId(low32(*owner))) } else { None }
+        if *offset & KIND == 0 { None } else { Some(VmBoId(low32(*owner))) }
+    }
+
+    /// Whether it maps client memory.
+    #[must_use]
+    pub const fn is_user(&self) -> bool {
+        let Self([.., offset, _]) = self;
+        *offset & KIND == IS_USER
     }
 
     /// What lies behind it.
@@ -140,6 +172,7 @@ impl Vma {
     pub const fn backing(&self) -> VmaBacking {
         let Self([.., offset, _]) = self;
         match self.object() {
+            Some(object) if self.is_user() => VmaBacking::User { object, addr: *offset & !IN_PAGE },
             Some(object) => VmaBacking::Bo { object, offset_bytes: *offset & !IN_PAGE },
             None => VmaBacking::Null,
         }
@@ -156,7 +189,7 @@ impl Vma {
     #[must_use]
     pub const fn flags(&self) -> BindFlags {
         let Self([.., owner]) = self;
-        BindFlags::from_bits_retain(low32(*owner >> FLAGS_SHIFT) & 0xFF)
+        BindFlags::from_bits_retain(low32(*owner >> FLAGS_SHIFT) & 0x7F)
     }
 
     /// Sizes of its page-table entries; none before they are written.
@@ -192,7 +225,7 @@ impl Vma {
     #[must_use]
     pub const fn continues(&self, other: &Self) -> bool {
         let (Self([.., offset, owner]), Self([.., its_offset, its_owner])) = (self, other);
-        let both = *offset & KIND == IS_BO && *its_offset & KIND == IS_BO;
+        let both = *offset & KIND != 0 && *its_offset & KIND != 0;
         both && low32(*owner) == low32(*its_owner) && self.lead() == other.lead()
     }
 
@@ -217,9 +250,13 @@ impl core::fmt::Debug for Vma {
         write!(f, "{:?} ", self.range())?;
         match self.backing() {
             VmaBacking::Bo { object, offset_bytes } => write!(f, "{object:?} + {offset_bytes:#x}")?,
+            VmaBacking::User { object, addr } => write!(f, "client memory {object:?} at {addr:#x}")?,
             VmaBacking::Null => write!(f, "null")?,
         }
         write!(f, ", PAT {}, {:?}, {:?}", self.pat().get(), self.flags(), self.sizes())?;
+        if self.is_deferred() {
+            write!(f, ", entries deferred")?;
+        }
         if self.user_fence() == NO_USER_FENCE { Ok(()) } else { write!(f, ", user fence {}", self.user_fence()) }
     }
 }
@@ -253,6 +290,16 @@ mod tests {
             let vma = vma(start, end).with_place(NO_PLACE);
             assert_eq!((vma.range(), vma.place()), (VaRange { start, end }, NO_PLACE));
         }
+    }
+
+    #[test]
+    fn that_entries_are_deferred_is_beside_everything_else_and_goes_to_remnants() {
+        let whole = vma(0x1000, 0x9000).with_user_fence(9);
+        let deferred = whole.with_deferred(true);
+        assert!(deferred.is_deferred() && !whole.is_deferred() && deferred != whole);
+        assert_eq!((deferred.flags(), deferred.user_fence(), deferred.object()), (whole.flags(), 9, whole.object()));
+        assert!(deferred.part(VaRange { start: 0x4000, end: 0x5000 }).is_deferred());
+        assert_eq!(deferred.with_deferred(false), whole);
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn lnl_offers_the_engines_of_the_recordings_and_keeps_its_highest_copy_engine() 
     let (_, info) = up(Recorder::lnl());
     let seen: Vec<_> = info.client_engines().map(|e| (e.class.client_code().unwrap(), e.logical, e.gt)).collect();
     assert_eq!(seen, [(0, 0, 0), (1, 0, 0), (2, 0, 1), (3, 0, 1), (4, 0, 0)]);
-    assert_eq!(info.driver_copy_engine().map(|e| (e.instance, e.base.get())), Some((8, 0x3E_E000)));
+    assert_eq!(info.driver_copy_engine(0).map(|e| (e.instance, e.base.get())), Some((8, 0x3E_E000)));
     assert_eq!((info.timestamp_hz(0), info.timestamp_hz(1)), (19_200_000, 24_000_000));
     assert_eq!((info.graphics.verx100(), info.graphics.step), (2004, Stepping::B0));
     assert!(info.flat_ccs);

@@ -3,7 +3,7 @@
 use crate::recorder::{Event, Recorder};
 use barexe_core::Error;
 use barexe_core::gt::engine_reset::EngineReset;
-use barexe_core::gt::{DeviceInfo, EngineClass, EngineMask, bring_up};
+use barexe_core::gt::{DeviceInfo, Engine, EngineClass, bring_up};
 
 const BCS0: u32 = 0x2_2000;
 const RCS0: u32 = 0x2000;
@@ -18,8 +18,8 @@ fn device(mut hal: Recorder) -> (Recorder, DeviceInfo) {
     (hal, info)
 }
 
-fn mask(info: &DeviceInfo, class: EngineClass) -> EngineMask {
-    info.engine_mask(0).filtered(|unit| unit.class == class && unit.instance == 0)
+fn engine(info: &DeviceInfo, class: EngineClass) -> &Engine {
+    info.engines.iter().find(|engine| engine.class == class && engine.instance == 0).unwrap()
 }
 
 /// Steps until the reset is over, answering what the device answers: stopped rings, ready engines, finished resets.
@@ -50,8 +50,7 @@ fn resets(hal: &Recorder) -> Vec<u32> {
 #[test]
 fn tgl_stops_asks_resets_twice_and_programs_the_engine_again() {
     let (mut hal, info) = device(Recorder::tgl());
-    let copy = mask(&info, EngineClass::Copy);
-    let mut reset = EngineReset::begin(&mut hal, &info, 0, copy);
+    let mut reset = EngineReset::begin(&mut hal, &info, engine(&info, EngineClass::Copy));
     assert_eq!(hal.writes(|_| true), [(BCS0 + 0x29C, 0x0400_0400), (BCS0 + MI_MODE, 0x0100_0100)]);
     run(&mut hal, &info, &mut reset, &[BCS0]).unwrap();
     assert_eq!(resets(&hal), [4, 4]);
@@ -69,9 +68,8 @@ fn tgl_stops_asks_resets_twice_and_programs_the_engine_again() {
 #[test]
 fn lnl_resets_render_and_compute_together_and_once() {
     let (mut hal, info) = device(Recorder::lnl());
-    let compute = mask(&info, EngineClass::Compute);
-    let mut reset = EngineReset::begin(&mut hal, &info, 0, compute);
-    assert!(info.engines.iter().filter(|engine| reset.engines().has(engine.id)).count() == 2);
+    let mut reset = EngineReset::begin(&mut hal, &info, engine(&info, EngineClass::Compute));
+    assert!(info.engines.iter().filter(|engine| reset.covers(engine)).count() == 2);
     run(&mut hal, &info, &mut reset, &[RCS0, CCS0]).unwrap();
     assert_eq!(resets(&hal), [2]);
     for base in [RCS0, CCS0] {
@@ -83,7 +81,7 @@ fn lnl_resets_render_and_compute_together_and_once() {
 fn a_catastrophic_error_is_left_by_its_own_handshake() {
     let (mut hal, info) = device(Recorder::tgl());
     hal.regs.insert(BCS0 + RESET_CTL, 4);
-    let mut reset = EngineReset::begin(&mut hal, &info, 0, mask(&info, EngineClass::Copy));
+    let mut reset = EngineReset::begin(&mut hal, &info, engine(&info, EngineClass::Copy));
     run(&mut hal, &info, &mut reset, &[BCS0]).unwrap();
     let written = hal.writes(|reg| reg == BCS0 + RESET_CTL);
     assert_eq!(written, [(BCS0 + RESET_CTL, 0x0004_0004), (BCS0 + RESET_CTL, 0x0001_0000)]);
@@ -92,7 +90,7 @@ fn a_catastrophic_error_is_left_by_its_own_handshake() {
 #[test]
 fn a_ring_that_does_not_stop_is_reset_all_the_same_but_no_step_waits() {
     let (mut hal, info) = device(Recorder::tgl());
-    let mut reset = EngineReset::begin(&mut hal, &info, 0, mask(&info, EngineClass::Copy));
+    let mut reset = EngineReset::begin(&mut hal, &info, engine(&info, EngineClass::Copy));
     hal.regs.insert(BCS0 + MI_MODE, 0);
     let before = hal.now;
     for _ in 0..5 {
@@ -107,7 +105,7 @@ fn a_ring_that_does_not_stop_is_reset_all_the_same_but_no_step_waits() {
 #[test]
 fn engines_that_stay_silent_end_in_an_error_after_their_limits() {
     let (mut hal, info) = device(Recorder::tgl());
-    let begin = |hal: &mut Recorder| EngineReset::begin(hal, &info, 0, mask(&info, EngineClass::Copy));
+    let begin = |hal: &mut Recorder| EngineReset::begin(hal, &info, engine(&info, EngineClass::Copy));
     let mut reset = begin(&mut hal);
     hal.now += 1_000_000;
     assert_eq!(reset.step(&mut hal, &info), Ok(false));
@@ -130,7 +128,7 @@ fn engines_that_stay_silent_end_in_an_error_after_their_limits() {
 fn a_device_that_is_gone_is_found_at_every_step() {
     for steps in 0..4 {
         let (mut hal, info) = device(Recorder::tgl());
-        let mut reset = EngineReset::begin(&mut hal, &info, 0, mask(&info, EngineClass::Copy));
+        let mut reset = EngineReset::begin(&mut hal, &info, engine(&info, EngineClass::Copy));
         for _ in 0..steps {
             hal.regs.insert(BCS0 + MI_MODE, 0x200);
             hal.regs.insert(BCS0 + RESET_CTL, 3);

@@ -1,8 +1,9 @@
 //! Interrupt service, event by event.
 
 use crate::recorder::{Event, Recorder};
+use barexe_core::family::{GEN12, XE2};
 use barexe_core::gt::irq::{IrqReport, service};
-use barexe_core::gt::{DeviceInfo, bring_up};
+use barexe_core::gt::{DeviceInfo, EngineMask, Registers, bring_up, irq_setup};
 
 fn up(mut hal: Recorder) -> (Recorder, DeviceInfo) {
     let info = bring_up(&mut hal).unwrap();
@@ -135,4 +136,56 @@ fn hardware_errors_and_system_firmware_requests_are_taken_along() {
     let report = service(&mut hal, &info);
     assert_eq!((report.ours, report.hardware_errors), (true, 5));
     assert_eq!(hal.regs[&0x4_44F8], 0);
+}
+
+/// A part with one tile more, as far as interrupts are concerned.
+fn with_second_tile(mut info: DeviceInfo) -> DeviceInfo {
+    let tile = info.tiles[0].clone();
+    info.tiles.push(tile).unwrap();
+    info
+}
+
+#[test]
+fn a_register_of_tile_0_says_which_tiles_are_pending() {
+    let (mut hal, info) = up(Recorder::lnl());
+    // Tile 1 has a correctable error to report, and GU_MISC, which is on tile 0 alone; tile 2 there is not.
+    hal.regs.extend([(0x19_0008, 1 << 1 | 1 << 2), (0x119_0010, 1 << 26 | 1 << 29)]);
+    let report = service(&mut hal, &with_second_tile(info));
+    assert_eq!(report, IrqReport { ours: true, hardware_errors: 1, ..IrqReport::default() });
+    let flush = |event: &&Event| !matches!(event, Event::Write(0x113_0030, 0));
+    let want = [
+        Event::Write(0x19_0008, 0),
+        Event::Read(0x19_0008),
+        Event::Write(0x19_0008, 1 << 1 | 1 << 2),
+        Event::Read(0x119_0010),
+        Event::Write(0x119_0010, 1 << 26 | 1 << 29),
+        Event::Write(0x19_0008, 0x8000_0000),
+    ];
+    assert_eq!(log(&hal).iter().filter(flush).copied().collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn before_12_10_every_tile_has_a_top_level_of_its_own() {
+    let (mut hal, info) = up(Recorder::tgl());
+    hal.regs.insert(0x119_0010, 1 << 28);
+    let report = service(&mut hal, &with_second_tile(info));
+    assert_eq!(report, IrqReport { ours: true, hardware_errors: 4, ..IrqReport::default() });
+    let top = |tile: u32| tile << 24 | 0x19_0010;
+    let of_tile = |tile| [Event::Write(top(tile), 0), Event::Read(top(tile)), Event::Write(top(tile), 0x8000_0000)];
+    assert_eq!(hal.log, [of_tile(0), of_tile(1)].concat());
+}
+
+#[test]
+fn what_tile_0_has_alone_is_not_touched_on_another() {
+    for (mut hal, format, top) in [(Recorder::tgl(), &GEN12.gt, Some(0x119_0010)), (Recorder::lnl(), &XE2.gt, None)] {
+        irq_setup::install(&mut Registers::on_tile(&mut hal, format, 1));
+        irq_setup::reset(&mut Registers::on_tile(&mut hal, format, 1), EngineMask(3));
+        let outside =
+            hal.log.iter().filter(|event| !matches!(event, Event::Write(at, _) | Event::Read(at) if at >> 24 == 1));
+        assert_eq!(outside.count(), 0);
+        let gu_misc_or_tiles = |at: u32| (0x144_44F0..0x144_4500).contains(&at) || at == 0x119_0008;
+        assert_eq!(hal.writes(gu_misc_or_tiles), []);
+        let on = hal.writes(|at| at == 0x119_0010).into_iter().filter(|(_, value)| *value == 0x8000_0000);
+        assert_eq!(on.map(|(at, _)| at).next(), top);
+    }
 }

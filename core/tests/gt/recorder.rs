@@ -6,7 +6,7 @@
 
 use barexe_hal::{
     BusAddr, Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, HalErrorKind, InterruptLine, Interrupted,
-    Mmio, Nanos, RegOffset,
+    Mmio, Nanos, RegOffset, UserPages,
 };
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -210,11 +210,11 @@ impl Mmio for Recorder {
         self.log.push(Event::Write(reg.get(), value));
         match reg.get() {
             // Writing the bits that are pending clears them.
-            0x19_0018 | 0x19_001C | 0x19_0010 | 0x4_44E8 | 0x4_44F8 if value != 0x8000_0000 => {
+            0x19_0018 | 0x19_001C | 0x19_0010 | 0x119_0010 | 0x4_44E8 | 0x4_44F8 if value != 0x8000_0000 => {
                 let old = self.regs.get(&reg.get()).copied().unwrap_or(0);
                 self.regs.insert(reg.get(), old & !value);
             }
-            0x19_0010 => {}
+            0x19_0010 | 0x119_0010 => {}
             0x19_0008 => {
                 let old = self.regs.get(&reg.get()).copied().unwrap_or(0) & !0x8000_0000;
                 self.regs.insert(reg.get(), if value & 0x8000_0000 == 0 { old & !value } else { old });
@@ -316,6 +316,8 @@ impl Clock for Recorder {
         Ok(())
     }
 }
+
+impl UserPages for Recorder {}
 
 impl InterruptLine for Recorder {
     fn irq_enable(&mut self) -> Result<(), HalError> {

@@ -20,7 +20,7 @@ use barexe_core::num::u64_of;
 use barexe_hal::bar::BarWindow;
 use barexe_hal::{
     BusAddr, Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, InterruptLine, Interrupted, Mmio, Nanos,
-    RegOffset,
+    RegOffset, UserPages,
 };
 use core::ops::Range;
 
@@ -130,6 +130,8 @@ impl Clock for Board {
         Ok(())
     }
 }
+
+impl UserPages for Board {}
 
 impl InterruptLine for Board {
     /// Nothing to switch: messages have no address to go to until somebody programs one.

@@ -3,7 +3,7 @@
 
 use barexe_hal::{
     BusAddr, Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, HalErrorKind, InterruptLine, Interrupted,
-    Mmio, Nanos, RegOffset,
+    Mmio, Nanos, PinRequest, PinnedRun, RegOffset, UserPages,
 };
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -35,6 +35,11 @@ pub(crate) enum Fault {
     HalfRegister,
     RunTooLong,
     RunForgetsLast,
+    PinsMoreThanAsked,
+    PinnedPagesMove,
+    UnpinMovesTheRest,
+    PinsAnything,
+    SaysItHasNoPages,
 }
 
 /// A HAL in memory; right unless told otherwise.
@@ -50,7 +55,17 @@ pub(crate) struct Memory {
     pub(crate) entries: Vec<u64>,
     pub(crate) live: Vec<(u64, *mut u64, usize)>,
     reusable: Option<Box<[u64]>>,
+    /// Times each page of the client is pinned.
+    pub(crate) pins: [u32; CLIENT_PAGES],
+    /// Where the client's pages begin on the bus.
+    client_bus: u64,
 }
+
+/// Memory of the one client that there is.
+pub(crate) const CLIENT: u64 = 0x7000_0000;
+pub(crate) const CLIENT_PAGES: usize = 8;
+/// So many of its pages lie together on the bus.
+const PIECE: usize = 3;
 
 const MAX_BLOCK: u64 = 1 << 20;
 
@@ -67,6 +82,8 @@ impl Memory {
             entries: (0..1 << 20).map(|page: u64| page << 12).collect(),
             live: Vec::new(),
             reusable: None,
+            pins: [0; CLIENT_PAGES],
+            client_bus: 0x2000_0000,
         }
     }
 
@@ -224,6 +241,53 @@ impl Clock for Memory {
             _ => self.now.max(until.get()),
         };
         Ok(())
+    }
+}
+
+impl Memory {
+    /// Bus address of a page of the client: after each piece a page stays free.
+    fn page_bus(&self, page: usize) -> u64 {
+        self.client_bus + 4096 * u64::try_from(page + page / PIECE).unwrap()
+    }
+}
+
+impl UserPages for Memory {
+    fn has_user_pages(&self) -> bool {
+        !self.has(Fault::SaysItHasNoPages)
+    }
+
+    fn pin(&mut self, request: PinRequest) -> Result<PinnedRun, HalError> {
+        let (addr, len) = (request.addr.get(), request.len_bytes);
+        if !self.has(Fault::PinsAnything) && (len == 0 || (addr | len) % 4096 != 0) {
+            return Err(HalErrorKind::BadRequest.into());
+        }
+        let page = usize::try_from(addr.wrapping_sub(CLIENT) / 4096).unwrap();
+        if page >= CLIENT_PAGES {
+            return Err(HalErrorKind::ClientFault.into());
+        }
+        if self.has(Fault::PinnedPagesMove) {
+            self.client_bus += 1 << 20;
+        }
+        let wanted = usize::try_from(len / 4096).unwrap() + usize::from(self.has(Fault::PinsMoreThanAsked));
+        let end = (page + wanted).min(CLIENT_PAGES).min((page / PIECE + 1) * PIECE);
+        for pins in &mut self.pins[page..end] {
+            *pins += 1;
+        }
+        let len_bytes = 4096 * u64::try_from(end - page).unwrap();
+        Ok(PinnedRun { bus: BusAddr::new(self.page_bus(page)).unwrap(), len_bytes, token: 7 })
+    }
+
+    fn unpin(&mut self, run: PinnedRun) {
+        assert_eq!(run.token, 7);
+        for at in (0..run.len_bytes).step_by(4096) {
+            let bus = (run.bus.get() + at - 0x2000_0000) & 0xF_FFFF | 0x2000_0000;
+            let page =
+                (0..CLIENT_PAGES).find(|page| (self.page_bus(*page) - 0x2000_0000) & 0xF_FFFF | 0x2000_0000 == bus);
+            self.pins[page.expect("a page of the client")] -= 1;
+        }
+        if self.has(Fault::UnpinMovesTheRest) && self.pins != [0; CLIENT_PAGES] {
+            self.client_bus += 1 << 20;
+        }
     }
 }
 

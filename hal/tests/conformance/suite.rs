@@ -1,8 +1,8 @@
 //! The suite against a HAL that is right, and against HALs that are each wrong in one way.
 
-use crate::memory::{Fault, Memory};
-use barexe_hal::conformance::{Failure, Report, Setup, rules, run};
-use barexe_hal::{BusAddr, RegOffset};
+use crate::memory::{CLIENT, CLIENT_PAGES, Fault, Memory};
+use barexe_hal::conformance::{Failure, Report, Setup, UserSetup, rules, run};
+use barexe_hal::{BusAddr, ClientAddr, RegOffset, UserSpace};
 
 const LAST: u64 = (1 << 39) - 1;
 
@@ -13,6 +13,11 @@ fn setup() -> Setup {
         ggtt_hole_first: 0x300,
         ggtt_hole_entries: 20,
         last_addr: BusAddr::new(LAST).unwrap(),
+        user: Some(UserSetup {
+            space: UserSpace(3),
+            addr: ClientAddr::new(CLIENT).unwrap(),
+            len_bytes: 4096 * CLIENT_PAGES as u64,
+        }),
     }
 }
 
@@ -26,15 +31,15 @@ fn run_on(fault: Option<Fault>) -> (Memory, Result<Report, Failure>) {
 fn a_right_implementation_passes_and_is_left_as_it_was() {
     let (hal, result) = run_on(None);
     let report = result.unwrap();
-    assert_eq!(report.rules, 15);
+    assert_eq!(report.rules, 19);
     assert!(report.checks > 10_000);
-    assert!(hal.live.is_empty() && !hal.irq && hal.command == 6);
+    assert!(hal.live.is_empty() && !hal.irq && hal.command == 6 && hal.pins == [0; CLIENT_PAGES]);
     assert!(hal.registers.iter().all(|word| *word == 0x1234_5678));
     assert!((0..).zip(&hal.entries).all(|(page, entry): (u64, _)| *entry == page << 12));
 }
 
 /// Each fault with the rule that must find it.
-const FAULTS: [(Fault, &str); 24] = [
+const FAULTS: [(Fault, &str); 29] = [
     (Fault::MaxBlockDrifts, "the_largest_block_is_a_constant_power_of_two"),
     (Fault::GivesMoreThanMax, "the_largest_block_is_a_constant_power_of_two"),
     (Fault::GrantsAnything, "bad_requests_are_refused"),
@@ -59,6 +64,11 @@ const FAULTS: [(Fault, &str); 24] = [
     (Fault::HalfRegister, "a_register_reads_back_what_was_written"),
     (Fault::RunTooLong, "ggtt_entries_take_runs_and_no_more"),
     (Fault::RunForgetsLast, "ggtt_entries_take_runs_and_no_more"),
+    (Fault::SaysItHasNoPages, "client_memory_is_pinned_piece_by_piece"),
+    (Fault::PinsMoreThanAsked, "client_memory_is_pinned_piece_by_piece"),
+    (Fault::PinnedPagesMove, "pinned_pages_stay_where_they_are"),
+    (Fault::UnpinMovesTheRest, "parts_of_a_run_are_unpinned_by_themselves"),
+    (Fault::PinsAnything, "client_memory_that_is_not_there_is_a_fault"),
 ];
 
 #[test]
@@ -66,7 +76,7 @@ fn each_fault_is_found_by_its_rule_and_leaks_nothing() {
     for (fault, rule) in FAULTS {
         let (hal, result) = run_on(Some(fault));
         assert_eq!(result.unwrap_err().rule, rule, "{fault:?}");
-        assert!(hal.live.is_empty() && !hal.irq, "{fault:?}");
+        assert!(hal.live.is_empty() && !hal.irq && hal.pins == [0; CLIENT_PAGES], "{fault:?}");
     }
 }
 
@@ -75,6 +85,18 @@ fn every_rule_can_fail() {
     for rule in rules::<Memory>() {
         assert!(FAULTS.iter().any(|(_, name)| *name == rule.name), "{} never fails", rule.name);
     }
+}
+
+/// Not having the facility is right, unless the setup says that it is there.
+#[test]
+fn an_implementation_without_client_memory_passes_as_such() {
+    let mut hal = Memory::new(None);
+    let failure = run(&mut hal, Setup { user: None, ..setup() }).unwrap_err();
+    assert_eq!(failure.detail, "it can pin client memory, and the setup names none");
+    let mut hal = Memory::new(Some(Fault::SaysItHasNoPages));
+    let failure = run(&mut hal, Setup { user: None, ..setup() }).unwrap_err();
+    assert_eq!(failure.detail, "another error than unsupported");
+    assert_eq!(hal.pins, [0; CLIENT_PAGES]);
 }
 
 #[test]

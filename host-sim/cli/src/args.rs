@@ -1,5 +1,6 @@
 //! Command line and exit status: 0 for success, 1 for a check that failed, 2 for bad usage or a bad file.
 
+use crate::decode;
 use crate::demo::{self, Check, Demo};
 use crate::replay::{Options, replay_file};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -26,6 +27,8 @@ enum What {
     Demo(DemoArgs),
     /// Replay the recording of a real client and compare every answer and every byte the GPU wrote
     Replay(ReplayArgs),
+    /// Show what the driver made for the GPU in a form that people can read
+    Decode(DecodeArgs),
 }
 
 #[derive(Args, Default)]
@@ -48,6 +51,24 @@ struct ReplayArgs {
     /// Engines of the simulated GPU take work and never run it: for tests of the comparison
     #[arg(long, hide = true)]
     no_execution: bool,
+}
+
+#[derive(Args)]
+struct DecodeArgs {
+    /// The page tables of every VM: which addresses lead where
+    #[arg(long, required = true)]
+    page_tables: bool,
+    /// A recording to replay, instead of the demo
+    file: Option<PathBuf>,
+    /// Which GPU to simulate for the demo
+    #[arg(long, value_enum, default_value_t, conflicts_with = "file")]
+    platform: PlatformName,
+    /// Show them behind this event, named by its `n` [default: the last exec call, or the last bind if there is none]
+    #[arg(long, value_name = "N", requires = "file")]
+    at: Option<usize>,
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -83,6 +104,7 @@ pub fn run(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let outcome = match command.what.unwrap_or_else(|| What::Demo(DemoArgs::default())) {
         What::Demo(args) => run_demo(&args),
         What::Replay(args) => run_replay(&args),
+        What::Decode(args) => run_decode(&args),
     };
     // A reader that has seen enough changes nothing about how it went.
     let _ = out.write_all(&outcome.out).and_then(|()| out.flush());
@@ -124,4 +146,19 @@ fn run_replay(args: &ReplayArgs) -> Outcome {
     }
     let err = if report.differences > 0 { report.table() } else { String::new() };
     Outcome { out: format!("{}\n", report.json()).into_bytes(), err, status }
+}
+
+fn run_decode(args: &DecodeArgs) -> Outcome {
+    let dump = match &args.file {
+        None => decode::of_demo(args.platform.name()).map_err(|error| (FAILED, error)),
+        Some(file) => {
+            let dump = decode::of_recording(file, args.at);
+            dump.map_err(|error| (UNUSABLE, format!("{}: {error}", file.display())))
+        }
+    };
+    match dump {
+        Ok(dump) if args.json => Outcome { out: format!("{}\n", dump.json()).into_bytes(), ..Outcome::default() },
+        Ok(dump) => Outcome { out: dump.to_string().into_bytes(), ..Outcome::default() },
+        Err((status, error)) => Outcome { err: format!("barexe: {error}\n"), status, ..Outcome::default() },
+    }
 }

@@ -1,7 +1,8 @@
 //! The `barexe` command: the driver core on a simulated GPU.
 //!
 //! `barexe demo` walks one request through the driver and checks every result; `barexe replay` gives the core the
-//! calls of a recorded client and compares what comes back. This is the one place that knows both the core and the
+//! calls of a recorded client and compares what comes back; `barexe decode --page-tables` shows the page tables that either
+//! of them makes. This is the one place that knows both the core and the
 //! simulator; neither knows the other.
 //!
 //! | module | what it does |
@@ -10,6 +11,7 @@
 //! | [`demo`] | one bind, one batch, one fence |
 //! | [`recording`] | reads recordings, and refuses what does not hold together |
 //! | [`replay`] | plays them |
+//! | [`decode`] | page tables at one moment of either |
 //! | [`machine`] | a device on a simulated GPU, opened and closed with care; bounded waits |
 //! | [`hex`] | bytes as recordings write them |
 #![expect(
@@ -18,6 +20,7 @@
 )]
 
 pub mod args;
+pub mod decode;
 pub mod demo;
 pub mod hex;
 pub mod machine;

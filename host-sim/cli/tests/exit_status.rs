@@ -113,8 +113,53 @@ fn files_that_cannot_be_used_are_named_on_standard_error() {
 }
 
 #[test]
+fn page_tables_are_shown_for_people_and_for_programs() {
+    for platform in ["tgl", "lnl"] {
+        let ran = barexe(&["decode", "--page-tables", "--platform", platform]);
+        let out = text(&ran.stdout);
+        assert_eq!((ran.status.code(), text(&ran.stderr)), (Some(0), ""), "{out}");
+        // The demo maps its batch and its data.
+        for part in [platform, "VM 1: root 0x", "0x000000100000..0x000000101000", "0x000000400000..0x000000410000"] {
+            assert!(out.contains(part), "{part}\n{out}");
+        }
+        let ran = barexe(&["decode", "--page-tables", "--platform", platform, "--json"]);
+        let value: serde_json::Value = serde_json::from_str(text(&ran.stdout)).unwrap();
+        let ranges = value["vms"][0]["ranges"].as_array().unwrap();
+        assert_eq!((ranges.len(), &ranges[1]["end"]), (2, &serde_json::json!("0x410000")));
+    }
+}
+
+#[test]
+fn page_tables_of_a_recording_are_those_behind_a_line() {
+    let file = recording("tgl-xe_vm-bind-once");
+    let at = |line: Option<&str>| {
+        let mut args = vec!["decode", "--page-tables", &file];
+        args.extend(line.into_iter().flat_map(|line| ["--at", line]));
+        let ran = barexe(&args);
+        assert_eq!((ran.status.code(), text(&ran.stderr)), (Some(0), ""));
+        text(&ran.stdout).to_owned()
+    };
+    let mapped = "0x0000001a0000..0x0000001a2000      8 KiB";
+    assert!(at(None).contains(mapped), "{}", at(None));
+    // Before the first call, and when everything is gone.
+    for line in ["2", "100"] {
+        assert!(at(Some(line)).contains("the client has no VM"), "{}", at(Some(line)));
+    }
+    let ran = barexe(&["decode", "--page-tables", &file, "--at", "99999"]);
+    assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(2), ""));
+    assert!(text(&ran.stderr).ends_with("it has no event 99999\n"));
+}
+
+#[test]
 fn bad_usage_exits_with_2() {
-    for args in [&["replay"][..], &["demo", "--platform", "hsw"], &["frobnicate"], &["replay", "a", "b"], &["--json"]] {
+    let of_decode: [&[&str]; 4] = [
+        &["decode"],
+        &["decode", "--page-tables", "--platform", "hsw"],
+        &["decode", "--page-tables", "--at", "3"],
+        &["decode", "--page-tables", "--platform", "lnl", "a"],
+    ];
+    let others = [&["replay"][..], &["demo", "--platform", "hsw"], &["frobnicate"], &["replay", "a", "b"], &["--json"]];
+    for args in of_decode.into_iter().chain(others) {
         let ran = barexe(args);
         assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(2), ""), "{args:?}");
         assert!(text(&ran.stderr).contains("--help"), "{args:?}");

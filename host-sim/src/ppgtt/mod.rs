@@ -4,7 +4,11 @@
 //! of every bit. What hardware would refuse is a [`WalkFault`]; what a driver should never write, though hardware
 //! may let it pass, is refused too, so that tests see it.
 
+mod contents;
 mod entry;
+mod show;
+
+pub use contents::{PageTables, Run, SeenTable, contents};
 
 use crate::bus::Bus;
 use core::fmt;
@@ -203,8 +207,12 @@ pub fn walk_from(
 /// The leaf of an entry that is marked as one of sixteen that stand for 64 KiB: hardware may take any of them for all.
 fn group(bus: &mut dyn Bus, spec: &WalkSpec, table: u64, index: u64) -> Result<Leaf, WalkFault> {
     let entries: [u64; 16] = read_entries(bus, table, index & !15)?;
-    let [first, ..] = entries;
-    if !entry::is_group(&entries) {
+    leaf_of_group(spec, &entries)
+}
+
+fn leaf_of_group(spec: &WalkSpec, entries: &[u64; 16]) -> Result<Leaf, WalkFault> {
+    let [first, ..] = *entries;
+    if !entry::is_group(entries) {
         return Err(WalkFault::Malformed { level: 0, entry: first, why: "a 64 KiB group is not whole" });
     }
     entry::check(spec, 0, true, false, first)?;

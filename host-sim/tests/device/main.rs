@@ -13,3 +13,4 @@ mod mini;
 mod noise;
 mod rules;
 mod same_calls;
+mod tiles;

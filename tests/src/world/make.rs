@@ -1,5 +1,6 @@
 //! What a scenario has made so far.
 
+use crate::rig::SPACE;
 use crate::scenario::Make;
 use barexe_core::Error;
 use barexe_core::device::request::{BoRequest, EngineRef, QueueProperties, QueueRequest};
@@ -11,6 +12,7 @@ use barexe_hal::Hal;
 #[derive(Debug, Default)]
 pub(super) struct Made {
     client: Option<ClientId>,
+    other: Option<ClientId>,
     vms: Vec<u32>,
     /// Handle and length.
     bos: Vec<(u32, u64)>,
@@ -29,6 +31,10 @@ fn named(ids: &[u32], index: usize) -> u32 {
 impl Made {
     pub(super) fn client(&self) -> Result<ClientId, Error> {
         self.client.ok_or(Error::invalid("client of the scenario", 0))
+    }
+
+    pub(super) fn other(&self) -> Result<ClientId, Error> {
+        self.other.ok_or(Error::invalid("second client of the scenario", 0))
     }
 
     pub(super) fn mapping(&self, bo: usize) -> Result<MappingId, Error> {
@@ -54,7 +60,9 @@ impl Made {
 
     pub(super) fn make(&mut self, device: &mut Device<'_, impl Hal>, make: Make) -> Result<(), Error> {
         match make {
-            Make::Client => self.client = Some(device.client_open(false)?),
+            Make::Client => self.client = Some(device.client_open_in(false, SPACE)?),
+            Make::OtherClient => self.other = Some(device.client_open(false)?),
+            Make::Import(bo) => self.import(device, bo)?,
             Make::Vm(flags) => self.vms.push(device.vm_create(self.client()?, flags)?),
             Make::Bo(size_bytes, caching, vm) => {
                 let vm = vm.map(|vm| self.vm(vm));
@@ -71,6 +79,14 @@ impl Made {
             Make::ExecQueue(vm, class) => self.make_exec_queue(device, vm, class)?,
         }
         Ok(())
+    }
+
+    fn import(&self, device: &mut Device<'_, impl Hal>, bo: usize) -> Result<(), Error> {
+        let other = self.other()?;
+        let exported = device.bo_export(self.client()?, self.bo(bo))?;
+        let imported = device.bo_import(other, &exported);
+        device.bo_export_close(exported)?;
+        imported.map(drop)
     }
 
     fn make_exec_queue(

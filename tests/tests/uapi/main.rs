@@ -5,21 +5,31 @@
 #![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
 
 #[cfg(test)]
+mod form;
+#[cfg(test)]
 mod life;
+#[cfg(test)]
+mod prefetch;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod rows_bind;
 #[cfg(test)]
+mod rows_bind_ops;
+#[cfg(test)]
 mod rows_exec;
 #[cfg(test)]
 mod rows_objects;
+#[cfg(test)]
+mod rows_pat;
 #[cfg(test)]
 mod rows_query;
 #[cfg(test)]
 mod rows_queue;
 #[cfg(test)]
 mod rows_sync;
+#[cfg(test)]
+mod rows_timeline;
 #[cfg(test)]
 mod rows_vm;
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn compare(rig: &mut Rig<'_>, line: usize, call: &Recorded) -> usize {
     let (mut arg, mut memory) = (given.0, Ram::new().with(data, &vec![0xEE; len]));
     let ret = match uapi::ioctl(&mut rig.device, rig.client, call.request_code(), &mut arg, &mut memory) {
         Ok(Answer::Done(ret)) => i64::from(ret),
-        Ok(Answer::Wait { until }) => panic!("line {line}: a query waits until {until:?}"),
+        Ok(waits) => panic!("line {line}: a query waits: {waits:?}"),
         Err(error) => -i64::from(error.errno().code()),
     };
     assert_eq!(ret, call.ret, "line {line}: query {query}");

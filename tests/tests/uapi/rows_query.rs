@@ -2,8 +2,11 @@
 
 use crate::table::{ARRAY, NOWHERE, accepts, refuses, row};
 use barexe_core::Errno::{EFAULT, EINVAL, ENODEV, EOPNOTSUPP};
+use barexe_core::device::Config;
 use barexe_core::uapi::request::XE_DEVICE_QUERY;
-use barexe_tests::rig::{Rig, on_each_platform};
+use barexe_core::uapi::{self, Answer};
+use barexe_sim::{Platform, SimConfig};
+use barexe_tests::rig::{Rig, on_each_platform, on_opened};
 use barexe_tests::wire::{Bytes, Ram};
 
 /// `drm_xe_device_query` with a buffer at [`ARRAY`].
@@ -43,6 +46,46 @@ fn queries_are_refused_row_by_row() {
         refuses(rig, XE_DEVICE_QUERY, rows);
         assert_eq!((size(rig, 4), size(rig, 7), size(rig, 9)), (0, 32, 8));
     });
+}
+
+/// Bytes of a query's answer.
+fn answer(rig: &mut Rig<'_>, number: u32) -> Bytes {
+    let len = size(rig, number);
+    let mut memory = Ram::new().with(ARRAY, &vec![0; len as usize]);
+    let mut arg = query(number, len);
+    let done = uapi::ioctl(&mut rig.device, rig.client, XE_DEVICE_QUERY, &mut arg.0, &mut memory);
+    assert_eq!(done, Ok(Answer::Done(0)));
+    Bytes(memory.at(ARRAY).to_vec())
+}
+
+fn half(bytes: &Bytes, at: usize) -> u16 {
+    u16::try_from(bytes.get_u32(at) & 0xFFFF).unwrap_or_default()
+}
+
+#[test]
+fn queries_list_every_tile() {
+    for tiles in [2, 3] {
+        let config = SimConfig::new(Platform::tgl_with_tiles(tiles));
+        on_opened(&config, Config::default(), |rig| {
+            let tiles = u16::from(tiles);
+            let (list, engines, topology) = (answer(rig, 3), answer(rig, 0), answer(rig, 5));
+            assert_eq!(list.get_u32(0), u32::from(tiles));
+            for (tile, at) in (0..tiles).zip((8..).step_by(96)) {
+                // Type main, tile, GT id: one GT to a tile here.
+                let head = [0, 2, 4].map(|field| half(&list, at + field));
+                assert_eq!((head, list.get_u32(at + 12)), ([0, tile, tile], 19_200_000));
+            }
+            // Render, copy, two decoders and an enhancer on each, GT by GT, counted anew on each.
+            let classes = [(0, 0), (1, 0), (2, 0), (2, 1), (3, 0)];
+            let want = (0..tiles).flat_map(|gt| classes.map(move |(class, instance)| [class, instance, gt]));
+            let seen = (8..engines.0.len()).step_by(32).map(|at| [0, 2, 4].map(|field| half(&engines, at + field)));
+            assert_eq!((seen.collect::<Vec<_>>(), engines.get_u32(0)), (want.collect(), 5 * u32::from(tiles)));
+            let of_one = topology.0.len() / usize::from(tiles);
+            for (tile, part) in (0..tiles).zip(topology.0.chunks(of_one)) {
+                assert_eq!((part.len(), part.first_chunk()), (80, Some(&tile.to_le_bytes())));
+            }
+        });
+    }
 }
 
 #[test]

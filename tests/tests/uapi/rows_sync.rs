@@ -1,11 +1,12 @@
 //! Sync entries of bind and exec, and calls on sync objects: bind-and-exec sheet §3.8, §3.12.
 
+use crate::form::Form;
 use crate::table::{ARRAY, NOWHERE, OTHER, Row, accepts, call, refuses, row};
 use barexe_core::Errno::{EFAULT, EINVAL, ENOENT, ENOMEM, ETIME};
 use barexe_core::device::TableWriter;
 use barexe_core::gt::EngineClass;
 use barexe_core::uapi::Answer;
-use barexe_core::uapi::request::{SYNCOBJ_CREATE, SYNCOBJ_DESTROY, SYNCOBJ_RESET, SYNCOBJ_WAIT, XE_EXEC, XE_VM_BIND};
+use barexe_core::uapi::request::{SYNCOBJ_CREATE, SYNCOBJ_DESTROY, SYNCOBJ_RESET, SYNCOBJ_WAIT, XE_EXEC};
 use barexe_hal::Nanos;
 use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, binary, on_each_platform, on_each_platform_by};
 use barexe_tests::wire::{Bytes, Ram};
@@ -46,14 +47,12 @@ fn entry_rows(rig: &mut Rig<'_>, call: &Bytes) -> Vec<Row> {
     ]
 }
 
-/// A bind without operations and an exec without batch, each with `count` syncs at [`OTHER`].
-fn barriers(rig: &mut Rig<'_>, count: u32) -> [(u32, Bytes); 2] {
+/// A bind without operations, in each dialect, and an exec without batch, each with `count` syncs at [`OTHER`].
+fn barriers(rig: &mut Rig<'_>, count: u32) -> [(u32, Bytes); 3] {
     let vm = rig.vm();
     let queue = rig.queue(vm, rig.engine(EngineClass::Copy));
-    [
-        (XE_VM_BIND, Bytes::new(136).u32(8, vm).u32(108, count).u64(112, OTHER)),
-        (XE_EXEC, Bytes::new(56).u32(8, queue).u32(12, count).u64(16, OTHER)),
-    ]
+    let bind = |form: Form| (form.request(), form.with_syncs(form.barrier(vm), count));
+    [bind(Form::A), bind(Form::U), (XE_EXEC, Bytes::new(56).u32(8, queue).u32(12, count).u64(16, OTHER))]
 }
 
 #[test]
@@ -62,6 +61,43 @@ fn entries_are_refused_row_by_row_by_bind_and_exec() {
         for (request, call) in barriers(rig, 1) {
             let rows = entry_rows(rig, &call);
             refuses(rig, request, rows);
+        }
+    });
+}
+
+/// M4: the extension pointer of an entry is looked at by dialect A, after its reserved words and before its type.
+#[test]
+fn extensions_of_an_entry_are_refused_by_dialect_a_alone() {
+    on_each_platform(|rig| {
+        let signalled = rig.device.syncobj_create(rig.client, true).unwrap();
+        let right = entry(SYNCOBJ, 0, signalled, 0).u64(0, 1 << 63);
+        let on = |entry: &Bytes| Ram::new().with(OTHER, &entry.0);
+        for (request, call) in barriers(rig, 1) {
+            if request == Form::A.request() {
+                let rows = vec![
+                    row("extensions", call.clone(), EINVAL, "extension").on(on(&right)),
+                    row("before the type", call.clone(), EINVAL, "extension").on(on(&right.clone().u32(8, 9))),
+                    row("after reserved words", call, EINVAL, "reserved").on(on(&right.clone().u64(40, 1))),
+                ];
+                refuses(rig, request, rows);
+            } else {
+                accepts(rig, request, &call, &on(&right));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_call_takes_1024_entries_and_no_more() {
+    on_each_platform(|rig| {
+        let signalled = rig.device.syncobj_create(rig.client, true).unwrap();
+        let entries = vec![entry(SYNCOBJ, 0, signalled, 0); 1025];
+        for (request, call) in barriers(rig, 1024) {
+            accepts(rig, request, &call, &Ram::new().with_all(OTHER, &entries));
+        }
+        for (request, call) in barriers(rig, 1025) {
+            let memory = Ram::new().with_all(OTHER, &entries);
+            refuses(rig, request, vec![row("4, 2: syncs", call, EINVAL, "number of syncs").on(memory)]);
         }
     });
 }

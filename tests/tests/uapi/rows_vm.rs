@@ -2,10 +2,12 @@
 
 use crate::table::{accepts, refuses, row};
 use barexe_core::Errno::{EBUSY, EINVAL, ENOENT};
+use barexe_core::device::Config;
 use barexe_core::device::request::VmFlags;
 use barexe_core::gt::EngineClass;
 use barexe_core::uapi::request::{XE_VM_CREATE, XE_VM_DESTROY};
-use barexe_tests::rig::on_each_platform;
+use barexe_sim::{Platform, SimConfig};
+use barexe_tests::rig::{on_each_platform, on_opened};
 use barexe_tests::wire::{Bytes, Ram};
 
 /// `drm_xe_vm_create` with flags.
@@ -33,6 +35,27 @@ fn create_refuses_row_by_row() {
             let made = accepts(rig, XE_VM_CREATE, &create(flags).u32(12, 77), &Ram::new());
             let id = made.get_u32(12);
             assert_eq!(rig.device.vm_flags(rig.client, id), Ok(VmFlags::from_bits_retain(flags)));
+        }
+    });
+}
+
+#[test]
+fn where_recoverable_faults_are_allowed_create_takes_them() {
+    let config = SimConfig::new(Platform::lnl_with_faults());
+    on_opened(&config, Config::default(), |rig| {
+        let rows = vec![
+            row("3 reserved, after 2", create(4 | 2).u64(16, 1), EINVAL, "reserved"),
+            row("5 scratch and fault", create(1 | 2 | 4), EINVAL, "VM flags"),
+            row("6 fault without LR", create(4), EINVAL, "VM flags"),
+            row("7 no overcommit without fault", create(8 | 2), EINVAL, "VM flags"),
+        ];
+        refuses(rig, XE_VM_CREATE, rows);
+        for flags in [2 | 4, 2 | 4 | 8] {
+            let id = accepts(rig, XE_VM_CREATE, &create(flags), &Ram::new()).get_u32(12);
+            assert_eq!(rig.device.vm_flags(rig.client, id), Ok(VmFlags::from_bits_retain(flags)));
+            // Row 3 of destroy is for long-running VMs without faults.
+            rig.queue(id, rig.engine(EngineClass::Copy));
+            accepts(rig, XE_VM_DESTROY, &destroy(id), &Ram::new());
         }
     });
 }

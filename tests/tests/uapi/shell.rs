@@ -3,7 +3,7 @@
 use crate::table::{accepts, refuses, row};
 use barexe_core::Errno::{self, ECANCELED, EINVAL, ENODEV, ENOENT, ENOTTY, EOPNOTSUPP};
 use barexe_core::device::{DeviceState, TableWriter};
-use barexe_core::uapi::request::{XE_GEM_CREATE, XE_VM_CREATE};
+use barexe_core::uapi::request::{XE_EXEC, XE_EXEC_A, XE_GEM_CREATE, XE_VM_BIND, XE_VM_CREATE};
 use barexe_core::uapi::{self, Call};
 use barexe_hal::Nanos;
 use barexe_sim::Fault;
@@ -45,6 +45,26 @@ fn a_short_struct_is_extended_with_zero_and_a_long_one_cut() {
         // And nothing past the buffer is.
         accepts(rig, XE_VM_CREATE, &Bytes::new(16), &Ram::new());
         refuses(rig, sized(XE_GEM_CREATE, 0), vec![row("3.10-2", Bytes::new(0), EINVAL, "placement")]);
+    });
+}
+
+/// Bind and exec alone have a struct of another size in each dialect: there the size is not free.
+#[test]
+fn bind_and_exec_take_the_sizes_of_their_dialects_and_no_other() {
+    on_each_platform(|rig| {
+        let vm = rig.vm();
+        let bind = |len: usize| Bytes::new(len).u32(8, vm);
+        for len in [136, 160] {
+            accepts(rig, sized(XE_VM_BIND, len), &bind(160), &Ram::new());
+        }
+        // 152 and 80 are those of the series as it was posted.
+        for len in [0, 8, 56, 80, 135, 137, 144, 152, 159, 161, 0x3FFF] {
+            refuses(rig, sized(XE_VM_BIND, len), vec![row("2.8-3", bind(200), EINVAL, "size of the argument struct")]);
+        }
+        for len in [0, 55, 57, 72, 80, 136, 160] {
+            refuses(rig, sized(XE_EXEC, len), vec![row("2.8-3", bind(200), EINVAL, "size of the argument struct")]);
+        }
+        refuses(rig, XE_EXEC_A, vec![row("not there yet", bind(88), EOPNOTSUPP, "XE_EXEC of dialect A")]);
     });
 }
 

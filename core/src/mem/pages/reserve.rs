@@ -26,8 +26,19 @@ impl Need {
         }
     }
 
+    /// The same on so many tiles; saturates.
+    #[must_use]
+    pub const fn on_tiles(self, tiles: u8) -> Self {
+        let tiles = tiles as u32;
+        Self {
+            leaf_tables: self.leaf_tables.saturating_mul(tiles),
+            directories: self.directories.saturating_mul(tiles),
+        }
+    }
+
     /// What is left of it without the other; not below 0.
-    const fn minus(self, other: Self) -> Self {
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
         Self {
             leaf_tables: self.leaf_tables.saturating_sub(other.leaf_tables),
             directories: self.directories.saturating_sub(other.directories),

@@ -32,7 +32,7 @@ mod zap;
 
 pub use backing::{Backing, Segment};
 pub use bind::{Bound, Mapping};
-pub use need::{need, need_of_new};
+pub use need::{need, need_of_new, shared};
 pub use range::VaRange;
 pub use sink::{CpuSink, Sink, Slot};
 pub use sizes::Sizes;

@@ -3,7 +3,7 @@
 use super::backing::{PAGE_BYTES, SLOT_BYTES, Segment};
 use super::list::is_block;
 use super::range::{VaRange, is_aligned, round_up};
-use crate::mem::format::{Level, PtFormat, entry_bytes, table_span_bytes};
+use crate::mem::format::{Level, PtFormat, entry_bytes, shift, table_span_bytes};
 use crate::mem::pages::{ENTRIES, Need};
 use crate::num::{low32, usize_capped, usize_of};
 use barexe_hal::BusAddr;
@@ -22,6 +22,21 @@ pub fn need<'p>(format: &PtFormat, range: VaRange, backing: impl Iterator<Item =
         leaf_tables: capped(touched(Level::L0).saturating_sub(leaves.two_mib)),
         directories: capped(directories.saturating_sub(leaves.one_gib)),
     }
+}
+
+/// What of [`need`] is there already while everything in `beside` is bound, which does not overlap `range`: a slot that
+/// both touch has its table, and since something in it is bound that table stays.
+#[must_use]
+pub const fn shared(format: &PtFormat, range: VaRange, beside: VaRange) -> Need {
+    let (lower, upper) = if range.start < beside.start { (range, beside) } else { (beside, range) };
+    // Of two addresses in one slot, and of those in one slot at every higher level.
+    let apart = (lower.end.wrapping_sub(1) ^ upper.start) >> shift(Level::L1);
+    let bits = u64::BITS.wrapping_sub(apart.leading_zeros());
+    let levels_apart = bits.div_ceil(9);
+    let below_root = format.root_level.number() as u32;
+    let shared = below_root.saturating_sub(levels_apart);
+    let leaf_tables = if levels_apart == 0 { 1 } else { 0 };
+    Need { leaf_tables, directories: shared.saturating_sub(leaf_tables) }
 }
 
 /// The tables of an empty tree: root, and the scratch tables of a scratch VM.
@@ -154,6 +169,23 @@ mod tests {
         assert_eq!(need(&GEN12.pt, range, list()), Need { leaf_tables: 1, directories: 2 });
         let askew = VaRange { start: 0x1F_E000, end: 0x1F_E000 + 1027 * 0x1000 };
         assert_eq!(need(&GEN12.pt, askew, list()), Need { leaf_tables: 4, directories: 2 });
+    }
+
+    #[test]
+    fn neighbours_share_the_tables_that_both_touch() {
+        let pair = |a: u64, b: u64| {
+            let [a, b] = [a, b].map(|start| VaRange { start, end: start + 0x1000 });
+            assert_eq!(shared(&XE2.pt, a, b), shared(&XE2.pt, b, a));
+            let (four, five) = (shared(&GEN12.pt, a, b), shared(&XE2.pt, a, b));
+            (four.leaf_tables, four.directories, five.leaf_tables, five.directories)
+        };
+        assert_eq!(pair(0, 0x1000), (1, 2, 1, 3), "one table of pages");
+        assert_eq!(pair(0, 0x1F_F000), (1, 2, 1, 3));
+        assert_eq!(pair(0x1F_F000, 0x20_0000), (0, 2, 0, 3), "one directory of them");
+        assert_eq!(pair(0, 0x3FFF_F000), (0, 2, 0, 3));
+        assert_eq!(pair(0x3FFF_F000, 0x4000_0000), (0, 1, 0, 2), "one of those");
+        assert_eq!(pair(0x7F_FFFF_F000, 0x80_0000_0000), (0, 0, 0, 1), "the root, or what is below it");
+        assert_eq!(pair(0, 1 << 48), (0, 0, 0, 0), "nothing");
     }
 
     #[test]

@@ -27,6 +27,18 @@ impl VaRange {
         Self { start: round_down(self.start, bytes), end: round_up(self.end, bytes) }
     }
 
+    /// Whether some byte is in both.
+    #[must_use]
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    /// Whether one begins where the other ends.
+    #[must_use]
+    pub const fn adjoins(self, other: Self) -> bool {
+        self.end == other.start || other.end == self.start
+    }
+
     /// The smallest range that has both in it.
     #[must_use]
     pub fn union(self, other: Self) -> Self {

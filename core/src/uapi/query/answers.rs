@@ -5,9 +5,8 @@ use crate::device::request::QueueProperties;
 use crate::device::{ClientId, Device};
 use crate::gt::access::GtIndex;
 use crate::gt::topology::EuMask;
-use crate::gt::{DeviceInfo, Engine, EngineClass};
+use crate::gt::{DeviceInfo, Engine, EngineClass, Gt, REGION_MASK};
 use crate::num::u64_of;
-use crate::uapi::REGION_MASK;
 use crate::uapi::payload::Payload;
 use crate::uapi::wire::{Field, write};
 use barexe_hal::Hal;
@@ -32,14 +31,9 @@ fn name(record: &mut [u8], engine: &Engine) {
     write(record, instance::GT_ID, u16::from(engine.gt));
 }
 
-/// The GTs of the device.
-fn gts(info: &DeviceInfo) -> impl Iterator<Item = GtIndex> {
-    0..info.gt_count
-}
-
 /// Engines that clients may use, GT by GT.
 fn client_engines(info: &DeviceInfo) -> impl Iterator<Item = &Engine> {
-    gts(info).flat_map(|gt| info.client_engines().filter(move |engine| engine.gt == gt))
+    info.gts().flat_map(|gt| info.client_engines().filter(move |engine| engine.gt == gt.id))
 }
 
 /// Query 0.
@@ -105,6 +99,7 @@ mod gt {
 
     pub(super) const LEN: usize = 96;
     pub(super) const TYPE: Field<u16> = Field::at(0);
+    pub(super) const TILE_ID: Field<u16> = Field::at(2);
     pub(super) const GT_ID: Field<u16> = Field::at(4);
     pub(super) const REFERENCE_CLOCK: Field<u32> = Field::at(12);
     pub(super) const NEAR_MEM_REGIONS: Field<u64> = Field::at(16);
@@ -112,31 +107,32 @@ mod gt {
     pub(super) const IP_VER_MINOR: Field<u16> = Field::at(34);
     pub(super) const IP_VER_REV: Field<u16> = Field::at(36);
 
-    /// GT 0 is the main one, GT 1 the one for media: their types have the same numbers.
-    pub(super) const fn kind(id: u8) -> u16 {
-        id as u16
+    /// GT 0 of a tile is the main one, GT 1 the one for media: their types have the same numbers.
+    pub(super) const fn kind(index: u8) -> u16 {
+        index as u16
     }
 }
 
 /// Query 3. Everything is near to an integrated part, and nothing far.
 pub(super) fn gt_list(info: &DeviceInfo) -> Payload {
     let mut payload = Payload::new();
-    payload.count(gts(info).count());
-    for id in gts(info) {
+    payload.count(info.gts().count());
+    for found in info.gts() {
         payload.record::<{ gt::LEN }>(|record| {
-            write(record, gt::TYPE, gt::kind(id));
-            write(record, gt::GT_ID, u16::from(id));
-            write(record, gt::REFERENCE_CLOCK, info.timestamp_hz(id));
+            write(record, gt::TYPE, gt::kind(found.index));
+            write(record, gt::TILE_ID, u16::from(found.tile));
+            write(record, gt::GT_ID, u16::from(found.id));
+            write(record, gt::REFERENCE_CLOCK, info.timestamp_hz(found.id));
             write(record, gt::NEAR_MEM_REGIONS, u64::from(REGION_MASK));
-            write_version(record, info, id);
+            write_version(record, info, found.index);
         });
     }
     payload
 }
 
 /// The IP version where the hardware says it; parts without the register leave the fields zero.
-fn write_version(record: &mut [u8], info: &DeviceInfo, id: GtIndex) {
-    let version = if id == 0 { Some(info.graphics) } else { info.media };
+fn write_version(record: &mut [u8], info: &DeviceInfo, index: GtIndex) {
+    let version = if index == 0 { Some(info.graphics) } else { info.media };
     if let Some(version) = version.filter(|_| info.platform.has_gmd_id()) {
         write(record, gt::IP_VER_MAJOR, version.major);
         write(record, gt::IP_VER_MINOR, version.minor);
@@ -155,14 +151,14 @@ mod mask {
 
 /// Query 5. A media GT has neither DSS nor units; its L3 banks are not known.
 pub(super) fn topology(info: &DeviceInfo) -> Payload {
-    let topology = &info.topology;
     let mut payload = Payload::new();
-    let (eu_type, eus) = match topology.eus {
-        EuMask::Simd8(eus) => (mask::EUS_PER_DSS, eus),
-        EuMask::Simd16(eus) => (mask::SIMD16_EUS_PER_DSS, eus),
-    };
-    for id in gts(info) {
-        let is_main = id == 0;
+    for Gt { id, tile, index } in info.gts() {
+        let Some(topology) = info.tiles.get(usize::from(tile)).map(|tile| &tile.topology) else { continue };
+        let (eu_type, eus) = match topology.eus {
+            EuMask::Simd8(eus) => (mask::EUS_PER_DSS, eus),
+            EuMask::Simd16(eus) => (mask::SIMD16_EUS_PER_DSS, eus),
+        };
+        let is_main = index == 0;
         let of_main = |words| if is_main { words } else { [0; 3] };
         dss_mask(&mut payload, id, mask::GEOMETRY_DSS, of_main(topology.geometry_dss));
         dss_mask(&mut payload, id, mask::COMPUTE_DSS, of_main(topology.compute_dss));
@@ -176,14 +172,14 @@ pub(super) fn topology(info: &DeviceInfo) -> Payload {
     payload
 }
 
-fn mask_header(payload: &mut Payload, gt: GtIndex, kind: u16, num_bytes: u32) {
+fn mask_header(payload: &mut Payload, gt: u8, kind: u16, num_bytes: u32) {
     payload.word(u16::from(gt));
     payload.word(kind);
     payload.word(num_bytes);
 }
 
 /// 96 bits in a mask of 16 bytes.
-fn dss_mask(payload: &mut Payload, gt: GtIndex, kind: u16, words: [u32; 3]) {
+fn dss_mask(payload: &mut Payload, gt: u8, kind: u16, words: [u32; 3]) {
     mask_header(payload, gt, kind, 16);
     for word in words {
         payload.word(word);

@@ -54,6 +54,12 @@ impl VmaIndex {
         self.len
     }
 
+    /// Levels of its tree, that of the leaves included.
+    #[must_use]
+    pub const fn levels(&self) -> u32 {
+        self.tree.levels()
+    }
+
     /// The mapping that has `addr`.
     #[must_use]
     #[inline]
@@ -121,7 +127,7 @@ impl VmaIndex {
         }
     }
 
-    /// Where a request belongs: all of the work of a [`Plan`].
+    /// Where a request belongs.
     #[inline]
     pub(super) fn spot(&self, nodes: &Nodes<'_>, range: VaRange) -> Spot {
         Spot(self.tree.place(nodes, range))
@@ -204,9 +210,16 @@ impl Plan {
     /// The plan for a request.
     #[inline]
     pub(super) fn new(index: &VmaIndex, store: &VmaStore<'_>, request: Request) -> Self {
-        if let Some(object) = request.new_vma().and_then(Vma::object) {
-            store.vm_bos.expect(object);
+        let VmaStore { nodes, vm_bos } = store;
+        let object = request.new_vma().and_then(Vma::object);
+        if let Some(object) = object {
+            vm_bos.expect(object);
         }
-        Self { request, spot: index.spot(&store.nodes, request.range()) }
+        let path = index.tree.descend(nodes, request.range().start);
+        // While the leaf is on its way from memory, the cell that the new mapping will have its place in can come too.
+        if let Some(object) = object {
+            vm_bos.expect_soon(object);
+        }
+        Self { request, spot: Spot(Tree::place_below(nodes, path, request.range())) }
     }
 }

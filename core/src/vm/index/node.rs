@@ -11,7 +11,7 @@
 use crate::num::{low32, u64_of, usize_capped};
 use crate::vm::slab::{Cell, NONE};
 use crate::vm::vma::IN_PAGE;
-use core::cell::Cell as CoreCell;
+use barexe_hal::slice::shift;
 
 /// Words of a block.
 const BLOCK: usize = 16;
@@ -46,7 +46,7 @@ pub(super) const fn shared<const N: usize>() -> usize {
 
 /// A node of the index. Which kind it is, leaf or branch, its level says.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(128))]
+#[repr(C, align(2048))]
 pub struct VmaNode {
     /// First keys of all blocks but the first.
     samples: [u64; BLOCKS - 1],
@@ -257,23 +257,5 @@ impl VmaNode {
         let (blocks, _) = self.words.as_chunks::<BLOCK>();
         let sampled = blocks.iter().skip(1).map(|block| block[0]).eq(self.samples);
         if sampled { Ok(()) } else { Err("samples") }
-    }
-}
-
-/// Moves `count` entries from `from` to `to`; the two places may overlap.
-///
-/// An entry is copied as one value, so this is as quick as a copy of bytes, and unlike `copy_within` it has no way to
-/// panic.
-#[inline]
-fn shift<const N: usize>(entries: &mut [[u64; N]], from: usize, to: usize, count: usize) {
-    let entries = CoreCell::from_mut(entries).as_slice_of_cells();
-    let source = entries.get(from..from.wrapping_add(count)).unwrap_or_default();
-    let target = entries.get(to..to.wrapping_add(count)).unwrap_or_default();
-    let pairs = target.iter().zip(source);
-    let copy = |(to, from): (&CoreCell<[u64; N]>, &CoreCell<[u64; N]>)| to.set(from.get());
-    if to < from {
-        pairs.for_each(copy);
-    } else {
-        pairs.rev().for_each(copy);
     }
 }

@@ -70,7 +70,8 @@ impl Tree {
         let mut place = *place;
         loop {
             if place.path.upper < range.end {
-                let reach = new.last().map_or(range.end, |last| Vma(*last).end());
+                // What comes last may lie below the range as a whole.
+                let reach = new.last().map_or(range.end, |last| Vma(*last).end().max(range.end));
                 self.clear_following(nodes, &mut place, range, reach)?;
             }
             self.own(nodes, &mut place.path)?;

@@ -8,6 +8,7 @@ use super::node::{BRANCH, LEAF, VmaNode};
 use super::nodes::Nodes;
 use super::path::Path;
 use crate::mem::tree::VaRange;
+use crate::num::u32_capped;
 use crate::vm::slab::NONE;
 use crate::vm::vma::Vma;
 use barexe_hal::cache::prefetch;
@@ -38,6 +39,10 @@ pub(super) const fn child(begins: u64, node: u32) -> [u64; BRANCH] {
 
 impl Tree {
     pub(super) const EMPTY: Self = Self { root: NONE, height: 0 };
+
+    pub(super) const fn levels(&self) -> u32 {
+        if self.root == NONE { 0 } else { u32_capped(self.height.wrapping_add(1)) }
+    }
 
     /// The way to the leaf that has `addr`.
     #[inline]
@@ -70,7 +75,12 @@ impl Tree {
     /// Where a range belongs.
     #[inline]
     pub(super) fn place(&self, nodes: &Nodes<'_>, range: VaRange) -> Place {
-        let path = self.descend(nodes, range.start);
+        Self::place_below(nodes, self.descend(nodes, range.start), range)
+    }
+
+    /// Where a range belongs, the way to its leaf being known.
+    #[inline]
+    pub(super) fn place_below(nodes: &Nodes<'_>, path: Path, range: VaRange) -> Place {
         let Some(leaf) = nodes.get(path.leaf()) else { return Place { path, first: 0, last: 0 } };
         // Nearly all of a leaf is needed sooner or later; searched first and read then, it comes in two steps.
         prefetch(leaf);

@@ -40,7 +40,7 @@ pub fn run(demo: &Demo, out: &mut dyn Write) -> io::Result<Vec<Check>> {
     let mut printed = Ok(());
     let played = with_device(&sim, Config::default(), |device| {
         printed = probe::print(device.info(), out);
-        script::play(&sim, device)
+        script::play(&sim, device, &mut |_, _, _| ())
     });
     printed?;
     let mut checks = match played {
@@ -62,7 +62,8 @@ pub fn run(demo: &Demo, out: &mut dyn Write) -> io::Result<Vec<Check>> {
     Ok(checks)
 }
 
-fn simulated(demo: &Demo) -> Option<Sim> {
+/// The simulated GPU that the demo runs on.
+pub(crate) fn simulated(demo: &Demo) -> Option<Sim> {
     let mut config = SimConfig::new(Platform::by_name(demo.platform)?);
     config.timeline_events = EVENTS;
     config.execution = demo.execution;

@@ -34,6 +34,9 @@ struct Buffer {
     bytes: u64,
 }
 
+/// Looks at the device in the name of a client, at one of its VMs.
+pub type Look<'l> = &'l mut dyn FnMut(&SimDevice<'_>, ClientId, u32);
+
 struct Script<'s, 'd> {
     sim: &'s Sim,
     device: &'s mut SimDevice<'d>,
@@ -42,21 +45,21 @@ struct Script<'s, 'd> {
     unseen: Vec<u32>,
 }
 
-/// Plays the script on a device that was just opened.
+/// Plays the script on a device that was just opened; `look` may look around before the client closes.
 ///
 /// # Errors
 /// The first call that was refused.
-pub fn play(sim: &Sim, device: &mut SimDevice<'_>) -> Result<Seen, Error> {
+pub fn play(sim: &Sim, device: &mut SimDevice<'_>, look: Look<'_>) -> Result<Seen, Error> {
     let client = device.client_open(false)?;
     let mut script = Script { sim, device, client, unseen: Vec::new() };
-    let seen = script.play();
+    let seen = script.play(look);
     sim.mark("client_close");
     script.device.client_close(client)?;
     seen
 }
 
 impl Script<'_, '_> {
-    fn play(&mut self) -> Result<Seen, Error> {
+    fn play(&mut self, look: Look<'_>) -> Result<Seen, Error> {
         self.sim.mark("vm_create");
         let vm = self.device.vm_create(self.client, VmFlags::empty())?;
         let code = self.buffer("the batch", BATCH_BYTES)?;
@@ -71,6 +74,7 @@ impl Script<'_, '_> {
         let signalled = [self.is_signalled(bound)?, self.is_signalled(ran)?];
         let mut bytes = vec![0; usize::try_from(data.bytes).unwrap_or(0)];
         self.device.mapping_read(self.client, data.mapping, 0, &mut bytes)?;
+        look(self.device, self.client, vm);
         Ok(Seen { bind, exec, signalled, data: bytes })
     }
 

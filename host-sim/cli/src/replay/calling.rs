@@ -8,7 +8,7 @@ use super::outputs::Made;
 use crate::machine::Patience;
 use crate::recording::Call;
 use barexe_core::Error;
-use barexe_core::device::ClientId;
+use barexe_core::device::{ClientId, Ticket, TicketState};
 use barexe_core::uapi::{self, Answer};
 use barexe_hal::Nanos;
 
@@ -72,14 +72,28 @@ impl Player<'_, '_> {
             self.deliver();
             let answer = uapi::ioctl(self.device, client, call.request_code(), arg, &mut self.memory);
             self.memory.store(self.device);
+            self.give_user();
             match answer {
                 Ok(Answer::Done(value)) => return End::Done(value),
+                Ok(Answer::Accepted(ticket)) => return self.wait_for_work(ticket, &mut patience),
                 Err(error) => return End::Refused(error),
                 Ok(Answer::Wait { until }) => {
                     if !patience.wait(self.device, until) {
                         return End::Stuck;
                     }
                 }
+            }
+        }
+    }
+
+    /// Waits for the work of a call that was accepted and says how it ended.
+    fn wait_for_work(&mut self, ticket: Ticket, patience: &mut Patience) -> End {
+        loop {
+            match self.device.ticket_state(ticket) {
+                Ok(TicketState::Done) => return End::Done(0),
+                Ok(TicketState::Failed(error)) | Err(error) => return End::Refused(error),
+                Ok(TicketState::Pending) if patience.wait(self.device, None) => {}
+                Ok(TicketState::Pending) => return End::Stuck,
             }
         }
     }

@@ -163,6 +163,8 @@ pub mod nr {
     pub const DEVICE_QUERY: u8 = 0x40;
     /// `XE_GEM_CREATE`.
     pub const GEM_CREATE: u8 = 0x41;
+    /// `XE_VM_BIND`.
+    pub const VM_BIND: u8 = 0x45;
     /// `XE_EXEC`.
     pub const EXEC: u8 = 0x49;
 }
@@ -180,7 +182,7 @@ pub const CALLS: &[CallKind] = &[
     CallKind::new(0x42).with_ids(&[id(8, IdKind::Gem)], &[]).with_output("offset", 16, 8, Rule::MmapOffset),
     CallKind::new(0x43).with_output("vm_id", 12, 4, Rule::FreshId(IdKind::Vm)),
     CallKind::new(0x44).destroying(id(0, IdKind::Vm)).with_ids(&[id(0, IdKind::Vm)], &[]),
-    CallKind::new(0x45).with_ids(&[id(8, IdKind::Vm), id(12, IdKind::Queue), INLINE_BIND], &[BIND_OPS, SYNCS]),
+    CallKind::new(nr::VM_BIND).with_ids(&[id(8, IdKind::Vm), id(12, IdKind::Queue), INLINE_BIND], &[BIND_OPS, SYNCS]),
     CallKind::new(0x46).with_ids(&[id(12, IdKind::Vm)], &[]).with_output(
         "exec_queue_id",
         20,

@@ -33,12 +33,15 @@ pub struct Memory<M> {
     window: BTreeMap<u64, Vec<u8>>,
     /// What calls wrote into mapped objects, and the objects do not have yet.
     written: Vec<Region>,
+    /// What calls wrote into tracked memory, and the device does not have yet.
+    written_user: Vec<Region>,
 }
 
 impl<M> Default for Memory<M> {
     fn default() -> Self {
         let (user, call) = (Vec::new(), Vec::new());
-        Self { objects: Mappings::default(), user, call, window: BTreeMap::new(), written: Vec::new() }
+        let (window, written, written_user) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { objects: Mappings::default(), user, call, window, written, written_user }
     }
 }
 
@@ -77,6 +80,28 @@ impl<M: Copy + PartialEq> Memory<M> {
     #[must_use]
     pub fn user(&self, addr: u64, len: usize) -> Option<&[u8]> {
         self.user.iter().find_map(|region| inside(region, addr)).and_then(|bytes| bytes.get(..len))
+    }
+
+    /// Whether anything of a range is tracked.
+    #[must_use]
+    pub fn tracks(&self, range: &Range<u64>) -> bool {
+        self.user
+            .iter()
+            .any(|(start, bytes)| *start < range.end && range.start < start.saturating_add(bytes.len() as u64))
+    }
+
+    /// Fetches all tracked bytes from where the device has them.
+    pub fn fetch_user(&mut self, read: impl Fn(u64, usize) -> Option<Vec<u8>>) {
+        for (start, bytes) in &mut self.user {
+            if let Some(found) = read(*start, bytes.len()) {
+                *bytes = found;
+            }
+        }
+    }
+
+    /// What calls wrote into tracked bytes since it was asked for last.
+    pub fn take_written_user(&mut self) -> Vec<(u64, Vec<u8>)> {
+        core::mem::take(&mut self.written_user)
     }
 
     /// The client writes tracked bytes; false if they are not all tracked.
@@ -161,6 +186,9 @@ impl<M: Copy + PartialEq> Memory<M> {
     fn put(&mut self, addr: u64, from: &[u8]) {
         if self.objects.at(addr).is_some() {
             self.written.push((addr, from.to_vec()));
+        }
+        if self.user.iter().any(|region| inside(region, addr).is_some()) {
+            self.written_user.push((addr, from.to_vec()));
         }
         let page = addr & !(PAGE - 1);
         let window = self.window.get_mut(&page).and_then(|bytes| bytes.get_mut(index(addr - page)..));

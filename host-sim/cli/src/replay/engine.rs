@@ -1,13 +1,16 @@
 //! One event after the other.
 
 use super::calling::refusal;
+use super::calls::IdKind;
 use super::client_memory::{Memory, Objects as _};
 use super::ids::Ids;
 use super::objects::Objects;
 use super::report::Report;
+use super::user_pages::SPACE;
 use crate::machine::SimDevice;
 use crate::recording::{Body, Event, MapCall, Place, Recording, Runs};
 use barexe_core::device::{ClientId, MappingId};
+use barexe_sim::Sim;
 use std::collections::BTreeMap;
 
 /// A mapping, for the device: whose, and which.
@@ -22,6 +25,7 @@ pub(super) struct File {
 /// The client and what it has, on both sides.
 pub(super) struct Player<'p, 'd> {
     pub(super) recording: &'p Recording,
+    pub(super) sim: Sim,
     pub(super) device: &'p mut SimDevice<'d>,
     pub(super) files: BTreeMap<u64, File>,
     pub(super) objects: Objects<ClientId>,
@@ -29,17 +33,33 @@ pub(super) struct Player<'p, 'd> {
     pub(super) report: Report,
 }
 
+/// A VM of the client at a moment of the recording.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveVm {
+    /// The client, for the device.
+    pub client: ClientId,
+    /// Its id on the device.
+    pub own: u32,
+    /// Its id in the recording.
+    pub recorded: u32,
+}
+
+/// Looks at the device behind each event: its number, and the client's VMs.
+pub type Look<'l> = &'l mut dyn FnMut(usize, &SimDevice<'_>, &[LiveVm]);
+
 /// Plays the whole recording.
-pub(super) fn play(recording: &Recording, device: &mut SimDevice<'_>) -> Report {
+pub(super) fn play(recording: &Recording, sim: &Sim, device: &mut SimDevice<'_>, look: Look<'_>) -> Report {
     let report = Report {
         client: recording.header.client_name(),
         platform: recording.header.platform.clone(),
         ..Report::default()
     };
     let (files, objects) = (BTreeMap::new(), Objects::default());
-    let mut player = Player { recording, device, files, objects, memory: Memory::default(), report };
+    let (sim, memory) = (sim.clone(), Memory::default());
+    let mut player = Player { recording, sim, device, files, objects, memory, report };
     for event in &recording.events {
         player.event(event);
+        look(event.n, player.device, &player.vms());
     }
     let open: Vec<u64> = player.files.keys().copied().collect();
     for file in open {
@@ -60,6 +80,15 @@ impl super::client_memory::Objects<Mapping> for SimDevice<'_> {
 }
 
 impl Player<'_, '_> {
+    /// The client's VMs, of all its files.
+    fn vms(&self) -> Vec<LiveVm> {
+        let of = |file: &File| {
+            let client = file.client;
+            file.ids.all(IdKind::Vm).map(move |(recorded, own)| LiveVm { client, own, recorded }).collect::<Vec<_>>()
+        };
+        self.files.values().flat_map(of).collect()
+    }
+
     fn event(&mut self, event: &Event) {
         let n = event.n;
         match &event.body {
@@ -72,6 +101,7 @@ impl Player<'_, '_> {
             }
             Body::Mmap(map) => self.mmap(n, map),
             Body::Munmap { addr, length } => {
+                self.take_pages(n, addr.0..addr.0.saturating_add(*length));
                 for (client, mapping) in self.memory.unmap(addr.0, *length) {
                     let unmapped = self.device.bo_unmap(client, mapping);
                     if let Err(error) = unmapped {
@@ -79,9 +109,9 @@ impl Player<'_, '_> {
                     }
                 }
             }
-            Body::Remap { addr, length } => self.memory.refresh(addr.0, *length),
-            Body::UserRange { addr, length } => self.memory.track(addr.0, *length),
-            Body::UserRangeEnd { addr, length } => self.memory.untrack(addr.0, *length),
+            Body::Remap { addr, length } => self.remap(n, addr.0, *length),
+            Body::UserRange { addr, length } => self.user_range(addr.0, *length),
+            Body::UserRangeEnd { addr, length } => self.user_range_end(n, addr.0, *length),
             Body::CpuWrite { place, runs } => self.cpu_write(n, *place, runs),
             Body::GpuResult { place, runs } => self.gpu_result(n, *place, runs),
             Body::End { .. } => {}
@@ -89,7 +119,7 @@ impl Player<'_, '_> {
     }
 
     fn open(&mut self, n: usize, file: u64) {
-        match self.device.client_open(self.recording.header.privileged) {
+        match self.device.client_open_in(self.recording.header.privileged, SPACE) {
             Ok(client) => drop(self.files.insert(file, File { client, ids: Ids::default() })),
             Err(error) => self.report.differs(n, format!("open of file {file}"), "a client", error),
         }
@@ -128,7 +158,10 @@ impl Player<'_, '_> {
     fn cpu_write(&mut self, n: usize, place: Place, runs: &Runs) {
         for (offset, bytes) in runs {
             let done = match place {
-                Place::User(addr) => self.memory.write_user(addr.0.saturating_add(*offset), &bytes.0),
+                Place::User(addr) => {
+                    let at = addr.0.saturating_add(*offset);
+                    self.memory.write_user(at, &bytes.0) && self.sim.user_write(SPACE, at, &bytes.0)
+                }
                 Place::Bo(bo) => {
                     let mut mappings = self.memory.objects.of(bo, *offset);
                     mappings.any(|mapping| self.device.write(mapping, *offset, &bytes.0))
@@ -166,10 +199,12 @@ impl Player<'_, '_> {
     pub(super) fn deliver(&mut self) {
         self.device.poll();
         self.memory.load(self.device);
+        self.fetch_user();
         for file in self.files.values() {
             self.device.deliver_user_fences(file.client, &mut self.memory);
         }
         self.memory.store(self.device);
+        self.give_user();
     }
 }
 

@@ -27,6 +27,11 @@ impl Ids {
         self.live.iter().any(|((of, _), live)| *of == kind && *live == own)
     }
 
+    /// The live objects of a kind: recorded ids and own ones.
+    pub fn all(&self, kind: IdKind) -> impl Iterator<Item = (u32, u32)> {
+        self.live.iter().filter(move |((of, _), _)| *of == kind).map(|((_, recorded), own)| (*recorded, *own))
+    }
+
     /// The own id of a recorded one. 0 is nobody. One that is in no map is a deliberate mistake of the client and
     /// becomes something that names nothing here either.
     #[must_use]

@@ -12,6 +12,7 @@
 //! | [`outputs`] | judging a call |
 //! | `objects` | buffer objects by their numbers |
 //! | `engine` | one event after the other |
+//! | `user_pages` | ordinary memory that the device reaches |
 //! | `calling` | making a call and noting what it created |
 //! | [`report`] | what came of it |
 
@@ -25,10 +26,12 @@ mod objects;
 pub mod outputs;
 pub mod queries;
 pub mod report;
+mod user_pages;
 
+pub use engine::{LiveVm, Look};
 pub use report::{Difference, Report};
 
-use crate::machine::{Leftover, with_device};
+use crate::machine::{Leftover, SimDevice, with_device};
 use crate::recording::{ReadError, Recording};
 use barexe_core::Error;
 use barexe_core::device::Config;
@@ -96,9 +99,23 @@ pub fn replay_file(path: &std::path::Path, options: &Options) -> Result<Report, 
 /// # Errors
 /// [`ReplayError::Foreign`], [`ReplayError::Open`].
 pub fn replay(recording: &Recording, options: &Options) -> Result<Report, ReplayError> {
+    replay_and_look(recording, options, |_, _, _, _| ())
+}
+
+/// Replays a recording; `look` looks at simulator and device behind every event, see [`Look`].
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_and_look(
+    recording: &Recording,
+    options: &Options,
+    mut look: impl FnMut(&Sim, usize, &SimDevice<'_>, &[LiveVm]),
+) -> Result<Report, ReplayError> {
     let sim = simulated(recording, options)?;
     let config = Config { system_memory_bytes: recording.header.system_memory, ..Config::default() };
-    let played = with_device(&sim, config, |device| engine::play(recording, device));
+    let played = with_device(&sim, config, |device| {
+        engine::play(recording, &sim, device, &mut |event, device, vms| look(&sim, event, device, vms))
+    });
     let (mut report, leftover) = played.map_err(ReplayError::Open)?;
     judge_leftover(recording.events.len(), &leftover, &mut report);
     Ok(report)

@@ -5,23 +5,22 @@
 //! one store to one line, and cutting its front none at all: it begins where its place says or later.
 //!
 //! ```text
-//! first cell   previous next | vm, bo | uses, next of bo | current | start start start start
-//! others       previous next | start start start start start start start
+//! first cell   links | vm, bo | uses, next of bo | current | start start start start
+//! others       links | start start start start start start start
 //! ```
 //!
 //! `current` goes round the ring like the hand of a clock: places are taken in its cell, then in the next one if that
 //! has lost a few mappings since, else in a new one.
 
-use super::slab::{Cell, NONE, Slab};
-use crate::num::{high32, low32, usize_of};
-use barexe_hal::cache::prefetch;
+mod cell;
 
-/// A place that no mapping has.
-const EMPTY: u64 = u64::MAX;
-/// Places of a cell; the first cell's first three words are something else and never [`EMPTY`].
-const WORDS: usize = 7;
-/// Words of a first cell that are no places.
-const HEAD: usize = 3;
+pub use cell::VmBoCell;
+
+use super::slab::{NONE, Slab};
+use crate::num::{high32, low32};
+use barexe_hal::cache::prefetch;
+use cell::{HEAD, WORDS, two};
+
 /// Empty places that make the next cell worth going to, so that the hand does not stop at every cell.
 const WORTH: u32 = 3;
 /// Place of a mapping that has none: 30 bits.
@@ -31,64 +30,25 @@ const MAX_CELLS: u32 = NO_PLACE >> 3;
 /// Mappings that are still to be taken out, see [`VmBos::leave`].
 const LEAVING: usize = 4;
 
-/// A cell: 64 bytes.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub struct VmBoCell {
-    previous: u32,
-    next: u32,
-    words: [u64; WORDS],
-}
+/// In [`Made`], above the bits of a place.
+const HAND_MOVED: u32 = 1 << 30;
 
-const _: () = assert!(size_of::<VmBoCell>() == 64);
+/// A place that was taken, with what it takes to undo that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Made(u32);
 
-/// Two numbers in one word.
-const fn two(high: u32, low: u32) -> u64 {
-    (high as u64) << 32 | low as u64
-}
+impl Made {
+    /// No place was.
+    pub(super) const NOTHING: Self = Self(NO_PLACE);
 
-impl VmBoCell {
-    /// Filler for lent storage.
-    pub const EMPTY: Self = Self { previous: NONE, next: NONE, words: [EMPTY; WORDS] };
-
-    /// Bit i set: word i is an empty place.
-    #[inline]
-    fn empty(&self) -> u32 {
-        self.words.iter().rev().fold(0, |mask, word| mask << 1 | u32::from(*word == EMPTY))
+    /// The place.
+    pub(super) const fn place(self) -> u32 {
+        self.0 & NO_PLACE
     }
 
-    /// Whether all words are empty places.
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.words.iter().fold(EMPTY, |all, word| all & word) == EMPTY
-    }
-
-    /// In a first cell: positions of VM and object, uses and next part of the object, current cell.
-    #[inline]
-    const fn head(&mut self) -> [&mut u64; 3] {
-        let [names, uses, current, ..] = &mut self.words;
-        [names, uses, current]
-    }
-
-    #[inline]
-    const fn current(&self) -> u32 {
-        let [_, _, current, ..] = self.words;
-        low32(current)
-    }
-
-    const fn next_of_bo(&self) -> u32 {
-        let [_, uses, ..] = self.words;
-        high32(uses)
-    }
-}
-
-impl Cell for VmBoCell {
-    fn link(&self) -> u32 {
-        self.next
-    }
-
-    fn set_link(&mut self, link: u32) {
-        self.next = link;
+    /// Whether the cell before it was the current one.
+    const fn has_moved_hand(self) -> bool {
+        self.0 & HAND_MOVED != 0
     }
 }
 
@@ -96,6 +56,11 @@ impl Cell for VmBoCell {
 /// binds that are not over.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct VmBoId(pub(super) u32);
+
+impl VmBoId {
+    /// Names no part.
+    pub const NONE: Self = Self(NONE);
+}
 
 impl core::fmt::Debug for VmBoId {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -132,7 +97,7 @@ impl<'a> VmBos<'a> {
     pub(super) fn live(&self) -> u32 {
         let is_leaving = |place: u32| self.leaving.iter().any(|(leaving, _)| *leaving == place);
         let goes = |index: u32, cell: &VmBoCell| {
-            (index << 3..).zip(cell.words).all(|(place, word)| word == EMPTY || is_leaving(place))
+            (0..WORDS).all(|word| cell.began(word).is_none() || is_leaving(index << 3 | word))
         };
         let mut live = self.cells.live();
         for (at, (place, _)) in (0..).zip(&self.leaving) {
@@ -155,8 +120,7 @@ impl<'a> VmBos<'a> {
     pub(super) fn find(&self, list: VmBoList, vm: u32) -> Option<VmBoId> {
         let mut at = list.0;
         while let Some(cell) = self.cells.get(at) {
-            let [names, ..] = cell.words;
-            if high32(names) == vm {
+            if high32(cell.names()) == vm {
                 return Some(VmBoId(at));
             }
             at = cell.next_of_bo();
@@ -167,10 +131,7 @@ impl<'a> VmBos<'a> {
     /// A new part, without mappings; `None` when cells are used up.
     pub(super) fn add(&mut self, list: &mut VmBoList, vm: u32, bo: u32) -> Option<VmBoId> {
         let id = self.cells.take()?;
-        let cell = self.cells.get_mut(id)?;
-        *cell = VmBoCell { previous: id, next: id, words: [EMPTY; WORDS] };
-        let [names, uses, current] = cell.head();
-        (*names, *uses, *current) = (two(vm, bo), two(list.0, 0), u64::from(id));
+        *self.cells.get_mut(id)? = VmBoCell::first(id, two(vm, bo), two(list.0, 0));
         list.0 = id;
         Some(VmBoId(id))
     }
@@ -178,11 +139,11 @@ impl<'a> VmBos<'a> {
     /// Ends a part that has no uses.
     pub(super) fn end(&mut self, list: &mut VmBoList, id: VmBoId) {
         self.settle_those(|of| of == id);
-        let Some((next_of_bo, mut cell)) = self.cells.get(id.0).map(|cell| (cell.next_of_bo(), cell.next)) else {
+        let Some((next_of_bo, mut cell)) = self.cells.get(id.0).map(|cell| (cell.next_of_bo(), cell.next())) else {
             return;
         };
         while cell != id.0 {
-            let Some(next) = self.cells.get(cell).map(|cell| cell.next) else { break };
+            let Some(next) = self.cells.get(cell).map(VmBoCell::next) else { break };
             self.cells.give(cell);
             cell = next;
         }
@@ -204,10 +165,7 @@ impl<'a> VmBos<'a> {
 
     /// Positions of VM and object in their pools.
     pub(super) fn names(&self, id: VmBoId) -> (u32, u32) {
-        self.cells.get(id.0).map_or((NONE, NONE), |cell| {
-            let [names, ..] = cell.words;
-            (high32(names), low32(names))
-        })
+        self.cells.get(id.0).map_or((NONE, NONE), |cell| (high32(cell.names()), low32(cell.names())))
     }
 
     /// Counts the uses of a part up or down; how many there are then.
@@ -224,7 +182,7 @@ impl<'a> VmBos<'a> {
     pub(super) fn cells_needed(&self, id: VmBoId, places: u32) -> u32 {
         let current = self.cells.get(id.0).and_then(|first| self.cells.get(first.current()));
         let Some(current) = current else { return 0 };
-        let next = self.cells.get(current.next).map_or(0, |next| next.empty().count_ones());
+        let next = self.cells.get(current.next()).map_or(0, |next| next.empty().count_ones());
         u32::from(current.empty().count_ones() < places && next < WORTH)
     }
 
@@ -243,28 +201,53 @@ impl<'a> VmBos<'a> {
 
     /// Gives a new mapping that begins at `start` a place.
     #[inline]
-    pub(super) fn insert(&mut self, id: VmBoId, start: u64) -> Option<u32> {
+    pub(super) fn insert(&mut self, id: VmBoId, start: u64) -> Option<Made> {
         let mut cell = self.cells.get(id.0)?.current();
         let mut empty = self.cells.get(cell)?.empty();
+        let mut moved = 0;
         if empty == 0 {
             cell = self.go_on(id, cell)?;
             empty = self.cells.get(cell)?.empty();
+            moved = HAND_MOVED;
         }
         let word = empty.trailing_zeros();
         let found = self.cells.get_mut(cell)?;
-        *found.words.get_mut(usize_of(word))? = start;
-        let next = found.next;
+        found.fill(word, start);
+        let next = found.next();
         if empty & empty.wrapping_sub(1) == 0 {
             // That was the last place here: the next cell is asked for now.
             let _ = self.cells.get(next).map(prefetch);
         }
         self.count(id, 1);
-        Some(cell << 3 | word)
+        Some(Made(cell << 3 | word | moved))
+    }
+
+    /// Undoes an [`insert`](Self::insert), whatever was inserted since being undone already.
+    pub(super) fn take_back(&mut self, id: VmBoId, made: Made) {
+        if made == Made::NOTHING {
+            return;
+        }
+        self.clear(made.place());
+        self.count(id, -1);
+        // The hand was one cell further back then.
+        let before = self.cells.get(made.place() >> 3).map(VmBoCell::previous).filter(|_| made.has_moved_hand());
+        if let (Some(before), Some(first)) = (before, self.cells.get_mut(id.0)) {
+            let [_, _, hand] = first.head();
+            *hand = u64::from(before);
+        }
+    }
+
+    /// Gives the cell back that an insertion took, all of it since being undone. The newest is first, so that free cells
+    /// come to be in the order they were in.
+    pub(super) fn tidy_made(&mut self, id: VmBoId, made: Made) {
+        if made != Made::NOTHING && made.has_moved_hand() {
+            self.tidy(made.place(), id);
+        }
     }
 
     /// Moves the hand to a cell with empty places.
     fn go_on(&mut self, id: VmBoId, current: u32) -> Option<u32> {
-        let next = self.cells.get(current)?.next;
+        let next = self.cells.get(current)?.next();
         let cell = if self.cells.get(next)?.empty().count_ones() >= WORTH { next } else { self.link(current, next)? };
         let [_, _, hand] = self.cells.get_mut(id.0)?.head();
         *hand = u64::from(cell);
@@ -274,9 +257,9 @@ impl<'a> VmBos<'a> {
     /// Puts a new cell between two that follow each other.
     fn link(&mut self, previous: u32, next: u32) -> Option<u32> {
         let index = self.cells.take()?;
-        *self.cells.get_mut(index)? = VmBoCell { previous, next, words: [EMPTY; WORDS] };
-        self.cells.get_mut(previous)?.next = index;
-        self.cells.get_mut(next)?.previous = index;
+        *self.cells.get_mut(index)? = VmBoCell::between(previous, next);
+        self.cells.get_mut(previous)?.set_next(index);
+        self.cells.get_mut(next)?.set_previous(index);
         Some(index)
     }
 
@@ -308,29 +291,31 @@ impl<'a> VmBos<'a> {
 
     #[inline]
     fn remove(&mut self, place: u32, id: VmBoId) {
-        self.set(place, EMPTY);
-        self.tidy(place, id);
+        let Some(cell) = self.cells.get_mut(place >> 3) else { return };
+        cell.clear(place & 7);
+        if cell.is_empty() {
+            self.unlink(place >> 3, id);
+        }
     }
 
     /// Empties a place. It may be set again; until [`tidy`](Self::tidy) its cell stays.
     #[inline]
     pub(super) fn clear(&mut self, place: u32) {
-        self.set(place, EMPTY);
+        if let Some(cell) = self.cells.get_mut(place >> 3) {
+            cell.clear(place & 7);
+        }
     }
 
-    /// Writes a place.
-    #[inline]
+    /// Gives a place back to a mapping that begins at `start`.
     pub(super) fn set(&mut self, place: u32, start: u64) {
-        let word = self.cells.get_mut(place >> 3).and_then(|cell| cell.words.get_mut(usize_of(place & 7)));
-        if let Some(word) = word {
-            *word = start;
+        if let Some(cell) = self.cells.get_mut(place >> 3) {
+            cell.fill(place & 7, start);
         }
     }
 
     /// Where the mapping at a place began; none if nothing has the place.
     pub(super) fn began(&self, place: u32) -> Option<u64> {
-        let word = self.cells.get(place >> 3)?.words.get(usize_of(place & 7))?;
-        Some(*word).filter(|began| *began != EMPTY)
+        self.cells.get(place >> 3)?.began(place & 7)
     }
 
     /// Gives the cell of a place back if all its places are empty. A first cell's never are.
@@ -346,14 +331,14 @@ impl<'a> VmBos<'a> {
     fn unlink(&mut self, index: u32, id: VmBoId) {
         let Some(cell) = self.cells.get_mut(index) else { return };
         // So that it is not given back twice.
-        cell.words = [0; WORDS];
-        let (previous, next) = (cell.previous, cell.next);
+        cell.close();
+        let (previous, next) = (cell.previous(), cell.next());
         self.cells.give(index);
         if let Some(cell) = self.cells.get_mut(previous) {
-            cell.next = next;
+            cell.set_next(next);
         }
         if let Some(cell) = self.cells.get_mut(next) {
-            cell.previous = previous;
+            cell.set_previous(previous);
         }
         if let Some(first) = self.cells.get_mut(id.0).filter(|first| first.current() == index) {
             let [_, _, hand] = first.head();
@@ -363,18 +348,17 @@ impl<'a> VmBos<'a> {
 
     /// The places that mappings of the part have, and where those began; after a place, if one is given.
     pub(super) fn places(&self, id: VmBoId, after: Option<u32>) -> impl Iterator<Item = (u32, u64)> {
-        let (first, mut skipped) =
-            after.map_or((id.0, HEAD), |place| (place >> 3, usize_of(place & 7).wrapping_add(1)));
+        let (first, mut skipped) = after.map_or((id.0, HEAD), |place| (place >> 3, (place & 7).wrapping_add(1)));
         let mut at = Some(first);
         let cells = core::iter::from_fn(move || {
             let index = at?;
             let cell = self.cells.get(index)?;
-            at = Some(cell.next).filter(|next| *next != id.0);
+            at = Some(cell.next()).filter(|next| *next != id.0);
             Some((index, cell, core::mem::take(&mut skipped)))
         });
-        cells.flat_map(move |(index, cell, skipped)| {
-            let words = (index << 3..).zip(cell.words).skip(skipped);
-            words.filter(|(place, start)| *start != EMPTY && self.leaving.iter().all(|(leaving, _)| leaving != place))
-        })
+        let places = cells.flat_map(|(index, cell, skipped)| {
+            (skipped..WORDS).filter_map(move |word| Some((index << 3 | word, cell.began(word)?)))
+        });
+        places.filter(|(place, _)| self.leaving.iter().all(|(leaving, _)| leaving != place))
     }
 }

@@ -1,0 +1,209 @@
+//! A client's pages change: its mappings of them are taken from the device, and given back at the next use.
+//!
+//! An invalidation waits for nothing that a client could hold back for ever but for its own batches: those that run or
+//! are accepted in a VM that maps the pages. Meanwhile the VM takes no new ones, so the wait ends. Then the entries go,
+//! TLBs forget them, and the pages are unpinned. The next exec in the VM, or a PREFETCH, pins what is there by then and
+//! binds it anew, by the CPU: nothing in the VM runs that could mind.
+
+use super::client::ClientId;
+use super::request::VmFlags;
+use super::ticket::TicketState;
+use super::user_units::Units;
+use super::{Device, DeviceState, Pools};
+use crate::Error;
+use crate::exec::job::Work;
+use crate::mem::pages::Reservation;
+use crate::mem::tlb::AddressSpace;
+use crate::mem::tree::{CpuSink, Stage};
+use crate::mem::user::{ClientRange, UserRange, UserState};
+use crate::pool::Handle;
+use crate::vm::{Vm, VmState};
+use barexe_hal::{ClientAddr, Hal, UserSpace};
+
+/// Names an invalidation of client memory. It holds nothing: dropping it leaks nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "pages may go only when the invalidation is over"]
+pub struct InvalidationTicket {
+    space: UserSpace,
+    range: ClientRange,
+    number: u64,
+}
+
+impl<H: Hal> Device<'_, H> {
+    /// Pages of a client are going to change: they are unmapped, or others come in their place. Until
+    /// [`invalidation_state`](Self::invalidation_state) says that the invalidation is over, they must stay as they are.
+    ///
+    /// It needs no room and cannot be refused. What is mapped there is bound anew, with the pages that are there by then,
+    /// when the VM is used next; mappings of which a page is missing by then stay unmapped until a PREFETCH names them.
+    pub fn user_invalidate(&mut self, space: UserSpace, addr: ClientAddr, len_bytes: u64) -> InvalidationTicket {
+        let range = ClientRange::new(addr.get(), len_bytes);
+        self.invalidations = self.invalidations.wrapping_add(1);
+        let number = self.invalidations;
+        let Pools { user_ranges, user_pins, vms, .. } = &mut self.pools;
+        for (_, user) in user_ranges.iter_mut().filter(|(_, user)| user.space == space) {
+            if user.state == UserState::Valid && user.pins.overlap(user_pins, range) {
+                user.state = UserState::Stale;
+                user.stale_since = Some(number);
+                if let Some(vm) = vms.get_mut(user.vm) {
+                    vm.users.unready = vm.users.unready.saturating_add(1);
+                }
+            }
+        }
+        self.poll();
+        InvalidationTicket { space, range, number }
+    }
+
+    /// Whether no job can reach the pages any more, as of the last [`poll`](Self::poll). On a device that has failed
+    /// nobody knows; there the pages go when it is closed.
+    #[must_use]
+    pub fn invalidation_state(&self, ticket: InvalidationTicket) -> TicketState {
+        let InvalidationTicket { space, range, number } = ticket;
+        let waits = |since: Option<u64>| since.is_some_and(|since| since <= number);
+        let holds = |user: &UserRange| waits(user.stale_since) || waits(user.leaving_since);
+        let of = |user: &UserRange| user.space == space && user.range.overlaps(&range);
+        if !self.pools.user_ranges.iter().any(|(_, user)| of(user) && holds(user)) {
+            return TicketState::Done;
+        }
+        match self.state {
+            DeviceState::Live => TicketState::Pending,
+            DeviceState::Wedged => TicketState::Failed(Error::Canceled),
+            DeviceState::Gone => TicketState::Failed(Error::DeviceGone),
+        }
+    }
+
+    /// Whether execs on a queue answer [`Error::Again`] until an invalidation is over, which they may be repeated after.
+    #[must_use]
+    pub fn awaits_invalidation(&self, client: ClientId, queue: u32) -> bool {
+        let queue = self.queue_of(client, queue).ok().and_then(|queue| self.pools.queues.get(queue));
+        let stale = |user: &UserRange, vm: Handle<Vm>| user.vm == vm && user.state == UserState::Stale;
+        queue.is_some_and(|queue| self.pools.user_ranges.iter().any(|(_, user)| stale(user, queue.vm)))
+    }
+
+    /// Moves what is being invalidated forward; whether something moved.
+    pub(super) fn step_user_ranges(&mut self) -> bool {
+        let mut moved = false;
+        if self.pools.user_ranges.live() == 0 {
+            return false;
+        }
+        for position in 0..self.pools.user_ranges.positions() {
+            if let Some(range) = self.pools.user_ranges.handle_at(position) {
+                moved |= self.zap_if_unused(range);
+                moved |= self.unpin_if_forgotten(range);
+            }
+        }
+        moved
+    }
+
+    /// Takes a range from the device if its pages have changed and nothing uses them any more.
+    fn zap_if_unused(&mut self, handle: Handle<UserRange>) -> bool {
+        let Some(user) = self.pools.user_ranges.get(handle).filter(|user| user.state == UserState::Stale) else {
+            return false;
+        };
+        let vm = user.vm;
+        // Where faults are served a batch only waits for its next one.
+        let faults = self.pools.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
+        if !faults && self.pools.runs_batches(vm) || self.pools.units(vm).is_none_or(Units::are_being_written) {
+            return false;
+        }
+        let proof = self.zap(vm, handle);
+        let Pools { user_ranges, user_pins, .. } = &mut self.pools;
+        if let Some(user) = user_ranges.get_mut(handle) {
+            user.state = UserState::Zapped;
+            user.leaving.merge(user_pins, core::mem::take(&mut user.pins));
+            user.leaving_since = user.leaving_since.or(user.stale_since.take());
+            user.stale_since = None;
+            user.leaving_after = proof.or(user.leaving_after);
+        }
+        true
+    }
+
+    /// Makes the entries of everything that page tables show of a range not present.
+    fn zap(&mut self, handle: Handle<Vm>, range: Handle<UserRange>) -> Option<crate::mem::tlb::TlbTicket> {
+        let (Some(user), Some(units)) = (self.pools.user_ranges.get(range), self.pools.units(handle)) else {
+            return None;
+        };
+        units.shown(user.part).next()?;
+        let vm = self.pools.vms.get(handle)?;
+        let (format, mut none) = (&self.info.platform.family.pt, Reservation::NONE);
+        let mut sink = CpuSink::new(&mut self.hal);
+        let mut stage = Stage::new(&mut self.pages, &mut none, format, &mut sink);
+        let mut done = Ok(());
+        for unit in units.shown(user.part) {
+            for tree in &vm.trees {
+                done = done.and(tree.zap(&mut stage, unit.range()).map(drop));
+            }
+        }
+        let stale = stage.finish();
+        let vm = self.pools.vms.get_mut(handle)?;
+        let space = AddressSpace::new(vm.asid);
+        let _ = stale.also(&mut vm.ring_flush, space);
+        let proof = self.retire(handle, stale);
+        if done.is_err() {
+            self.ban(handle);
+        }
+        Some(proof)
+    }
+
+    /// Lets zapped pages go that no TLB knows any more.
+    fn unpin_if_forgotten(&mut self, handle: Handle<UserRange>) -> bool {
+        let Pools { user_ranges, user_pins, .. } = &mut self.pools;
+        let Some(user) = user_ranges.get_mut(handle).filter(|user| user.leaving_since.is_some()) else { return false };
+        if user.leaving_after.is_some_and(|after| !self.tlb.is_done(after)) {
+            return false;
+        }
+        user.leaving.unpin(user_pins, &mut self.hal);
+        (user.leaving_since, user.leaving_after) = (None, None);
+        true
+    }
+
+    /// Nothing of a VM can be trusted any more (R56).
+    pub(super) fn ban(&mut self, handle: Handle<Vm>) {
+        let Some(vm) = self.pools.vms.get_mut(handle) else { return };
+        vm.state = VmState::Banned;
+        let (format, mut none) = (&self.info.platform.family.pt, Reservation::NONE);
+        let mut sink = CpuSink::new(&mut self.hal);
+        let mut stage = Stage::new(&mut self.pages, &mut none, format, &mut sink);
+        for tree in &vm.trees {
+            let _ = tree.cut_off(&mut stage);
+        }
+        let stale = stage.finish();
+        let _ = self.retire(handle, stale);
+    }
+
+    /// Asks for the invalidation after which what was dropped is freed.
+    pub(super) fn retire(&mut self, handle: Handle<Vm>, stale: crate::mem::tlb::Stale) -> crate::mem::tlb::TlbTicket {
+        let space = self.pools.vms.get(handle).map_or(AddressSpace::NONE, |vm| AddressSpace::new(vm.asid));
+        let retired = stale.invalidate(&mut self.tlb, space);
+        if let Some(vm) = self.pools.vms.get_mut(handle) {
+            self.pages.join(&mut vm.users.dropped, retired.dropped);
+            vm.users.dropped_after = Some(retired.proof);
+        }
+        retired.proof
+    }
+
+    /// Frees tables that were dropped for client memory; whether there were any.
+    pub(super) fn release_dropped_of(&mut self, handle: Handle<Vm>) -> bool {
+        let Some(vm) = self.pools.vms.get_mut(handle) else { return false };
+        if !vm.users.dropped_after.is_some_and(|after| self.tlb.is_done(after)) {
+            return false;
+        }
+        vm.users.dropped_after = None;
+        self.pages.release(core::mem::take(&mut vm.users.dropped));
+        true
+    }
+}
+
+impl<'a> Pools<'a> {
+    /// Whether a batch of the VM runs or is accepted.
+    fn runs_batches(&self, vm: Handle<Vm>) -> bool {
+        let batch = |work: &Work| matches!(work, Work::Batch { .. });
+        let mut queues = self.queues.iter().filter(|(_, queue)| queue.vm == vm && queue.exec().is_some());
+        queues.any(|(_, queue)| queue.jobs.iter(&self.jobs).any(|job| batch(&job.work)))
+    }
+
+    /// What page tables of a VM show.
+    pub(super) fn units(&self, vm: Handle<Vm>) -> Option<Units<'_, 'a>> {
+        let index = &self.vms.get(vm)?.vmas;
+        Some(Units { vm, index, store: &self.vmas, queues: &self.queues, jobs: &self.jobs, steps: &self.steps })
+    }
+}

@@ -1,0 +1,158 @@
+//! The lent storage as pools, apart from the HAL so that both can be borrowed at once.
+
+use super::request::BindOp;
+use super::share::BoImport;
+use super::syncs::PendingUserFence;
+use super::{BoMapping, Client};
+use crate::Storage;
+use crate::chain::LinkPool;
+use crate::exec::job::JobPool;
+use crate::exec::queue::Queues;
+use crate::mem::bo::{BlockPool, Bo};
+use crate::mem::ggtt::GgttNode;
+use crate::mem::pages::{Directory, TableNote};
+use crate::mem::user::{PinPool, UserRanges};
+use crate::pool::{Pool, Slot};
+use crate::sync::fence::{DependencyPool, Timelines};
+use crate::sync::syncobj::{OutSync, SyncPoints, Syncobj};
+use crate::vm::Vms;
+use crate::vm::index::VmaIndex;
+use crate::vm::steps::StepPool;
+use crate::vm::store::VmaStore;
+use barexe_hal::DmaBuffer;
+use core::fmt;
+
+/// The slices of page-table memory.
+type PtSlices<'a> = (&'a mut [Option<DmaBuffer>], &'a mut [TableNote], &'a mut [Directory]);
+
+/// The pools of a device.
+pub(crate) struct Pools<'a> {
+    pub(crate) clients: Pool<'a, Client>,
+    pub(crate) vms: Vms<'a>,
+    pub(crate) vmas: VmaStore<'a>,
+    pub(crate) steps: StepPool<'a>,
+    pub(crate) bos: Pool<'a, Bo>,
+    pub(crate) bo_blocks: BlockPool<'a>,
+    pub(crate) bo_mappings: Pool<'a, BoMapping>,
+    pub(crate) bo_imports: Pool<'a, BoImport>,
+    pub(crate) queues: Queues<'a>,
+    pub(crate) timelines: Timelines<'a>,
+    pub(crate) jobs: JobPool<'a>,
+    pub(crate) dependencies: DependencyPool<'a>,
+    pub(crate) out_syncs: LinkPool<'a, OutSync>,
+    pub(crate) syncobjs: Pool<'a, Syncobj>,
+    pub(crate) sync_points: SyncPoints<'a>,
+    pub(crate) user_fences: LinkPool<'a, PendingUserFence>,
+    pub(crate) user_ranges: UserRanges<'a>,
+    pub(crate) user_pins: PinPool<'a>,
+    pub(crate) bind_ops: &'a mut [BindOp],
+}
+
+impl fmt::Debug for Pools<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pools")
+            .field("clients", &self.clients)
+            .field("vms", &self.vms)
+            .field("vmas", &ShownMappings(self))
+            .field("steps", &self.steps)
+            .field("bos", &self.bos)
+            .field("bo_blocks", &self.bo_blocks)
+            .field("bo_mappings", &self.bo_mappings)
+            .field("bo_imports", &self.bo_imports)
+            .field("queues", &self.queues)
+            .field("timelines", &self.timelines)
+            .field("jobs", &self.jobs)
+            .field("dependencies", &self.dependencies)
+            .field("out_syncs", &self.out_syncs)
+            .field("syncobjs", &self.syncobjs)
+            .field("sync_points", &self.sync_points)
+            .field("user_fences", &self.user_fences)
+            .field("user_ranges", &self.user_ranges)
+            .field("user_pins", &self.user_pins)
+            .field("bind_ops", &self.bind_ops)
+            .finish()
+    }
+}
+
+/// The mappings of each VM, which only VM and store together know, and what they take.
+struct ShownMappings<'p, 'a>(&'p Pools<'a>);
+
+impl fmt::Debug for ShownMappings<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pools { vms, vmas, .. } = self.0;
+        let counts = [("nodes", vmas.nodes_live()), ("cells", vmas.cells_live())];
+        let mut map = f.debug_map();
+        map.entries(counts.into_iter().filter(|(_, live)| *live > 0));
+        for (handle, vm) in vms.iter().filter(|(_, vm)| vm.vmas.len() > 0) {
+            map.entry(&handle, &ShownIndex(&vm.vmas, vmas));
+        }
+        map.finish()
+    }
+}
+
+struct ShownIndex<'p, 'a>(&'p VmaIndex, &'p VmaStore<'a>);
+
+impl fmt::Debug for ShownIndex<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter(self.1)).finish()
+    }
+}
+
+impl<'a> Pools<'a> {
+    /// Pools in lent storage; the slices of page tables and of the GGTT are not theirs. `tag` goes into handles that the
+    /// embedder holds.
+    pub(super) fn lent(storage: Storage<'a>, tag: u8) -> Self {
+        Self {
+            clients: Pool::tagged(storage.clients, tag),
+            vms: Pool::new(storage.vms),
+            vmas: VmaStore::new(storage.vma_nodes, storage.vm_bos),
+            steps: Pool::new(storage.steps),
+            bos: Pool::new(storage.bos),
+            bo_blocks: Pool::new(storage.bo_blocks),
+            bo_mappings: Pool::tagged(storage.bo_mappings, tag),
+            bo_imports: Pool::new(storage.bo_imports),
+            queues: Pool::new(storage.queues),
+            timelines: Pool::tagged(storage.timelines, tag),
+            jobs: Pool::new(storage.jobs),
+            dependencies: Pool::new(storage.dependencies),
+            out_syncs: Pool::new(storage.out_syncs),
+            syncobjs: Pool::new(storage.syncobjs),
+            sync_points: Pool::new(storage.sync_points),
+            user_fences: Pool::new(storage.user_fences),
+            user_ranges: Pool::new(storage.user_ranges),
+            user_pins: Pool::new(storage.user_pins),
+            bind_ops: storage.bind_ops,
+        }
+    }
+
+    /// The storage back, with those of page tables and of the GGTT.
+    pub(super) const fn into_storage(self, pt: PtSlices<'a>, ggtt_nodes: &'a mut [Slot<GgttNode>]) -> Storage<'a> {
+        let (vma_nodes, vm_bos) = self.vmas.into_parts();
+        Storage {
+            clients: self.clients.into_slots(),
+            vms: self.vms.into_slots(),
+            vma_nodes,
+            vm_bos,
+            steps: self.steps.into_slots(),
+            bind_ops: self.bind_ops,
+            bos: self.bos.into_slots(),
+            bo_blocks: self.bo_blocks.into_slots(),
+            bo_mappings: self.bo_mappings.into_slots(),
+            bo_imports: self.bo_imports.into_slots(),
+            queues: self.queues.into_slots(),
+            timelines: self.timelines.into_slots(),
+            jobs: self.jobs.into_slots(),
+            dependencies: self.dependencies.into_slots(),
+            out_syncs: self.out_syncs.into_slots(),
+            syncobjs: self.syncobjs.into_slots(),
+            sync_points: self.sync_points.into_slots(),
+            user_fences: self.user_fences.into_slots(),
+            user_ranges: self.user_ranges.into_slots(),
+            user_pins: self.user_pins.into_slots(),
+            pt_blocks: pt.0,
+            pt_notes: pt.1,
+            pt_directories: pt.2,
+            ggtt_nodes,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Calls on points of timelines: wait, query (bind-and-exec sheet §2.5, §3.12).
+
+use super::client::{ClientArray, SharedMemory};
+use super::syncobj::{handles, not_yet, wait_flags};
+use super::wire::{Field, check_flags, read, write};
+use super::{Answer, DONE};
+use crate::device::request::Source;
+use crate::device::{ClientId, Device, SyncobjLook, TimelineLook};
+use crate::num::u64_of;
+use crate::{Capacity, Error};
+use barexe_hal::{ClientAddr, ClientFault, ClientMemory, Hal};
+
+/// Layout of the argument struct of wait.
+mod waiting {
+    use super::Field;
+
+    pub(super) const HANDLES: Field<u64> = Field::at(0);
+    pub(super) const POINTS: Field<u64> = Field::at(8);
+    pub(super) const TIMEOUT_NS: Field<i64> = Field::at(16);
+    pub(super) const COUNT: Field<u32> = Field::at(24);
+    pub(super) const FLAGS: Field<u32> = Field::at(28);
+    pub(super) const FIRST_SIGNALED: Field<u32> = Field::at(32);
+}
+
+/// Layout of the argument struct of query.
+mod asking {
+    use super::Field;
+
+    pub(super) const HANDLES: Field<u64> = Field::at(0);
+    pub(super) const POINTS: Field<u64> = Field::at(8);
+    pub(super) const COUNT: Field<u32> = Field::at(16);
+    pub(super) const FLAGS: Field<u32> = Field::at(20);
+
+    pub(super) const LAST_SUBMITTED: u32 = 1;
+}
+
+/// Most objects of one query: their values are gathered before any is told.
+const MAX_VALUES: usize = 256;
+
+const WAIT_FLAGS: u32 = wait_flags::ALL | wait_flags::FOR_SUBMIT | wait_flags::AVAILABLE | wait_flags::DEADLINE;
+
+pub(super) fn wait<H: Hal>(
+    device: &mut Device<'_, H>,
+    client: ClientId,
+    arg: &mut [u8],
+    memory: &mut dyn ClientMemory,
+) -> Result<Answer, Error> {
+    let flags = read(arg, waiting::FLAGS);
+    check_flags("wait flags", flags, WAIT_FLAGS)?;
+    let count = read(arg, waiting::COUNT);
+    if count == 0 {
+        return DONE;
+    }
+    let memory = SharedMemory::new(memory);
+    let mut handles = handles(&memory, read(arg, waiting::HANDLES), count)?;
+    let at = read(arg, waiting::POINTS);
+    let mut points = ClientArray::new(&memory, at, count, |bytes: &[u8; 8]| Ok(u64::from_le_bytes(*bytes)));
+    let points: Option<&mut dyn Source<u64>> = if at == 0 { None } else { Some(&mut points) };
+    let has = |flag| flags & flag != 0;
+    let objects = SyncobjLook { all: has(wait_flags::ALL), for_submit: has(wait_flags::FOR_SUBMIT) };
+    let look = TimelineLook { objects, available: has(wait_flags::AVAILABLE) };
+    // A look with timeout 0 is to see what the device has done by now.
+    device.poll();
+    match device.syncobj_timeline_look(client, &mut handles, points, look)? {
+        Some(first) => {
+            // Where all are waited for, which was first says nothing.
+            if !objects.all {
+                write(arg, waiting::FIRST_SIGNALED, first);
+            }
+            DONE
+        }
+        None => not_yet(read(arg, waiting::TIMEOUT_NS), device.now()),
+    }
+}
+
+pub(super) fn query<H: Hal>(
+    device: &mut Device<'_, H>,
+    client: ClientId,
+    arg: &[u8],
+    memory: &mut dyn ClientMemory,
+) -> Result<Answer, Error> {
+    let flags = read(arg, asking::FLAGS);
+    check_flags("query flags", flags, asking::LAST_SUBMITTED)?;
+    let count = read(arg, asking::COUNT);
+    if count == 0 {
+        return Err(Error::invalid("sync object count", 0));
+    }
+    let memory = SharedMemory::new(memory);
+    let mut handles = handles(&memory, read(arg, asking::HANDLES), count)?;
+    device.poll();
+    let mut values = heapless::Vec::<u64, MAX_VALUES>::new();
+    let mut unknown = Ok(());
+    for index in 0..count {
+        match device.syncobj_value(client, handles.get(index)?, flags & asking::LAST_SUBMITTED != 0) {
+            Ok(value) => values.push(value).map_err(|_| Error::Exhausted(Capacity::Syncobjs))?,
+            Err(error) => unknown = unknown.and(Err(error)),
+        }
+    }
+    unknown?;
+    tell(&memory, read(arg, asking::POINTS), &values)?;
+    DONE
+}
+
+/// Writes values one behind the other, in one piece: all of them or none.
+fn tell(memory: &SharedMemory<'_>, addr: u64, values: &[u64]) -> Result<(), Error> {
+    let mut bytes = heapless::Vec::<u8, { MAX_VALUES * 8 }>::new();
+    for value in values {
+        // There is room for as many as there can be.
+        let _full = bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    let unreachable = ClientFault { addr: ClientAddr::ZERO, len_bytes: bytes.len() };
+    let end = addr.checked_add(u64_of(bytes.len()));
+    let addr = end.and_then(|_| ClientAddr::new(addr)).ok_or(unreachable)?;
+    let mut shared = memory;
+    Ok(shared.copy_out(addr, &bytes)?)
+}

@@ -1,0 +1,102 @@
+//! What each tile has for itself: one block of BAR 0.
+
+use crate::forcewake::Forcewake;
+use crate::interrupts::Interrupts;
+use crate::registers::Registers;
+use crate::spec::{MEDIA_SHIFT, Platform};
+
+/// Tile count less one in bits 15:8; on tile 0 alone (engines sheet §2.3).
+const MTCFG: u32 = 0x10_1800;
+/// Writes to this register flush pending writes (engines sheet §2.1, 15015404425).
+const PENDING_WRITE_FLUSH: u32 = 0x13_0030;
+/// Version register of the media GT; a write is the fence of GGTT writes.
+const MEDIA_GMD_ID: u32 = MEDIA_SHIFT + 0xD8C;
+
+/// One tile's block, without its engines.
+#[derive(Debug)]
+pub(crate) struct TileState {
+    pub(crate) registers: Registers,
+    pub(crate) ggtt: Vec<u64>,
+    pub(crate) forcewake: Forcewake,
+    pub(crate) interrupts: Interrupts,
+    /// Flushes of pending writes since the last access that was none.
+    pub(crate) flushes: u32,
+    /// GGTT entries written since the last fence.
+    pub(crate) ggtt_writes: u32,
+}
+
+impl TileState {
+    fn new(platform: &Platform, number: u8) -> Self {
+        let mut registers = Registers::new(platform);
+        if number == 0 && platform.tiles > 1 {
+            registers.fix(MTCFG, u32::from(platform.tiles - 1) << 8);
+        }
+        Self {
+            registers,
+            ggtt: vec![0; platform.ggtt_entries() as usize],
+            forcewake: Forcewake::new(platform),
+            interrupts: Interrupts::new(platform),
+            flushes: 0,
+            ggtt_writes: 0,
+        }
+    }
+
+    pub(crate) const fn count_flush(&mut self, offset: u32) {
+        if offset == PENDING_WRITE_FLUSH {
+            self.flushes = self.flushes.saturating_add(1);
+        } else {
+            self.flushes = 0;
+        }
+        if offset == MEDIA_GMD_ID {
+            self.ggtt_writes = 0;
+        }
+    }
+}
+
+/// All tiles, one of which is being looked at.
+#[derive(Debug)]
+pub(crate) struct Tiles {
+    all: Vec<TileState>,
+    at: usize,
+}
+
+impl Tiles {
+    pub(crate) fn new(platform: &Platform) -> Self {
+        Self { all: (0..platform.tiles.max(1)).map(|number| TileState::new(platform, number)).collect(), at: 0 }
+    }
+
+    /// Looks at another tile; whether there is one.
+    pub(crate) const fn select(&mut self, tile: usize) -> bool {
+        let exists = tile < self.all.len();
+        if exists {
+            self.at = tile;
+        }
+        exists
+    }
+
+    pub(crate) const fn selected(&self) -> usize {
+        self.at
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "only a tile that exists is ever selected, and there is always one")]
+    pub(crate) fn one(&self) -> &TileState {
+        &self.all[self.at]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "only a tile that exists is ever selected, and there is always one")]
+    pub(crate) fn one_mut(&mut self) -> &mut TileState {
+        &mut self.all[self.at]
+    }
+
+    pub(crate) fn iter(&self) -> core::slice::Iter<'_, TileState> {
+        self.all.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> core::slice::IterMut<'_, TileState> {
+        self.all.iter_mut()
+    }
+
+    pub(crate) fn messages(&self) -> u32 {
+        self.all.iter().map(|tile| tile.interrupts.messages).sum()
+    }
+}

@@ -1,0 +1,52 @@
+//! The scenarios of bind-and-exec sheet §7, a chapter a file; how they are played is in `barexe_tests::trial`.
+#![expect(clippy::arithmetic_side_effects, reason = "tests: an overflow is a failed test")]
+
+#[cfg(test)]
+mod atomicity;
+#[cfg(test)]
+mod checks;
+#[cfg(test)]
+mod client_memory;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod prefetch;
+#[cfg(test)]
+mod refused_arrays;
+#[cfg(test)]
+mod sweep;
+#[cfg(test)]
+mod syncs;
+#[cfg(test)]
+mod table;
+#[cfg(test)]
+mod tiles;
+#[cfg(test)]
+mod vmas;
+#[cfg(test)]
+mod waits;
+#[cfg(test)]
+mod zero_op_checks;
+#[cfg(test)]
+mod zero_ops;
+
+#[cfg(test)]
+use barexe_tests::trial::Scenario;
+
+/// Every chapter.
+#[cfg(test)]
+#[rustfmt::skip]
+const CHAPTERS: &[&[Scenario]] = &[
+    atomicity::ALL,
+    checks::ALL,
+    client_memory::ALL,
+    order::ALL,
+    prefetch::ALL,
+    refused_arrays::ALL,
+    syncs::ALL,
+    tiles::ALL,
+    vmas::ALL,
+    waits::ALL,
+    zero_op_checks::ALL,
+    zero_ops::ALL,
+];

@@ -25,9 +25,6 @@ use crate::gt::engine_error::EngineErrorKind;
 use crate::submit::{Holder, Submission};
 use barexe_hal::{Hal, Nanos};
 
-/// After this time a context that was given to an idle engine counts as taken over, even if none of its jobs told: one
-/// that goes on in the middle of a job writes nothing.
-const TAKEN_OVER: Nanos = Nanos::from_millis(1);
 /// Priority of page-table jobs: above every client's.
 const KERNEL_PRIORITY: u32 = 3;
 
@@ -62,7 +59,7 @@ impl<H: Hal> Device<'_, H> {
         let wish = self.wish(engine);
         let moved = match wish {
             Wish::Nothing | Wish::Gone => false,
-            Wish::Leave => self.is_taken_over(engine) && self.go_idle(engine)?,
+            Wish::Leave => self.is_taken_over(engine)? && self.go_idle(engine)?,
             Wish::GoOn(holder) => self.port_is_ready(engine)? && self.give(engine, holder, false)?,
             Wish::Next(next) => self.port_is_ready(engine)? && self.give(engine, next, true)?,
             Wish::Rest => self.port_is_ready(engine)? && self.go_idle(engine)?,
@@ -98,12 +95,18 @@ impl<H: Hal> Device<'_, H> {
             })
     }
 
-    /// Whether the engine is known to have taken its context over, so that another may be put on top of it.
-    fn is_taken_over(&mut self, engine: u8) -> bool {
-        let Some(port) = self.ports.get_mut(usize::from(engine)) else { return false };
+    /// Whether the engine is known to have taken its context over, so that another may be put on top of it. The busy bit
+    /// does not tell: it may stay set while the context runs. A context that goes on in the middle of a job writes no
+    /// number, so the register that names the running context is asked then.
+    fn is_taken_over(&mut self, engine: u8) -> Result<bool, Error> {
+        let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
         let lrc = context(engine, port.holder, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
-        let started = port.fresh && lrc.is_some_and(|lrc| lrc.has_started(port.proof, &mut self.hal));
-        started || self.now >= port.since.saturating_add(TAKEN_OVER)
+        let Some(lrc) = lrc else { return Ok(false) };
+        if port.fresh && lrc.has_started(port.proof, &mut self.hal) {
+            return Ok(true);
+        }
+        let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
+        port.execlist.runs(&mut regs, lrc.addrs().pphwsp)
     }
 
     /// Notes whether the engine does what is wanted of it; one that has not for too long is reset.

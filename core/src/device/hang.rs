@@ -11,6 +11,7 @@
 
 use super::{Device, Pools};
 use crate::Error;
+use crate::exec::lrc::Lrc;
 use crate::exec::queue::{Queue, QueueState};
 use crate::gt::engine_error::{EngineError, EngineErrorKind, EngineState, engine_error};
 use crate::gt::engine_reset::EngineReset;
@@ -19,6 +20,9 @@ use crate::pool::Handle;
 use crate::submit::Holder;
 use crate::trace::note;
 use barexe_hal::Hal;
+
+/// A queue whose oldest job was hit by this many resets is banned, even if others were to blame each time.
+const MAX_HITS: u8 = 3;
 
 /// What is kept about an engine that was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,13 +158,7 @@ impl<H: Hal> Device<'_, H> {
             port.idle.rewind(&self.info, &mut self.hal);
             for holder in [Some(port.holder), port.leaving].into_iter().flatten() {
                 let lrc = match holder {
-                    Holder::Queue(queue) => {
-                        let exec = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut);
-                        exec.map(|exec| {
-                            exec.watch.stopped();
-                            &mut exec.lrc
-                        })
-                    }
+                    Holder::Queue(queue) => self.pools.queues.get_mut(queue).and_then(hit),
                     Holder::Migration => {
                         self.migrations.iter_mut().find(|own| own.engine == engine).map(|own| &mut own.lrc)
                     }
@@ -173,6 +171,18 @@ impl<H: Hal> Device<'_, H> {
             port.forget();
         }
     }
+}
+
+/// Counts the reset against the queue, and bans it if its oldest job has seen too many; its context.
+fn hit(queue: &mut Queue) -> Option<&mut Lrc> {
+    let state = queue.state;
+    let exec = queue.exec_mut()?;
+    exec.watch.stopped();
+    exec.hits = exec.hits.saturating_add(u8::from(exec.lrc.is_busy()));
+    if exec.hits >= MAX_HITS && state == QueueState::Live {
+        queue.state = QueueState::Banned;
+    }
+    queue.exec_mut().map(|exec| &mut exec.lrc)
 }
 
 impl Pools<'_> {

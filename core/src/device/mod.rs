@@ -13,7 +13,7 @@
 //! | `exec`, `syncs` | execs; the syncs of a call |
 //! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
 //! | `page_fault` | mappings that get their entries when they are touched |
-//! | `work`, `engines` | accepted work moved forward; which context an engine runs |
+//! | `work`, `engines`, `hang` | accepted work moved forward; which context an engine runs; what happens when work goes wrong |
 //! | `ticket`, [`wait`] | what became of work; waiting for it |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 

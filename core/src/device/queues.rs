@@ -34,6 +34,7 @@ impl<H: Hal> Device<'_, H> {
             flushed: RingMark::default(),
             properties,
             watch: Watch::NEW,
+            hits: 0,
             blame: None,
         };
         Ok(self.add_queue(client, vm, QueueKind::Exec(exec), false)?.id())

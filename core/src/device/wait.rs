@@ -36,8 +36,7 @@ impl<'a, H: Hal> Lend<'a, H> for &mut Device<'a, H> {
 /// What ends a wait before the work does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// An instant of the HAL's clock; `None`: only the work itself ends the wait, or the loss of the device. A batch that
-    /// does not end keeps what waits for it: this driver does not detect hangs yet.
+    /// An instant of the HAL's clock; `None`: only the work itself ends the wait, or the loss of the device.
     pub until: Option<Nanos>,
     /// The environment may end it. Not so for a bind that was accepted (R51): its caller would take the call for one
     /// that did not happen.

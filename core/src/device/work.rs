@@ -163,6 +163,7 @@ impl<H: Hal> Device<'_, H> {
                 let done = emitted.seqno.reached_by(exec.lrc.completed(&mut self.hal)?);
                 if done {
                     exec.lrc.retire(emitted);
+                    exec.hits = 0;
                     Some(None)
                 } else if state != QueueState::Live && !self.ports.iter().any(|port| port.holds(queue)) {
                     // Off its engine, and never to return.

@@ -40,6 +40,8 @@ pub struct ExecPart {
     pub properties: QueueProperties,
     /// How long its oldest job has run.
     pub watch: Watch,
+    /// How many resets that others were to blame for have hit its oldest job.
+    pub hits: u8,
     /// Why the job that ran last was taken off its engine; the jobs after it are cancelled.
     pub blame: Option<Error>,
 }

@@ -16,6 +16,15 @@ pub struct Timeline {
     accepted: u64,
     done: u64,
     failed: Option<(u64, Error)>,
+    given: Option<Run>,
+}
+
+/// Points after the first failure that were given the same error, one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u64,
+    last: u64,
+    error: Error,
 }
 
 /// All timelines of a device.
@@ -40,19 +49,39 @@ impl Timeline {
         self.done
     }
 
-    /// Signals every point up to `point`, with an error if one is given. The first error is kept: it belongs to
-    /// `point` and to every later one, since a queue that failed once runs nothing more.
-    pub fn signal(&mut self, point: u64, error: Option<Error>) {
-        if let (Some(error), None) = (error, self.failed) {
-            self.failed = Some((point, error));
+    /// Signals every point up to `point`; the error, if there is one, is that of `point`.
+    ///
+    /// A point that has signalled, and one that nobody took, is left alone: whether anything signalled now.
+    pub fn signal(&mut self, point: u64, error: Option<Error>) -> bool {
+        let point = point.min(self.accepted);
+        if point <= self.done {
+            return false;
         }
-        self.done = self.done.max(point.min(self.accepted));
+        self.done = point;
+        if let Some(error) = error {
+            self.note(point, error);
+        }
+        true
     }
 
-    /// The error `point` signalled with.
+    fn note(&mut self, point: u64, error: Error) {
+        if self.failed.is_none() {
+            self.failed = Some((point, error));
+        } else if error != Error::Canceled {
+            let longer = self.given.filter(|run| run.error == error && run.last.saturating_add(1) == point);
+            self.given = Some(Run { first: longer.map_or(point, |run| run.first), last: point, error });
+        }
+    }
+
+    /// The error `point` signalled with, or will.
     #[must_use]
     pub fn error_of(&self, point: u64) -> Option<Error> {
-        self.failed.filter(|(first, _)| *first <= point).map(|(_, error)| error)
+        let (first, error) = self.failed.filter(|(first, _)| *first <= point)?;
+        if point == first {
+            return Some(error);
+        }
+        let given = self.given.filter(|run| (run.first..=run.last).contains(&point));
+        Some(given.map_or(Error::Canceled, |run| run.error))
     }
 }
 
@@ -182,7 +211,7 @@ mod tests {
         timeline.signal(3, Some(Error::Canceled));
         assert_eq!(timeline.error_of(1), None);
         assert_eq!(timeline.error_of(2), Some(Error::TimedOut));
-        assert_eq!(timeline.error_of(3), Some(Error::TimedOut));
+        assert_eq!(timeline.error_of(3), Some(Error::Canceled));
     }
 
     #[test]

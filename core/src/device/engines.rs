@@ -149,7 +149,7 @@ impl<H: Hal> Device<'_, H> {
             if let Holder::Queue(queue) = leaving
                 && let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut)
             {
-                exec.watch.stopped();
+                exec.watch.stopped(self.now);
             }
         }
         Ok(proven)

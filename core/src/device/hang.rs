@@ -19,7 +19,7 @@ use crate::gt::{self, Engine, EngineMask, Registers};
 use crate::pool::Handle;
 use crate::submit::Holder;
 use crate::trace::note;
-use barexe_hal::Hal;
+use barexe_hal::{Hal, Nanos};
 
 /// A queue whose oldest job was hit by this many resets is banned, even if others were to blame each time.
 const MAX_HITS: u8 = 3;
@@ -158,7 +158,7 @@ impl<H: Hal> Device<'_, H> {
             port.idle.rewind(&self.info, &mut self.hal);
             for holder in [Some(port.holder), port.leaving].into_iter().flatten() {
                 let lrc = match holder {
-                    Holder::Queue(queue) => self.pools.queues.get_mut(queue).and_then(hit),
+                    Holder::Queue(queue) => self.pools.queues.get_mut(queue).and_then(|queue| hit(queue, self.now)),
                     Holder::Migration => {
                         self.migrations.iter_mut().find(|own| own.engine == engine).map(|own| &mut own.lrc)
                     }
@@ -174,10 +174,10 @@ impl<H: Hal> Device<'_, H> {
 }
 
 /// Counts the reset against the queue, and bans it if its oldest job has seen too many; its context.
-fn hit(queue: &mut Queue) -> Option<&mut Lrc> {
+fn hit(queue: &mut Queue, now: Nanos) -> Option<&mut Lrc> {
     let state = queue.state;
     let exec = queue.exec_mut()?;
-    exec.watch.stopped();
+    exec.watch.stopped(now);
     exec.hits = exec.hits.saturating_add(u8::from(exec.lrc.is_busy()));
     if exec.hits >= MAX_HITS && state == QueueState::Live {
         queue.state = QueueState::Banned;

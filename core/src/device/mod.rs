@@ -145,7 +145,7 @@ pub struct Device<'a, H: Hal> {
     hwconfig: &'a [u8],
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
-    /// The instant of the poll that is going on.
+    /// The instant of the poll that is going on; zero between polls.
     now: Nanos,
     /// The reset of engines that is going on.
     reset: Option<EngineReset>,

@@ -45,6 +45,7 @@ impl<H: Hal> Device<'_, H> {
                 Ok(moved) => report.moved = moved,
                 Err(error) => self.fail(error),
             }
+            self.now = Nanos::ZERO;
         }
         report.busy = self.pools.jobs.live() > 0;
         report

@@ -98,6 +98,7 @@ impl<'a, H: Hal> Device<'a, H> {
             last_user_fence: 0,
             next_look: Nanos::ZERO,
             injection: Injection::NONE,
+            failures: super::ticket::Failures::default(),
             info,
         }
     }

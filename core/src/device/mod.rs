@@ -48,6 +48,7 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
+pub(crate) use exec::ExecFrom;
 pub use inspect::{FencesInUse, MappingInfo};
 pub use invalidate::InvalidationTicket;
 pub use life::OpenError;
@@ -69,6 +70,7 @@ use crate::mem::tlb::{EngineTlb, TlbInvalidator};
 use crate::submit::Ports;
 use barexe_hal::{Hal, Nanos};
 use pools::Pools;
+use ticket::Failures;
 
 /// What the embedder decides about a device before it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +134,8 @@ pub struct Device<'a, H: Hal> {
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
     injection: inject::Injection,
+    /// How queues ended that failed and are gone.
+    failures: Failures,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

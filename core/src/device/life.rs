@@ -101,6 +101,7 @@ impl<'a, H: Hal> Device<'a, H> {
             reset: None,
             first_hang: None,
             injection: Injection::NONE,
+            failures: super::ticket::Failures::default(),
             info,
         }
     }

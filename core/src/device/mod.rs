@@ -49,6 +49,7 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
+pub(crate) use exec::ExecFrom;
 pub use hang::HangReport;
 pub use inspect::{FencesInUse, MappingInfo};
 pub use invalidate::InvalidationTicket;
@@ -72,6 +73,7 @@ use crate::mem::tlb::{EngineTlb, TlbInvalidator};
 use crate::submit::Ports;
 use barexe_hal::{Hal, Nanos};
 use pools::Pools;
+use ticket::Failures;
 
 /// What the embedder decides about a device before it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +154,8 @@ pub struct Device<'a, H: Hal> {
     /// What stopped the first engine that was stopped.
     first_hang: Option<HangReport>,
     injection: inject::Injection,
+    /// How queues ended that failed and are gone.
+    failures: Failures,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

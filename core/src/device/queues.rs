@@ -71,7 +71,7 @@ impl<H: Hal> Device<'_, H> {
     /// [`Error::NotFound`].
     pub fn queue_width(&self, client: ClientId, id: u32) -> Result<u16, Error> {
         let queue = self.queue_of(client, id)?;
-        Ok(self.pools.queues.get(queue).map_or(0, |queue| u16::from(queue.exec().is_some())))
+        Ok(self.pools.queues.get(queue).map_or(0, Queue::width))
     }
 
     /// The modes of the VM the queue works on.

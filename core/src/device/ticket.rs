@@ -7,7 +7,8 @@ use crate::sync::fence::{Fence, Timeline};
 use crate::{Error, ObjectKind};
 use barexe_hal::Hal;
 
-/// Names accepted work. It holds nothing: dropping it leaks nothing, and one that outlives its queue is an error.
+/// Names accepted work. It holds nothing: dropping it leaks nothing, and one that outlives its queue is an error, or, for
+/// a while, what its work failed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     client: ClientId,
@@ -44,15 +45,52 @@ impl Ticket {
     }
 }
 
+/// Queues that failed and are gone are remembered so many: a power of two.
+const KEPT: usize = 8;
+
+/// How queues ended that failed and are gone: the newest few, so that what waited for one of them hears of it.
+///
+/// A queue that is not among them, and was not [forgotten](Self::forgotten), ended well.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    kept: [Option<(Handle<Timeline>, Timeline)>; KEPT],
+    next: usize,
+    forgotten: u64,
+}
+
+impl Failures {
+    /// Notes how a queue ended that is gone now.
+    pub(super) fn note(&mut self, handle: Handle<Timeline>, timeline: Timeline) {
+        if timeline.error_of(u64::MAX).is_none() {
+            return;
+        }
+        let Some(slot) = self.kept.get_mut(self.next) else { return };
+        if slot.replace((handle, timeline)).is_some() {
+            self.forgotten = self.forgotten.saturating_add(1);
+        }
+        self.next = self.next.wrapping_add(1) & (KEPT - 1);
+    }
+
+    fn find(&self, handle: Handle<Timeline>) -> Option<&Timeline> {
+        self.kept.iter().flatten().find(|(kept, _)| *kept == handle).map(|(_, timeline)| timeline)
+    }
+
+    /// How many had to make room for newer ones.
+    pub(super) const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+}
+
 impl<H: Hal> Device<'_, H> {
     /// What became of the work, as of the last [`poll`](Self::poll).
     ///
     /// # Errors
-    /// [`Error::NotFound`] once the queue is gone, and for a ticket of a device with another
+    /// [`Error::NotFound`] once the queue is gone, unless it failed not long ago, and for a ticket of a device with another
     /// [`tag`](super::Config::tag).
     pub fn ticket_state(&self, ticket: Ticket) -> Result<TicketState, Error> {
         let stale = Error::NotFound { kind: ObjectKind::Work, id: ticket.timeline.id() };
-        let timeline = self.pools.timelines.get(ticket.timeline).ok_or(stale)?;
+        let timeline = self.pools.timelines.get(ticket.timeline);
+        let timeline = timeline.or_else(|| self.failures.find(ticket.timeline)).ok_or(stale)?;
         if ticket.point > timeline.accepted() {
             return Err(stale);
         }

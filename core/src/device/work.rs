@@ -238,7 +238,9 @@ impl<H: Hal> Device<'_, H> {
 
     pub(super) fn free_queue(&mut self, handle: Handle<Queue>) {
         let Some(queue) = self.pools.queues.remove(handle) else { return };
-        self.pools.timelines.remove(queue.timeline);
+        if let Some(timeline) = self.pools.timelines.remove(queue.timeline) {
+            self.failures.note(queue.timeline, timeline);
+        }
         if let Some(vm) = self.pools.vms.get_mut(queue.vm) {
             vm.queues = vm.queues.saturating_sub(1);
         }

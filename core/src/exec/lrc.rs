@@ -21,6 +21,8 @@ use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GpuVa, 
 
 /// Bytes of a ring (commands-and-fences sheet §2.1).
 pub const RING_BYTES: u32 = 16 << 10;
+/// Jobs a ring has room for, each as long as jobs get.
+pub const RING_JOBS: u32 = crate::num::u32_capped((usize_of(RING_BYTES) / 4) / JOB_DWORDS_MAX);
 
 /// A context to create.
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,7 @@ mod bind;
 mod bind_op;
 mod blocking;
 mod client;
+mod cookie;
 mod dialect;
 mod exec;
 mod extension;
@@ -30,10 +31,11 @@ mod vm;
 mod wire;
 
 pub use blocking::ioctl_blocking;
+pub use cookie::{Accepted, Cookie};
 pub use dialect::Dialect;
 pub use request::Call;
 
-use crate::device::{ClientId, Device, DeviceState, Ticket};
+use crate::device::{ClientId, Device, DeviceState};
 use crate::error::Error;
 use barexe_hal::{ClientMemory, Hal, Nanos};
 
@@ -50,9 +52,9 @@ pub enum Answer {
         /// At the latest at this instant of the HAL's clock; `None`: there is no deadline.
         until: Option<Nanos>,
     },
-    /// It is accepted and waits for its work: never to be made again. Its return value is 0 once the work is over, or
-    /// the work's error. [`wait_for`](crate::device::wait::wait_for) finds out.
-    Accepted(Ticket),
+    /// It is accepted and waits for its work. Its return value is 0 once the work is over, or the work's error:
+    /// [`wait_for`](crate::device::wait::wait_for) finds out. Whether the wait may be given up the [`Accepted`] says.
+    Accepted(Accepted),
 }
 
 /// The call is finished, with nothing to say beyond its outputs.
@@ -94,7 +96,7 @@ pub fn ioctl<H: Hal>(
         Call::VmBind => bind::vm_bind(device, client, dialect, arg, memory),
         Call::ExecQueueCreate => queue::create(device, client, arg, memory),
         Call::ExecQueueDestroy => queue::destroy(device, client, arg),
-        Call::Exec => exec::exec(device, client, arg, memory),
+        Call::Exec => exec::exec(device, client, dialect, arg, memory),
         Call::SyncobjCreate => syncobj::create(device, client, arg),
         Call::SyncobjDestroy => syncobj::destroy(device, client, arg),
         Call::SyncobjWait => syncobj::wait(device, client, arg, memory),

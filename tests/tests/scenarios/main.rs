@@ -8,6 +8,12 @@ mod checks;
 #[cfg(test)]
 mod client_memory;
 #[cfg(test)]
+mod cookies;
+#[cfg(test)]
+mod exec_checks;
+#[cfg(test)]
+mod exec_order;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod prefetch;
@@ -24,7 +30,11 @@ mod tiles;
 #[cfg(test)]
 mod vmas;
 #[cfg(test)]
+mod waiting;
+#[cfg(test)]
 mod waits;
+#[cfg(test)]
+mod zero_batch;
 #[cfg(test)]
 mod zero_op_checks;
 #[cfg(test)]
@@ -40,6 +50,9 @@ const CHAPTERS: &[&[Scenario]] = &[
     atomicity::ALL,
     checks::ALL,
     client_memory::ALL,
+    cookies::ALL,
+    exec_checks::ALL,
+    exec_order::ALL,
     order::ALL,
     prefetch::ALL,
     refused_arrays::ALL,
@@ -47,6 +60,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     tiles::ALL,
     vmas::ALL,
     waits::ALL,
+    zero_batch::ALL,
     zero_op_checks::ALL,
     zero_ops::ALL,
 ];

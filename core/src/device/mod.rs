@@ -15,6 +15,7 @@
 //! | `page_fault` | mappings that get their entries when they are touched |
 //! | `work`, `engines` | accepted work moved forward; which context an engine runs |
 //! | `ticket`, [`wait`] | what became of work; waiting for it |
+//! | `cycles` | engine time beside CPU time |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
 mod backings;
@@ -22,6 +23,7 @@ mod bind;
 mod bo;
 mod client;
 mod commit;
+mod cycles;
 mod engines;
 mod exec;
 mod inject;
@@ -48,6 +50,7 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
+pub use cycles::EngineCycles;
 pub use inspect::{FencesInUse, MappingInfo};
 pub use invalidate::InvalidationTicket;
 pub use life::OpenError;

@@ -74,13 +74,15 @@ impl<H: Hal> Device<'_, H> {
         vm.map(|vm| vm.flags).ok_or(Error::NotFound { kind: ObjectKind::Queue, id })
     }
 
-    /// Whether the queue was banned: nothing more runs on it.
+    /// Whether nothing more runs on the queue: it was banned, or its VM was (R56).
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub fn queue_is_banned(&self, client: ClientId, id: u32) -> Result<bool, Error> {
         let queue = self.queue_of(client, id)?;
-        Ok(self.pools.queues.get(queue).is_some_and(|queue| queue.state == QueueState::Banned))
+        let Some(queue) = self.pools.queues.get(queue) else { return Ok(true) };
+        let vm_is_banned = self.pools.vms.get(queue.vm).is_some_and(|vm| vm.state == VmState::Banned);
+        Ok(queue.state == QueueState::Banned || vm_is_banned)
     }
 
     pub(super) fn kill_queue(&mut self, queue: Handle<Queue>) {
@@ -129,7 +131,7 @@ impl<H: Hal> Device<'_, H> {
         self.position_of(named).map(drop)
     }
 
-    fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
+    pub(super) fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
         let fits = |engine: &crate::gt::Engine| {
             !engine.reserved
                 && engine.class == named.class

@@ -1,6 +1,6 @@
 //! Calls for embedders that answer a client when the call is over, not before.
 
-use super::{Answer, ioctl};
+use super::{Again, Answer, ioctl, ioctl_again};
 use crate::Error;
 use crate::device::ClientId;
 use crate::device::wait::{Lend, Patience, wait_for};
@@ -12,7 +12,7 @@ use barexe_hal::{ClientMemory, Hal, Nanos};
 /// not (R51, R54): there is nothing the client could repeat. User fences are still the embedder's to deliver.
 ///
 /// # Errors
-/// As [`ioctl`]; [`Error::Interrupted`] with nothing changed; the error of the work that an accepted call waited for.
+/// As [`ioctl`]; [`Error::Interrupted`] with nothing accepted; the error of the work that an accepted call waited for.
 pub fn ioctl_blocking<'a, H: Hal>(
     lend: &mut impl Lend<'a, H>,
     client: ClientId,
@@ -20,14 +20,23 @@ pub fn ioctl_blocking<'a, H: Hal>(
     arg: &mut [u8],
     memory: &mut dyn ClientMemory,
 ) -> Result<u32, Error> {
+    let mut again: Option<Again> = None;
     loop {
-        let (answer, now) = lend.with(|device| (ioctl(device, client, request, arg, memory), device.now()));
+        let (now, answer) = lend.with(|device| {
+            let now = device.now();
+            let answer = match again {
+                None => ioctl(device, client, request, arg, memory),
+                Some(again) => ioctl_again(device, client, request, arg, memory, again),
+            };
+            (now, answer)
+        });
         match answer? {
             Answer::Done(value) => return Ok(value),
             Answer::Accepted(ticket) => return wait_for(lend, ticket, &Patience::ACCEPTED).map(|()| 0),
             Answer::Wait { until } => {
                 let next = now.saturating_add(LOOK_EVERY);
-                lend.idle(until.map_or(next, |until| until.min(next)))?;
+                let interrupted = lend.idle(until.map_or(next, |until| until.min(next))).is_err();
+                again = Some(Again { began: again.map_or(now, |again| again.began), interrupted });
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Device;
 use super::client::ClientId;
-use super::request::{EngineRef, QueueRequest, VmFlags};
+use super::request::{EngineRef, QueueProperties, QueueRequest, VmFlags};
 use crate::exec::lrc::{Lrc, LrcRequest};
 use crate::exec::queue::{ExecPart, Queue, QueueKind, QueueState};
 use crate::mem::tlb::RingMark;
@@ -62,6 +62,15 @@ impl<H: Hal> Device<'_, H> {
     pub fn queue_width(&self, client: ClientId, id: u32) -> Result<u16, Error> {
         let queue = self.queue_of(client, id)?;
         Ok(self.pools.queues.get(queue).map_or(0, |queue| u16::from(queue.exec().is_some())))
+    }
+
+    /// Scheduling properties of an exec queue; a bind queue has none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn queue_properties(&self, client: ClientId, id: u32) -> Result<Option<QueueProperties>, Error> {
+        let queue = self.queue_of(client, id)?;
+        Ok(self.pools.queues.get(queue).and_then(Queue::exec).map(|exec| exec.properties))
     }
 
     /// The modes of the VM the queue works on.

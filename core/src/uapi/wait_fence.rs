@@ -98,8 +98,7 @@ pub(super) fn wait<H: Hal>(
     if let (Some(queue), None) = (queue, again) {
         device.queue_is_banned(client, queue)?;
     }
-    let limit =
-        Limit { timeout_ns: read(arg, TIMEOUT), absolute: u32::from(read(arg, FLAGS)) & ABSOLUTE != 0 };
+    let limit = Limit { timeout_ns: read(arg, TIMEOUT), absolute: u32::from(read(arg, FLAGS)) & ABSOLUTE != 0 };
     let began = again.map_or_else(|| device.now(), |again| again.began);
     // What the device has done by now shows in the word.
     device.poll();
@@ -110,7 +109,9 @@ pub(super) fn wait<H: Hal>(
         match limit.end(began) {
             _ if holds => DONE,
             _ if interrupted => Err(Error::Interrupted),
-            _ if queue.is_some_and(|queue| is_dead(device, client, queue)) => Err(Error::QueueBanned { id: read(arg, QUEUE_ID) }),
+            _ if queue.is_some_and(|queue| is_dead(device, client, queue)) => {
+                Err(Error::QueueBanned { id: read(arg, QUEUE_ID) })
+            }
             Some(end) if now >= end => Err(Error::TimedOut),
             until => Ok(Answer::Wait { until }),
         }

@@ -8,9 +8,13 @@ mod checks;
 #[cfg(test)]
 mod client_memory;
 #[cfg(test)]
+mod objects_and_queries;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod prefetch;
+#[cfg(test)]
+mod queues;
 #[cfg(test)]
 mod refused_arrays;
 #[cfg(test)]
@@ -21,6 +25,8 @@ mod syncs;
 mod table;
 #[cfg(test)]
 mod tiles;
+#[cfg(test)]
+mod user_fence_waits;
 #[cfg(test)]
 mod vmas;
 #[cfg(test)]
@@ -40,11 +46,14 @@ const CHAPTERS: &[&[Scenario]] = &[
     atomicity::ALL,
     checks::ALL,
     client_memory::ALL,
+    objects_and_queries::ALL,
     order::ALL,
     prefetch::ALL,
+    queues::ALL,
     refused_arrays::ALL,
     syncs::ALL,
     tiles::ALL,
+    user_fence_waits::ALL,
     vmas::ALL,
     waits::ALL,
     zero_op_checks::ALL,

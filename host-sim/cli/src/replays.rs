@@ -31,6 +31,7 @@ impl fmt::Display for Unusable {
 }
 
 /// The recordings that paths name: a file is one, of a folder all its `.jsonl` files in the order of their names.
+#[must_use]
 pub fn recordings(paths: &[PathBuf]) -> Vec<Result<PathBuf, Unusable>> {
     paths.iter().flat_map(|path| if path.is_dir() { in_folder(path) } else { vec![Ok(path.clone())] }).collect()
 }
@@ -52,6 +53,7 @@ fn in_folder(folder: &Path) -> Vec<Result<PathBuf, Unusable>> {
 
 /// Replays them one after the other. If they are several, a bar on standard error says how far it is, where that is a
 /// terminal.
+#[must_use]
 pub fn replay_all(recordings: Vec<Result<PathBuf, Unusable>>, options: &Options) -> Vec<Result<Report, Unusable>> {
     let bar = if recordings.len() > 1 { bar(recordings.len()) } else { ProgressBar::hidden() };
     let replayed = recordings.into_iter().map(|recording| {

@@ -15,6 +15,7 @@
 //! | `page_fault` | mappings that get their entries when they are touched |
 //! | `work`, `engines`, `hang` | accepted work moved forward; which context an engine runs; what happens when work goes wrong |
 //! | `ticket`, [`wait`] | what became of work; waiting for it |
+//! | `cycles` | engine time beside CPU time |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
 mod backings;
@@ -22,6 +23,7 @@ mod bind;
 mod bo;
 mod client;
 mod commit;
+mod cycles;
 mod engines;
 mod exec;
 mod hang;
@@ -49,6 +51,7 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
+pub use cycles::EngineCycles;
 pub(crate) use exec::ExecFrom;
 pub use hang::HangReport;
 pub use inspect::{FencesInUse, MappingInfo};

@@ -1,7 +1,7 @@
 //! Calls for embedders that answer a client when the call is over, not before.
 
 use super::cookie::Accepted;
-use super::{Answer, ioctl};
+use super::{Again, Answer, ioctl, ioctl_again};
 use crate::Error;
 use crate::device::ClientId;
 use crate::device::wait::{Lend, Patience, wait_for, watch};
@@ -23,14 +23,23 @@ pub fn ioctl_blocking<'a, H: Hal>(
     arg: &mut [u8],
     memory: &mut dyn ClientMemory,
 ) -> Result<u32, Error> {
+    let mut again: Option<Again> = None;
     loop {
-        let (answer, now) = lend.with(|device| (ioctl(device, client, request, arg, memory), device.now()));
+        let (now, answer) = lend.with(|device| {
+            let now = device.now();
+            let answer = match again {
+                None => ioctl(device, client, request, arg, memory),
+                Some(again) => ioctl_again(device, client, request, arg, memory, again),
+            };
+            (now, answer)
+        });
         match answer? {
             Answer::Done(value) => return Ok(value),
             Answer::Accepted(accepted) => return wait_accepted(lend, accepted, memory).map(|()| 0),
             Answer::Wait { until } => {
                 let next = now.saturating_add(LOOK_EVERY);
-                lend.idle(until.map_or(next, |until| until.min(next)))?;
+                let interrupted = lend.idle(until.map_or(next, |until| until.min(next))).is_err();
+                again = Some(Again { began: again.map_or(now, |again| again.began), interrupted });
             }
         }
     }

@@ -14,9 +14,13 @@ mod exec_checks;
 #[cfg(test)]
 mod exec_order;
 #[cfg(test)]
+mod objects_and_queries;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod prefetch;
+#[cfg(test)]
+mod queues;
 #[cfg(test)]
 mod refused_arrays;
 #[cfg(test)]
@@ -27,6 +31,8 @@ mod syncs;
 mod table;
 #[cfg(test)]
 mod tiles;
+#[cfg(test)]
+mod user_fence_waits;
 #[cfg(test)]
 mod vmas;
 #[cfg(test)]
@@ -53,11 +59,14 @@ const CHAPTERS: &[&[Scenario]] = &[
     cookies::ALL,
     exec_checks::ALL,
     exec_order::ALL,
+    objects_and_queries::ALL,
     order::ALL,
     prefetch::ALL,
+    queues::ALL,
     refused_arrays::ALL,
     syncs::ALL,
     tiles::ALL,
+    user_fence_waits::ALL,
     vmas::ALL,
     waits::ALL,
     zero_batch::ALL,

@@ -35,6 +35,8 @@ mod rows_timeline;
 #[cfg(test)]
 mod rows_vm;
 #[cfg(test)]
+mod rows_wait;
+#[cfg(test)]
 mod shell;
 #[cfg(test)]
 mod table;

@@ -23,7 +23,7 @@ fn requests_are_told_apart_by_type_and_number() {
         refuses(rig, 0xC020_6343, vec![row("2 type", no_struct(), ENOTTY, "request 0xc0206343")]);
         refuses(rig, 0xC040_6400, vec![row("2 VERSION", no_struct(), EINVAL, "ioctl number")]);
         refuses(rig, 0xC020_6450, vec![row("2 number", no_struct(), EINVAL, "ioctl number")]);
-        refuses(rig, 0xC048_644A, vec![row("not there yet", no_struct(), EOPNOTSUPP, "XE_WAIT_USER_FENCE")]);
+        refuses(rig, 0x4020_644B, vec![row("not there", no_struct(), EOPNOTSUPP, "XE_OBSERVATION")]);
     });
 }
 

@@ -43,6 +43,7 @@ impl<H: Hal> Device<'_, H> {
                 Err(error) => self.fail(error),
             }
         }
+        self.pools.wake_sleepers();
         report.busy = self.pools.jobs.live() > 0;
         report
     }
@@ -228,7 +229,7 @@ impl<H: Hal> Device<'_, H> {
 
     pub(super) fn free_queue(&mut self, handle: Handle<Queue>) {
         let Some(queue) = self.pools.queues.remove(handle) else { return };
-        self.pools.timelines.remove(queue.timeline);
+        self.pools.end_timeline(queue.timeline);
         if let Some(vm) = self.pools.vms.get_mut(queue.vm) {
             vm.queues = vm.queues.saturating_sub(1);
         }

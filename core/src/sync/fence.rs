@@ -6,6 +6,7 @@
 //! work is over. Points are 64 bits wide and do not wrap in the life of a machine; the 32-bit numbers that the GPU
 //! writes are [`Seqno`](super::seqno::Seqno)s and do.
 
+use super::sleepers::{SleeperList, Sleepers};
 use crate::chain::{Chain, LinkPool};
 use crate::pool::{Handle, Pool};
 use crate::{Capacity, Error};
@@ -20,6 +21,11 @@ pub struct Timeline {
     done: u64,
     failed: Option<(u64, Error)>,
     given: Option<Run>,
+    /// Those that want to know how its points ended when it is over.
+    holds: u32,
+    ended: bool,
+    /// Who is woken when its points signal, by point.
+    sleepers: SleeperList,
 }
 
 /// Points after the first failure that were given the same error, one after the other.
@@ -76,6 +82,22 @@ impl Timeline {
         }
     }
 
+    /// Whether it is over, and there only for those that [`hold`] it.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Who sleeps on it.
+    pub(crate) const fn sleepers_mut(&mut self) -> &mut SleeperList {
+        &mut self.sleepers
+    }
+
+    /// Wakes everybody whose point has signalled.
+    pub(crate) fn wake(&mut self, sleepers: &mut Sleepers<'_>) {
+        self.sleepers.wake(sleepers, self.done);
+    }
+
     /// The error `point` signalled with, or will.
     #[must_use]
     pub fn error_of(&self, point: u64) -> Option<Error> {
@@ -85,6 +107,32 @@ impl Timeline {
         }
         let given = self.given.filter(|run| (run.first..=run.last).contains(&point));
         Some(given.map_or(Error::Canceled, |run| run.error))
+    }
+}
+
+/// Keeps a timeline for [`Timeline::error_of`] when it is over; whether it is there.
+pub fn hold(timelines: &mut Timelines<'_>, timeline: Handle<Timeline>) -> bool {
+    let found = timelines.get_mut(timeline);
+    found.map(|timeline| timeline.holds = timeline.holds.saturating_add(1)).is_some()
+}
+
+/// Ends what [`hold`] began.
+pub fn release(timelines: &mut Timelines<'_>, timeline: Handle<Timeline>) {
+    let Some(found) = timelines.get_mut(timeline) else { return };
+    found.holds = found.holds.saturating_sub(1);
+    if found.ended && found.holds == 0 {
+        timelines.remove(timeline);
+    }
+}
+
+/// Ends a timeline: every point signals, whoever sleeps on it is woken. It goes, unless it is held.
+pub fn end(timelines: &mut Timelines<'_>, sleepers: &mut Sleepers<'_>, timeline: Handle<Timeline>) {
+    let Some(found) = timelines.get_mut(timeline) else { return };
+    found.done = found.accepted;
+    found.ended = true;
+    found.sleepers.wake(sleepers, u64::MAX);
+    if found.holds == 0 {
+        timelines.remove(timeline);
     }
 }
 

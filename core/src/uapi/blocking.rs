@@ -20,14 +20,20 @@ pub fn ioctl_blocking<'a, H: Hal>(
     arg: &mut [u8],
     memory: &mut dyn ClientMemory,
 ) -> Result<u32, Error> {
+    let mut limit = None;
     loop {
         let (answer, now) = lend.with(|device| (ioctl(device, client, request, arg, memory), device.now()));
         match answer? {
             Answer::Done(value) => return Ok(value),
             Answer::Accepted(ticket) => return wait_for(lend, ticket, &Patience::ACCEPTED).map(|()| 0),
             Answer::Wait { until } => {
+                // The first answer says how long; at most, a call that is asked again counts from anew.
+                limit = limit.or(until);
+                if limit.is_some_and(|limit| now >= limit) {
+                    return Err(Error::TimedOut);
+                }
                 let next = now.saturating_add(LOOK_EVERY);
-                lend.idle(until.map_or(next, |until| until.min(next)))?;
+                lend.idle(limit.map_or(next, |limit| limit.min(next)))?;
             }
         }
     }

@@ -14,6 +14,7 @@ mod bind;
 mod bind_op;
 mod blocking;
 mod client;
+mod descriptors;
 mod dialect;
 mod exec;
 mod extension;
@@ -30,6 +31,7 @@ mod vm;
 mod wire;
 
 pub use blocking::ioctl_blocking;
+pub use descriptors::{Descriptors, NoDescriptors, Shared};
 pub use dialect::Dialect;
 pub use request::Call;
 
@@ -47,7 +49,8 @@ pub enum Answer {
     /// Nothing is kept of the call in between. Each repetition looks at the objects as they are then, so what another
     /// thread of the client does to them meanwhile counts.
     Wait {
-        /// At the latest at this instant of the HAL's clock; `None`: there is no deadline.
+        /// At the latest at this instant of the HAL's clock; `None`: there is no deadline. Of a call that is repeated the
+        /// first answer counts: if it is not over at that instant, it ends with [`Error::TimedOut`].
         until: Option<Nanos>,
     },
     /// It is accepted and waits for its work: never to be made again. Its return value is 0 once the work is over, or
@@ -74,6 +77,21 @@ pub fn ioctl<H: Hal>(
     arg: &mut [u8],
     memory: &mut dyn ClientMemory,
 ) -> Result<Answer, Error> {
+    ioctl_with(device, client, request, arg, memory, &mut NoDescriptors)
+}
+
+/// As [`ioctl`], for an embedder whose clients have file descriptors.
+///
+/// # Errors
+/// As [`ioctl`].
+pub fn ioctl_with<H: Hal>(
+    device: &mut Device<'_, H>,
+    client: ClientId,
+    request: u32,
+    arg: &mut [u8],
+    memory: &mut dyn ClientMemory,
+    descriptors: &mut dyn Descriptors,
+) -> Result<Answer, Error> {
     match device.state() {
         DeviceState::Live => {}
         DeviceState::Wedged => return Err(Error::Canceled),
@@ -97,9 +115,14 @@ pub fn ioctl<H: Hal>(
         Call::Exec => exec::exec(device, client, arg, memory),
         Call::SyncobjCreate => syncobj::create(device, client, arg),
         Call::SyncobjDestroy => syncobj::destroy(device, client, arg),
+        Call::SyncobjHandleToFd => descriptors::handle_to_fd(device, client, arg, descriptors),
+        Call::SyncobjFdToHandle => descriptors::fd_to_handle(device, client, arg, descriptors),
         Call::SyncobjWait => syncobj::wait(device, client, arg, memory),
         Call::SyncobjReset => syncobj::reset(device, client, arg, memory),
+        Call::SyncobjSignal => syncobj::signal(device, client, arg, memory),
         Call::SyncobjTimelineWait => timeline::wait(device, client, arg, memory),
         Call::SyncobjQuery => timeline::query(device, client, arg, memory),
+        Call::SyncobjTransfer => timeline::transfer(device, client, arg),
+        Call::SyncobjTimelineSignal => timeline::signal(device, client, arg, memory),
     }
 }

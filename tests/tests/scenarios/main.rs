@@ -16,6 +16,8 @@ mod refused_arrays;
 #[cfg(test)]
 mod sweep;
 #[cfg(test)]
+mod syncobjs;
+#[cfg(test)]
 mod syncs;
 #[cfg(test)]
 mod table;
@@ -43,6 +45,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     order::ALL,
     prefetch::ALL,
     refused_arrays::ALL,
+    syncobjs::ALL,
     syncs::ALL,
     tiles::ALL,
     vmas::ALL,

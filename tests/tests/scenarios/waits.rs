@@ -353,7 +353,7 @@ fn a_cookie_that_is_not_zero_resumes_a_wait(on: &mut Trial<'_>) {
 fn a_wait_ends_with_the_error_of_its_work(on: &mut Trial<'_>) {
     let (vm, bo) = (on.vm(), on.bo(PAGE));
     let b0 = hold(on, vm, 0);
-    on.case("K8: the error of the change, and never 0");
+    on.case("K8: behind a change that failed it is canceled, and never 0");
     let mut fail = |on: &mut Trial<'_>| {
         on.device.fail_next_table_change();
         on.unblock(b0);
@@ -362,7 +362,7 @@ fn a_wait_ends_with_the_error_of_its_work(on: &mut Trial<'_>) {
     let (failed, all) = bind_waiting(on, &waiting(Bind::on(vm).op(op::map(bo, 0, VA, PAGE))), &mut [&mut fail]);
     on.check("everything happened", all, true);
     let code = failed.expect_err("a change that failed");
-    on.check("code", code, Errno::EIO);
+    on.check("code", code, Errno::ECANCELED);
     on.case("the VM is banned");
     on.bind_refused(&waiting(Bind::on(vm)), ENOENT);
     on.case("a resumed wait still tells how the work ended");

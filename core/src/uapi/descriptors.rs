@@ -141,8 +141,8 @@ pub(super) fn fd_to_handle<H: Hal>(
 
 /// An unknown handle is an invalid argument to this one call.
 const fn as_argument(error: Error) -> Error {
-    match error {
-        Error::NotFound { kind: ObjectKind::Syncobj, id } => Error::invalid("sync object handle", id as u64),
-        other => other,
+    if let Error::NotFound { kind: ObjectKind::Syncobj, id } = error {
+        return Error::invalid("sync object handle", id as u64);
     }
+    error
 }

@@ -308,10 +308,10 @@ mod tests {
                     0 => drop(timeline.accept()),
                     ahead => drop(timeline.signal(before + u64::from(ahead) - 1, None)),
                 }
-                (before..timeline.done()).for_each(|point| turned[point as usize] += 1);
+                (before..timeline.done()).for_each(|point| turned[usize::try_from(point).unwrap()] += 1);
                 assert!(timeline.done() <= timeline.accepted());
             }
-            let done = timeline.done() as usize;
+            let done = usize::try_from(timeline.done()).unwrap();
             assert!(turned[..done].iter().all(|times| *times == 1) && turned[done..].iter().all(|times| *times == 0));
         }
     }

@@ -123,7 +123,7 @@ mod tests {
 
         /// Wakers that somebody still has.
         fn kept(&self) -> usize {
-            Arc::strong_count(&self.0) - 1
+            Arc::strong_count(&self.0).saturating_sub(1)
         }
     }
 
@@ -136,8 +136,8 @@ mod tests {
     fn a_signal_wakes_those_up_to_its_point_once_and_in_order() {
         with_pool(|pool, bells| {
             let mut list = SleeperList::default();
-            for point in [3, 1, 2, 1] {
-                list.add(pool, point, &bells.waker(point as u32)).unwrap();
+            for point in [3u32, 1, 2, 1] {
+                list.add(pool, point.into(), &bells.waker(point)).unwrap();
             }
             list.wake(pool, 0);
             assert_eq!(bells.rung(), []);
@@ -170,7 +170,8 @@ mod tests {
         for gone in 0..16u32 {
             with_pool(|pool, bells| {
                 let mut list = SleeperList::default();
-                let all: Vec<_> = (0..4).map(|n| list.add(pool, 10 + n, &bells.waker(n as u32)).unwrap()).collect();
+                let all: Vec<_> =
+                    (0..4u32).map(|n| list.add(pool, u64::from(10 + n), &bells.waker(n)).unwrap()).collect();
                 for n in (0..4).filter(|n| gone >> n & 1 != 0) {
                     assert!(list.remove(pool, all[n]));
                 }

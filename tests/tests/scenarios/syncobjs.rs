@@ -24,13 +24,13 @@ const FOREVER: u64 = i64::MAX as u64;
 fn wait(on: &mut Trial<'_>, handles: &[u32], timeout_ns: u64) -> Bytes {
     let bytes: Vec<u8> = handles.iter().flat_map(|handle| handle.to_le_bytes()).collect();
     on.put(OPS, &bytes);
-    Bytes::new(40).u64(0, OPS).u64(8, timeout_ns).u32(16, handles.len() as u32).u32(24, 0xEEEE)
+    Bytes::new(40).u64(0, OPS).u64(8, timeout_ns).u32(16, u32::try_from(handles.len()).unwrap()).u32(24, 0xEEEE)
 }
 
 fn array(on: &mut Trial<'_>, handles: &[u32]) -> Bytes {
     let bytes: Vec<u8> = handles.iter().flat_map(|handle| handle.to_le_bytes()).collect();
     on.put(OPS, &bytes);
-    Bytes::new(16).u64(0, OPS).u32(8, handles.len() as u32)
+    Bytes::new(16).u64(0, OPS).u32(8, u32::try_from(handles.len()).unwrap())
 }
 
 fn s112_sync_objects_are_waited_for_emptied_and_signalled(on: &mut Trial<'_>) {

@@ -41,6 +41,8 @@ pub enum Capacity {
     Syncobjs,
     /// Points of timeline sync objects.
     SyncPoints,
+    /// Wakers of futures.
+    Sleepers,
     /// Out-syncs and user fences of accepted work.
     OutSyncs,
     /// Bind user fences that are not delivered.

@@ -9,15 +9,17 @@
 //! | `life`, `pools` | opening and closing; the lent storage |
 //! | [`request`] | what calls carry |
 //! | `client`, `bo`, `share`, `vm`, `queues`, `syncobj`, `outside` | objects: made, looked up, shared, destroyed |
+//! | `sync_share`, `transfer` | sync objects and sync files between clients; what they are given by hand |
 //! | `bind`, `plan`, `commit` | binds: checked and accepted; what they change; carried out |
 //! | `exec`, `syncs` | execs; the syncs of a call |
 //! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
 //! | `page_fault` | mappings that get their entries when they are touched |
 //! | `work`, `engines`, `hang` | accepted work moved forward; which context an engine runs; what happens when work goes wrong |
-//! | `ticket`, [`wait`] | what became of work; waiting for it |
+//! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
 //! | `cycles` | engine time beside CPU time |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
+pub mod awaited;
 mod backings;
 mod bind;
 mod bo;
@@ -39,9 +41,11 @@ mod queues;
 mod repin;
 pub mod request;
 mod share;
+mod sync_share;
 mod syncobj;
 mod syncs;
 mod ticket;
+mod transfer;
 mod user;
 mod user_units;
 mod vm;
@@ -60,9 +64,11 @@ pub use life::OpenError;
 pub use outside::OutsideFence;
 pub use page_fault::{FaultAccess, PageFault};
 pub use share::{BoImport, ExportedBo};
+pub use sync_share::{ExportedSyncobj, SyncFile};
 pub use syncobj::{SyncobjLook, TimelineLook};
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
+pub use transfer::SyncobjPoint;
 pub use work::PollReport;
 
 use crate::Error;

@@ -32,6 +32,10 @@ impl Ticket {
         Self { client, timeline: fence.timeline, point: fence.point }
     }
 
+    pub(super) const fn fence(self) -> Fence {
+        Fence { timeline: self.timeline, point: self.point }
+    }
+
     /// The client whose call it was.
     #[must_use]
     pub const fn client(self) -> ClientId {
@@ -89,7 +93,7 @@ impl<H: Hal> Device<'_, H> {
     /// [`tag`](super::Config::tag).
     pub fn ticket_state(&self, ticket: Ticket) -> Result<TicketState, Error> {
         let stale = Error::NotFound { kind: ObjectKind::Work, id: ticket.timeline.id() };
-        let timeline = self.pools.timelines.get(ticket.timeline);
+        let timeline = self.pools.timelines.get(ticket.timeline).filter(|found| !found.is_ended());
         let timeline = timeline.or_else(|| self.failures.find(ticket.timeline)).ok_or(stale)?;
         if ticket.point > timeline.accepted() {
             return Err(stale);

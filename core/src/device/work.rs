@@ -47,6 +47,7 @@ impl<H: Hal> Device<'_, H> {
             }
             self.now = Nanos::ZERO;
         }
+        self.pools.wake_sleepers();
         report.busy = self.pools.jobs.live() > 0;
         report
     }
@@ -238,9 +239,10 @@ impl<H: Hal> Device<'_, H> {
 
     pub(super) fn free_queue(&mut self, handle: Handle<Queue>) {
         let Some(queue) = self.pools.queues.remove(handle) else { return };
-        if let Some(timeline) = self.pools.timelines.remove(queue.timeline) {
-            self.failures.note(queue.timeline, timeline);
+        if let Some(timeline) = self.pools.timelines.get(queue.timeline) {
+            self.failures.note(queue.timeline, timeline.record());
         }
+        self.pools.end_timeline(queue.timeline);
         if let Some(vm) = self.pools.vms.get_mut(queue.vm) {
             vm.queues = vm.queues.saturating_sub(1);
         }

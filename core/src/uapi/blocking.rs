@@ -23,7 +23,7 @@ pub fn ioctl_blocking<'a, H: Hal>(
     arg: &mut [u8],
     memory: &mut dyn ClientMemory,
 ) -> Result<u32, Error> {
-    let mut again: Option<Again> = None;
+    let (mut again, mut limit): (Option<Again>, _) = (None, None);
     loop {
         let (now, answer) = lend.with(|device| {
             let now = device.now();
@@ -37,8 +37,13 @@ pub fn ioctl_blocking<'a, H: Hal>(
             Answer::Done(value) => return Ok(value),
             Answer::Accepted(accepted) => return wait_accepted(lend, accepted, memory).map(|()| 0),
             Answer::Wait { until } => {
+                // The first answer says how long; at most, a call that is asked again counts from anew.
+                limit = limit.or(until);
+                if limit.is_some_and(|limit| now >= limit) {
+                    return Err(Error::TimedOut);
+                }
                 let next = now.saturating_add(LOOK_EVERY);
-                let interrupted = lend.idle(until.map_or(next, |until| until.min(next))).is_err();
+                let interrupted = lend.idle(limit.map_or(next, |limit| limit.min(next))).is_err();
                 again = Some(Again { began: again.map_or(now, |again| again.began), interrupted });
             }
         }

@@ -26,6 +26,8 @@ mod refused_arrays;
 #[cfg(test)]
 mod sweep;
 #[cfg(test)]
+mod syncobjs;
+#[cfg(test)]
 mod syncs;
 #[cfg(test)]
 mod table;
@@ -64,6 +66,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     prefetch::ALL,
     queues::ALL,
     refused_arrays::ALL,
+    syncobjs::ALL,
     syncs::ALL,
     tiles::ALL,
     user_fence_waits::ALL,

@@ -104,3 +104,50 @@ impl<H: Hal> Device<'_, H> {
         Ok(timeline.error_of(ticket.point).map_or(TicketState::Done, TicketState::Failed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::{Pool, Slot};
+    use crate::sync::fence::Timelines;
+
+    /// Ends a queue that took two calls; the second failed, or none.
+    fn end(timelines: &mut Timelines<'_>, failures: &mut Failures, error: Option<Error>) -> Handle<Timeline> {
+        let mut timeline = Timeline::default();
+        let (first, second) = (timeline.accept(), timeline.accept());
+        timeline.signal(first, None);
+        timeline.signal(second, error);
+        let handle = timelines.insert(timeline).unwrap();
+        failures.note(handle, timelines.remove(handle).unwrap());
+        handle
+    }
+
+    #[test]
+    fn queues_that_failed_are_remembered_until_newer_ones_take_their_place() {
+        let mut slots = [const { Slot::EMPTY }; 1];
+        let (mut timelines, mut failures) = (Pool::new(&mut slots), Failures::default());
+        let oldest = end(&mut timelines, &mut failures, Some(Error::Canceled));
+        let found = failures.find(oldest).unwrap();
+        assert_eq!((found.error_of(1), found.error_of(2)), (None, Some(Error::Canceled)));
+        for _ in 1..KEPT {
+            end(&mut timelines, &mut failures, Some(Error::TimedOut));
+        }
+        assert!(failures.find(oldest).is_some());
+        assert_eq!(failures.forgotten(), 0);
+        let newest = end(&mut timelines, &mut failures, Some(Error::TimedOut));
+        assert!(failures.find(oldest).is_none() && failures.find(newest).is_some());
+        assert_eq!(failures.forgotten(), 1);
+    }
+
+    #[test]
+    fn queues_that_ended_well_take_no_place() {
+        let mut slots = [const { Slot::EMPTY }; 1];
+        let (mut timelines, mut failures) = (Pool::new(&mut slots), Failures::default());
+        let failed = end(&mut timelines, &mut failures, Some(Error::Canceled));
+        for _ in 0..2 * KEPT {
+            let well = end(&mut timelines, &mut failures, None);
+            assert!(failures.find(well).is_none());
+        }
+        assert!(failures.find(failed).is_some());
+    }
+}

@@ -1,6 +1,7 @@
 //! Execs without batches: S10 to S17, the exec half, and what R14 to R20 say of them.
 
-use barexe_core::Errno::{EAGAIN, ECANCELED, EINVAL, EOPNOTSUPP};
+use barexe_core::Capacities;
+use barexe_core::Errno::{EAGAIN, ECANCELED, EINVAL, ENOMEM, EOPNOTSUPP};
 use barexe_core::gt::EngineClass;
 use barexe_tests::rig::store;
 use barexe_tests::scenarios;
@@ -18,6 +19,7 @@ scenarios! {
     a_barrier_reads_no_address { cases: 2, holds: [R14, R20, D7] }
     a_barrier_needs_no_room_in_a_ring { cases: 3, holds: [R19], needs: [Need::DialectA] }
     a_barrier_on_a_vm_that_does_not_work_is_canceled { cases: 2, holds: [M6] }
+    a_barrier_that_finds_no_room_changes_nothing { cases: 3, holds: [R24] }
     last_fences_of_bind_and_exec_queues_are_their_own { cases: 2, holds: [R18] }
 }
 
@@ -222,6 +224,32 @@ fn a_barrier_on_a_vm_that_does_not_work_is_canceled(on: &mut Trial<'_>) {
     }
     // What is wrong with the call itself is said first.
     on.exec_refused(&Exec::on(queue).sync(sync::wait(out).u32(8, 3)), EINVAL);
+}
+
+/// With in-syncs it takes a place among the jobs, one for each dependency; without them it takes nothing.
+fn a_barrier_that_finds_no_room_changes_nothing(on: &mut Trial<'_>) {
+    on.beside(&Capacities { jobs: 2, dependencies: 2, ..Capacities::DEFAULT }, |on| {
+        let (_, queue, _) = runner(on, 0);
+        let (b0, b1, out, last) = (on.blocked(), on.blocked(), on.signalled_syncobj(), on.syncobj());
+        on.exec(&Exec::on(queue).batch(VA).after(b0));
+        on.case("no room for dependencies");
+        on.exec_refused(&Exec::on(queue).after(b0).after(b1).out(out), ENOMEM);
+        on.check_signalled("old fence of out", out, true);
+        on.exec(&Exec::on(queue).after(b1));
+        on.case("no room for a job");
+        on.exec_refused(&Exec::on(queue).after(b0).out(out), ENOMEM);
+        on.check_signalled("old fence of out", out, true);
+        on.case("none is needed without in-syncs, and the queue's last fence is the one before");
+        on.exec(&Exec::on(queue).out(last));
+        on.settle();
+        on.check_signalled("last", last, false);
+        on.unblock(b1);
+        on.settle();
+        on.check_signalled("last", last, false);
+        on.unblock(b0);
+        on.settle();
+        on.check_signalled("last", last, true);
+    });
 }
 
 fn last_fences_of_bind_and_exec_queues_are_their_own(on: &mut Trial<'_>) {

@@ -2,7 +2,7 @@
 //! bind-and-exec sheet §2.2. Dialect A alone has them.
 
 use crate::waiting::{HELD, PAGE, VA, bind_waiting, bind_waiting_read_only, hold, waiting, with_cookie};
-use barexe_core::Errno::{EINVAL, EIO, ENOENT};
+use barexe_core::Errno::{ECANCELED, EINVAL, ENOENT};
 use barexe_core::{Errno, Error};
 use barexe_hal::Interrupted;
 use barexe_tests::scenarios;
@@ -220,17 +220,17 @@ fn a_resumed_wait_tells_how_the_work_failed(on: &mut Trial<'_>) {
     let (vm, bo) = (on.vm(), on.bo(PAGE));
     let b0 = hold(on, vm, 0);
     let map = with_cookie(Bind::on(vm).op(op::map(bo, 0, VA, PAGE)), FENCES);
-    on.case("interrupted; then the work fails");
+    on.case("interrupted; then the change before it fails, and bans the VM");
     let first = bind_waiting(on, &map, &mut [&mut interrupt]);
     on.check("first pass", first, INTERRUPTED);
     let cookie = on.fence_word(FENCES);
     on.device.fail_next_table_change();
     on.unblock(b0);
     on.settle();
-    on.case("K9: the error of the work, though the VM is banned, as often as it is asked for");
+    on.case("K9: the end of the work, though the VM is banned, as often as it is asked for");
     for _ in 0..2 {
         let (failed, _) = bind_waiting(on, &map, &mut []);
-        on.check("code", failed.map_err(|error| error.errno()), Err(EIO));
+        on.check("code", failed.map_err(|error| error.errno()), Err(ECANCELED));
         on.check("cookie", on.fence_word(FENCES), cookie);
     }
     on.case("a new call finds the VM banned");

@@ -252,7 +252,7 @@ fn a_wait_ends_with_the_queue_it_waits_on(on: &mut Trial<'_>) {
         on.number_pages(bo, 3);
         let extra = on.bind_queue(vm);
         let b0 = hold(on, vm, extra);
-        on.case(if fails { "its queue is destroyed and its work fails" } else { "its queue is destroyed" });
+        on.case(if fails { "its queue is destroyed and the change before it fails" } else { "its queue is destroyed" });
         let mut destroy = |on: &mut Trial<'_>| {
             on.queue_destroy(extra);
             on.settle();
@@ -269,7 +269,7 @@ fn a_wait_ends_with_the_queue_it_waits_on(on: &mut Trial<'_>) {
         };
         let map = waiting(Bind::on(vm).queue(extra).op(op::map(bo, 0, VA, PAGE)));
         let (done, all) = bind_waiting(on, &map, &mut [&mut destroy, &mut signal]);
-        let want = if fails { Err(Errno::EIO) } else { Ok(0) };
+        let want = if fails { Err(Errno::ECANCELED) } else { Ok(0) };
         on.check("after b0", (done.map_err(|error| error.errno()), all), (want, true));
         on.check("the work is done", on.seen(vm, VA), (!fails).then_some(3));
     }

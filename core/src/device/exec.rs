@@ -13,7 +13,7 @@ use crate::pool::Handle;
 use crate::sync::fence::{Fence, Timeline};
 use crate::vm::VmState;
 use crate::{Error, ObjectKind};
-use barexe_hal::Hal;
+use barexe_hal::{GpuVa, Hal};
 
 impl<H: Hal> Device<'_, H> {
     /// Runs a batch on an exec queue, or, without batches, makes a barrier: its out-syncs signal when everything
@@ -35,7 +35,7 @@ impl<H: Hal> Device<'_, H> {
         if queue.exec().is_none() {
             return Err(Error::invalid("exec queue id", u64::from(call.queue)));
         }
-        if call.batches.len() > 1 {
+        if !call.batches.is_empty() && call.batches.len() != usize::from(queue.width()) {
             return Err(Error::invalid("number of batches", crate::num::u64_of(call.batches.len())));
         }
         if queue.state != QueueState::Live {
@@ -68,7 +68,7 @@ impl<H: Hal> Device<'_, H> {
         match ready {
             Ok((work, repin)) => {
                 self.carry_out_repin(repin);
-                self.pools.push_exec(handle, work, syncs).ok_or(Error::Canceled)
+                self.pools.push_exec(handle, work, &call.batches, syncs).ok_or(Error::Canceled)
             }
             Err(error) => {
                 self.pools.release_syncs(syncs);
@@ -103,12 +103,19 @@ impl Pools<'_> {
     }
 
     /// The call has happened from here on. `None` only for a queue that is gone, which the caller has looked up.
-    fn push_exec(&mut self, handle: Handle<Queue>, work: Work, mut syncs: CallSyncs) -> Option<Fence> {
+    fn push_exec(
+        &mut self,
+        handle: Handle<Queue>,
+        work: Work,
+        batches: &[GpuVa],
+        mut syncs: CallSyncs,
+    ) -> Option<Fence> {
         let queue = self.queues.get_mut(handle)?;
         let timeline = queue.timeline;
         let point = self.timelines.get_mut(timeline).map_or(0, Timeline::accept);
         let wait = core::mem::take(&mut syncs.wait);
         queue.push(&mut self.jobs, Job { point, wait, work });
+        self.push_parts(handle, point, batches);
         let fence = Fence { timeline, point };
         self.signal_outs(syncs, fence);
         Some(fence)

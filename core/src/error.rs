@@ -41,6 +41,8 @@ pub enum Capacity {
     Syncobjs,
     /// Points of timeline sync objects.
     SyncPoints,
+    /// Wakers of futures.
+    Sleepers,
     /// Out-syncs and user fences of accepted work.
     OutSyncs,
     /// Bind user fences that are not delivered.
@@ -135,6 +137,11 @@ pub enum Error {
     },
     /// A limit of work in flight is reached; repeat later.
     Again,
+    /// Nothing more comes from the queue that was waited for: it was banned or destroyed.
+    QueueBanned {
+        /// Its id.
+        id: u32,
+    },
     /// The caller lacks the privilege.
     NotPermitted {
         /// What it asked for.
@@ -198,7 +205,7 @@ impl Error {
             Self::Hal(error) => hal_errno(error.kind()),
             Self::DeviceGone => Errno::ENODEV,
             Self::Engine(EngineError { kind: EngineErrorKind::TimedOut, .. }) => Errno::ETIME,
-            Self::DeviceBroken { .. } | Self::Engine(_) | Self::Defect(_) => Errno::EIO,
+            Self::DeviceBroken { .. } | Self::Engine(_) | Self::Defect(_) | Self::QueueBanned { .. } => Errno::EIO,
         }
     }
 }
@@ -250,6 +257,7 @@ impl fmt::Display for Error {
             Self::Canceled => f.write_str("canceled: queue, VM or device is banned"),
             Self::Busy { kind, id } => write!(f, "{kind:?} {id:#x} is in use"),
             Self::Again => f.write_str("too much work in flight, try again"),
+            Self::QueueBanned { id } => write!(f, "nothing more comes from queue {id:#x}"),
             Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
             Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),
             Self::UnknownRequest(request) => write!(f, "request {request:#x} is not known"),

@@ -85,7 +85,7 @@ impl<H: Hal> Device<'_, H> {
         Ok(())
     }
 
-    fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
+    pub(super) fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
         let fits = |engine: &crate::gt::Engine| {
             !engine.reserved
                 && engine.class == named.class

@@ -103,6 +103,7 @@ impl<'a, H: Hal> Device<'a, H> {
             reset: None,
             first_hang: None,
             injection: Injection::NONE,
+            failures: super::ticket::Failures::default(),
             info,
         }
     }
@@ -174,6 +175,7 @@ impl<'a, H: Hal> Device<'a, H> {
     }
 
     fn into_parts(mut self) -> (H, Storage<'a>) {
+        self.pools.end_all_timelines();
         let ggtt_nodes = self.ggtt.close(&mut self.hal);
         // Last of all that reaches the device: it takes memory decode away, through which GGTT entries are written.
         gt::quiesce(&mut self.hal, &self.info);

@@ -2,7 +2,7 @@
 
 use super::Device;
 use super::client::ClientId;
-use super::request::{QueueRequest, VmFlags};
+use super::request::{QueueProperties, QueueRequest, VmFlags};
 use crate::exec::lrc::{Lrc, LrcRequest};
 use crate::exec::queue::{Queue, QueueKind, QueueState, set_state};
 use crate::num::u32_capped;
@@ -61,6 +61,15 @@ impl<H: Hal> Device<'_, H> {
         Ok(self.pools.queues.get(queue).map_or(0, Queue::width))
     }
 
+    /// Scheduling properties of an exec queue; a bind queue has none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn queue_properties(&self, client: ClientId, id: u32) -> Result<Option<QueueProperties>, Error> {
+        let queue = self.queue_of(client, id)?;
+        Ok(self.pools.queues.get(queue).and_then(Queue::exec).map(|exec| exec.properties))
+    }
+
     /// The modes of the VM the queue works on.
     ///
     /// # Errors
@@ -71,13 +80,15 @@ impl<H: Hal> Device<'_, H> {
         vm.map(|vm| vm.flags).ok_or(Error::NotFound { kind: ObjectKind::Queue, id })
     }
 
-    /// Whether the queue was banned: nothing more runs on it.
+    /// Whether nothing more runs on the queue: it was banned, or its VM was (R56).
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub fn queue_is_banned(&self, client: ClientId, id: u32) -> Result<bool, Error> {
         let queue = self.queue_of(client, id)?;
-        Ok(self.pools.queues.get(queue).is_some_and(|queue| queue.state == QueueState::Banned))
+        let Some(queue) = self.pools.queues.get(queue) else { return Ok(true) };
+        let vm_is_banned = self.pools.vms.get(queue.vm).is_some_and(|vm| vm.state == VmState::Banned);
+        Ok(queue.state == QueueState::Banned || vm_is_banned)
     }
 
     pub(super) fn kill_queue(&mut self, queue: Handle<Queue>) {

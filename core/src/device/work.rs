@@ -48,6 +48,7 @@ impl<H: Hal> Device<'_, H> {
             }
             self.now = Nanos::ZERO;
         }
+        self.pools.wake_sleepers();
         report.busy = self.pools.jobs.live() > 0;
         report
     }
@@ -260,7 +261,10 @@ impl<H: Hal> Device<'_, H> {
     fn free_context(&mut self, handle: Handle<Queue>) {
         let Some(queue) = self.pools.queues.remove(handle) else { return };
         if queue.lead().is_none() {
-            self.pools.timelines.remove(queue.timeline);
+            if let Some(timeline) = self.pools.timelines.get(queue.timeline) {
+                self.failures.note(queue.timeline, timeline.record());
+            }
+            self.pools.end_timeline(queue.timeline);
         }
         if let Some(vm) = self.pools.vms.get_mut(queue.vm) {
             vm.queues = vm.queues.saturating_sub(1);

@@ -7,6 +7,7 @@ use crate::Error;
 use crate::context::create::{ContextRequest, VmRoot, rebase, write_context, write_image, write_seqno_page};
 use crate::context::descriptor::Descriptor;
 use crate::context::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES, START_SEQNO_BYTES};
+use crate::context::tables::REGISTER_DWORDS;
 use crate::gt::{DeviceInfo, EngineClass};
 use crate::mem::format::GgttCaching;
 use crate::mem::ggtt::{Ggtt, GgttRange};
@@ -24,6 +25,8 @@ use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GpuVa, 
 
 /// Bytes of a ring (commands-and-fences sheet §2.1).
 pub const RING_BYTES: u32 = 16 << 10;
+/// Jobs a ring has room for, each as long as jobs get.
+pub const RING_JOBS: u32 = crate::num::u32_capped((usize_of(RING_BYTES) / 4) / JOB_DWORDS_MAX);
 
 /// Room that any part of a job of several engines needs, in dwords.
 const PART_DWORDS_MAX: usize = JOB_DWORDS_MAX + GANG_DWORDS_MAX;
@@ -377,9 +380,12 @@ impl Lrc {
         let format = &info.platform.family.lrc;
         let (instance, has_vm) = (u16::from(unit.instance), self.request.vm.is_some());
         self.descriptor = format.descriptor.describe(unit.class, instance, &self.addrs, has_vm);
+        let start = usize_of(self.layout.registers);
+        let page = start..start.saturating_add(REGISTER_DWORDS.saturating_mul(4));
+        hal.observe(&self.buffer, page.clone());
         // The buffer was laid out by this very table when the context was made.
-        let _ = rebase(format.table(unit.class), unit.base.get(), &self.buffer, usize_of(self.layout.registers));
-        hal.publish(&self.buffer, usize_of(self.layout.registers)..usize_of(self.layout.total_bytes));
+        let _ = rebase(format.table(unit.class), unit.base.get(), &self.buffer, start);
+        hal.publish(&self.buffer, page);
         self.force_restore = true;
     }
 
@@ -396,7 +402,7 @@ impl Lrc {
     }
 }
 
-fn job(seqno: Seqno, request: &BatchRequest) -> JobRequest {
+const fn job(seqno: Seqno, request: &BatchRequest) -> JobRequest {
     JobRequest {
         batch: BatchAddr::Ppgtt(request.batch),
         seqno,

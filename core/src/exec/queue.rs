@@ -14,7 +14,7 @@ use crate::sync::fence::{Fence, Timeline};
 use crate::vm::Vm;
 use crate::{Capacity, Error};
 
-/// Most jobs one queue holds, accepted and not over (bind-and-exec sheet §3.5 row 9).
+/// Most batches one queue holds, accepted and not over (bind-and-exec sheet §3.5 row 9).
 pub const MAX_JOBS: u32 = 1000;
 
 /// What a queue runs.
@@ -125,6 +125,8 @@ pub struct Queue {
     pub jobs: Jobs,
     /// How many they are.
     pub live_jobs: u32,
+    /// How many of them run batches.
+    pub live_batches: u32,
     /// What it runs.
     pub kind: QueueKind,
 }
@@ -195,22 +197,28 @@ impl Queue {
         newest.map(|job| Fence { timeline: self.timeline, point: job.point })
     }
 
-    /// Whether one more job fits. Binds have no limit of their own (bind-and-exec sheet §3.2).
+    /// Whether the queue has as many batches as it takes. Binds have no limit of their own (bind-and-exec sheet §3.2), and
+    /// barriers are no jobs (§5.3).
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.live_batches >= MAX_JOBS
+    }
+
+    /// Whether one more job fits into the pool.
     ///
     /// # Errors
-    /// [`Error::Again`] at the limit of the queue, [`Error::Exhausted`] at that of the pool.
+    /// [`Error::Exhausted`].
     pub fn room_for_job(&self, jobs: &JobPool<'_>) -> Result<(), Error> {
-        if self.exec().is_some() && self.live_jobs >= MAX_JOBS {
-            return Err(Error::Again);
-        }
         let parts = u32_capped(self.members().len()).saturating_add(1);
         if jobs.room() < parts { Err(Error::Exhausted(Capacity::Jobs)) } else { Ok(()) }
     }
 
     /// Appends a job; there is room (see [`room_for_job`](Self::room_for_job)).
     pub fn push(&mut self, jobs: &mut JobPool<'_>, job: Job) -> Option<LinkHandle<Job>> {
+        let batches = job.work.batches();
         let handle = self.jobs.push(jobs, job).ok()?;
         self.live_jobs = self.live_jobs.saturating_add(1);
+        self.live_batches = self.live_batches.saturating_add(batches);
         if let Some(exec) = self.exec_mut() {
             exec.next_to_emit = exec.next_to_emit.or(Some(handle));
         }
@@ -228,6 +236,7 @@ impl Queue {
         }
         let job = self.jobs.pop(jobs)?;
         self.live_jobs = self.live_jobs.saturating_sub(1);
+        self.live_batches = self.live_batches.saturating_sub(job.work.batches());
         Some(job)
     }
 }

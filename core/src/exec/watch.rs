@@ -30,7 +30,7 @@ impl Watch {
     }
 
     /// The context has left its engine.
-    pub fn stopped(&mut self, now: Nanos) {
+    pub const fn stopped(&mut self, now: Nanos) {
         if let Some(since) = self.since.take() {
             self.ran = self.ran.saturating_add(elapsed(since, now));
         }

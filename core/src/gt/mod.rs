@@ -46,7 +46,7 @@ pub use format::GtFormat;
 pub use info::{DeviceInfo, Engine, Engines, Gt, REGION_MASK, TileInfo};
 pub use ip::{IpVersion, Stepping};
 pub use irq::{IrqFlag, IrqHandle, IrqReport};
-pub use platform::{PLATFORMS, Platform, by_device_id, by_name};
+pub use platform::{FirmwareLevel, FirmwareLevels, PLATFORMS, Platform, SUBMISSION_LEVEL, by_device_id, by_name};
 pub use restore::restore;
 pub use test_platforms::TEST_PLATFORMS;
 pub use units::{EngineMask, IrqBit};

@@ -195,6 +195,10 @@ pub const CSFE_CHICKEN1_OFFSET: u32 = 0xD4;
 pub const IDLEDLY_OFFSET: u32 = 0x23C;
 /// Execlist mode and friends (masked), from an engine's base.
 pub const GFX_MODE_OFFSET: u32 = 0x29C;
+/// Timestamp that never stops, lower half, from an engine's base (§4.3).
+pub const TIMESTAMP_OFFSET: u32 = 0x358;
+/// Timestamp that never stops, upper half, from an engine's base.
+pub const TIMESTAMP_UDW_OFFSET: u32 = 0x35C;
 /// First of twelve slots for registers that batches may touch, from an engine's base.
 pub const FORCE_TO_NONPRIV_OFFSET: u32 = 0x4D0;
 /// How many such slots there are.

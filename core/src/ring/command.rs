@@ -277,7 +277,7 @@ mod tests {
             0x26 => (dw0 & 0x3F) + 2,
             _ => (dw0 & 0xFF) + 2,
         };
-        let commands: [&[u32]; 11] = [
+        let commands: [&[u32]; 12] = [
             &batch_start(BatchAddr::Ggtt(ADDR)),
             &store_dword(ADDR, 0),
             &store_qword(GpuVa::ZERO, 0),

@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn of_a_length_the_rest_is_left_and_never_less_than_nothing() {
-        let rest = |timeout, absolute, passed| limit(timeout, absolute).rest(Nanos::new(7), Nanos::new(7 + passed));
+        let rest =
+            |timeout, absolute, passed: u64| limit(timeout, absolute).rest(Nanos::new(7), Nanos::new(7 + passed));
         assert_eq!([rest(10, false, 0), rest(10, false, 4), rest(10, false, 11)], [10, 6, 0]);
         assert_eq!([rest(10, true, 4), rest(0, true, 4), rest(0, false, 4)], [10, 0, 0]);
         assert_eq!([rest(-1, false, 4), rest(-5, true, 4), rest(i64::MAX, false, 0)], [i64::MAX; 3]);

@@ -5,6 +5,7 @@ use super::client::ClientId;
 use super::request::{EngineRef, QueueProperties, QueueRequest, VmFlags};
 use crate::exec::lrc::{Lrc, LrcRequest};
 use crate::exec::queue::{ExecPart, Queue, QueueKind, QueueState};
+use crate::exec::watch::Watch;
 use crate::mem::tlb::RingMark;
 use crate::pool::Handle;
 use crate::vm::{Vm, VmState};
@@ -26,7 +27,16 @@ impl<H: Hal> Device<'_, H> {
         self.room_for_queue()?;
         let lrc = self.make_lrc(engine, vm)?;
         let properties = request.properties;
-        let exec = ExecPart { engine, lrc, next_to_emit: None, flushed: RingMark::default(), properties };
+        let exec = ExecPart {
+            engine,
+            lrc,
+            next_to_emit: None,
+            flushed: RingMark::default(),
+            properties,
+            watch: Watch::NEW,
+            hits: 0,
+            blame: None,
+        };
         Ok(self.add_queue(client, vm, QueueKind::Exec(exec), false)?.id())
     }
 
@@ -61,7 +71,7 @@ impl<H: Hal> Device<'_, H> {
     /// [`Error::NotFound`].
     pub fn queue_width(&self, client: ClientId, id: u32) -> Result<u16, Error> {
         let queue = self.queue_of(client, id)?;
-        Ok(self.pools.queues.get(queue).map_or(0, |queue| u16::from(queue.exec().is_some())))
+        Ok(self.pools.queues.get(queue).map_or(0, Queue::width))
     }
 
     /// Scheduling properties of an exec queue; a bind queue has none.

@@ -14,6 +14,8 @@ mod bind;
 mod bind_op;
 mod blocking;
 mod client;
+mod cookie;
+mod descriptors;
 mod dialect;
 mod exec;
 mod extension;
@@ -32,10 +34,12 @@ mod wait_fence;
 mod wire;
 
 pub use blocking::ioctl_blocking;
+pub use cookie::{Accepted, Cookie};
+pub use descriptors::{Descriptors, NoDescriptors, Shared};
 pub use dialect::Dialect;
 pub use request::Call;
 
-use crate::device::{ClientId, Device, DeviceState, Ticket};
+use crate::device::{ClientId, Device, DeviceState};
 use crate::error::Error;
 use barexe_hal::{ClientMemory, Hal, Nanos};
 
@@ -49,12 +53,13 @@ pub enum Answer {
     /// Nothing is kept of the call in between. Each repetition looks at the objects as they are then, so what another
     /// thread of the client does to them meanwhile counts.
     Wait {
-        /// At the latest at this instant of the HAL's clock; `None`: there is no deadline.
+        /// At the latest at this instant of the HAL's clock; `None`: there is no deadline. Of a call that is repeated the
+        /// first answer counts: if it is not over at that instant, it ends with [`Error::TimedOut`].
         until: Option<Nanos>,
     },
-    /// It is accepted and waits for its work: never to be made again. Its return value is 0 once the work is over, or
-    /// the work's error. [`wait_for`](crate::device::wait::wait_for) finds out.
-    Accepted(Ticket),
+    /// It is accepted and waits for its work. Its return value is 0 once the work is over, or the work's error:
+    /// [`wait_for`](crate::device::wait::wait_for) finds out. Whether the wait may be given up the [`Accepted`] says.
+    Accepted(Accepted),
 }
 
 /// The call is finished, with nothing to say beyond its outputs.
@@ -87,7 +92,7 @@ pub fn ioctl<H: Hal>(
     arg: &mut [u8],
     memory: &mut dyn ClientMemory,
 ) -> Result<Answer, Error> {
-    make(device, client, request, (arg, memory), None)
+    ioctl_with(device, client, request, arg, (memory, &mut NoDescriptors), None)
 }
 
 /// As [`ioctl`], for a call that was answered with [`Answer::Wait`] and is made again.
@@ -103,15 +108,20 @@ pub fn ioctl_again<H: Hal>(
     memory: &mut dyn ClientMemory,
     again: Again,
 ) -> Result<Answer, Error> {
-    make(device, client, request, (arg, memory), Some(again))
+    ioctl_with(device, client, request, arg, (memory, &mut NoDescriptors), Some(again))
 }
 
-/// The shell around every call (bind-and-exec sheet §2.8).
-fn make<H: Hal>(
+/// As [`ioctl`], or as [`ioctl_again`] for a call that is made again, for an embedder whose clients have file
+/// descriptors. This is the shell around every call (bind-and-exec sheet §2.8).
+///
+/// # Errors
+/// As those two.
+pub fn ioctl_with<H: Hal>(
     device: &mut Device<'_, H>,
     client: ClientId,
     request: u32,
-    (arg, memory): (&mut [u8], &mut dyn ClientMemory),
+    arg: &mut [u8],
+    (memory, fds): (&mut dyn ClientMemory, &mut dyn Descriptors),
     again: Option<Again>,
 ) -> Result<Answer, Error> {
     match device.state() {
@@ -128,7 +138,7 @@ fn make<H: Hal>(
     if again.is_some_and(|again| again.interrupted) && call != Call::WaitUserFence {
         return Err(Error::Interrupted);
     }
-    dispatch(device, client, (call, dialect, again), arg, memory)
+    dispatch(device, client, (call, dialect, again), arg, (memory, fds))
 }
 
 fn dispatch<H: Hal>(
@@ -136,7 +146,7 @@ fn dispatch<H: Hal>(
     client: ClientId,
     (call, dialect, again): (Call, Dialect, Option<Again>),
     arg: &mut [u8],
-    memory: &mut dyn ClientMemory,
+    (memory, fds): (&mut dyn ClientMemory, &mut dyn Descriptors),
 ) -> Result<Answer, Error> {
     match call {
         Call::DeviceQuery => query::device_query(device, client, arg, memory),
@@ -150,13 +160,18 @@ fn dispatch<H: Hal>(
         Call::ExecQueueDestroy => queue::destroy(device, client, arg),
         Call::ExecQueueGetProperty => queue_property::get(device, client, arg),
         Call::ExecQueueSetProperty => queue_property::set(device, client, arg),
-        Call::Exec => exec::exec(device, client, arg, memory),
+        Call::Exec => exec::exec(device, client, dialect, arg, memory),
         Call::WaitUserFence => wait_fence::wait(device, client, arg, memory, again),
         Call::SyncobjCreate => syncobj::create(device, client, arg),
         Call::SyncobjDestroy => syncobj::destroy(device, client, arg),
+        Call::SyncobjHandleToFd => descriptors::handle_to_fd(device, client, arg, fds),
+        Call::SyncobjFdToHandle => descriptors::fd_to_handle(device, client, arg, fds),
         Call::SyncobjWait => syncobj::wait(device, client, arg, memory),
         Call::SyncobjReset => syncobj::reset(device, client, arg, memory),
+        Call::SyncobjSignal => syncobj::signal(device, client, arg, memory),
         Call::SyncobjTimelineWait => timeline::wait(device, client, arg, memory),
         Call::SyncobjQuery => timeline::query(device, client, arg, memory),
+        Call::SyncobjTransfer => timeline::transfer(device, client, arg),
+        Call::SyncobjTimelineSignal => timeline::signal(device, client, arg, memory),
     }
 }

@@ -8,6 +8,12 @@ mod checks;
 #[cfg(test)]
 mod client_memory;
 #[cfg(test)]
+mod cookies;
+#[cfg(test)]
+mod exec_checks;
+#[cfg(test)]
+mod exec_order;
+#[cfg(test)]
 mod objects_and_queries;
 #[cfg(test)]
 mod order;
@@ -20,6 +26,8 @@ mod refused_arrays;
 #[cfg(test)]
 mod sweep;
 #[cfg(test)]
+mod syncobjs;
+#[cfg(test)]
 mod syncs;
 #[cfg(test)]
 mod table;
@@ -30,7 +38,11 @@ mod user_fence_waits;
 #[cfg(test)]
 mod vmas;
 #[cfg(test)]
+mod waiting;
+#[cfg(test)]
 mod waits;
+#[cfg(test)]
+mod zero_batch;
 #[cfg(test)]
 mod zero_op_checks;
 #[cfg(test)]
@@ -46,16 +58,21 @@ const CHAPTERS: &[&[Scenario]] = &[
     atomicity::ALL,
     checks::ALL,
     client_memory::ALL,
+    cookies::ALL,
+    exec_checks::ALL,
+    exec_order::ALL,
     objects_and_queries::ALL,
     order::ALL,
     prefetch::ALL,
     queues::ALL,
     refused_arrays::ALL,
+    syncobjs::ALL,
     syncs::ALL,
     tiles::ALL,
     user_fence_waits::ALL,
     vmas::ALL,
     waits::ALL,
+    zero_batch::ALL,
     zero_op_checks::ALL,
     zero_ops::ALL,
 ];

@@ -81,7 +81,7 @@ impl Player<'_, '_> {
             self.give_user();
             match answer {
                 Ok(Answer::Done(value)) => return End::Done(value),
-                Ok(Answer::Accepted(ticket)) => return self.wait_for_work(ticket, &mut patience),
+                Ok(Answer::Accepted(accepted)) => return self.wait_for_work(accepted.ticket, &mut patience),
                 Err(error) => return End::Refused(error),
                 Ok(Answer::Wait { until }) => {
                     if !patience.wait(self.device, until) {

@@ -96,7 +96,7 @@ impl Rig {
     }
 
     /// Seconds from now to the doorbell that `work` rings.
-    fn to_doorbell(&mut self, work: impl FnOnce(&mut Self)) -> f64 {
+    fn until_doorbell(&mut self, work: impl FnOnce(&mut Self)) -> f64 {
         self.device.hal_mut().rung = None;
         let begin = Instant::now();
         work(self);
@@ -116,10 +116,10 @@ pub(crate) fn report() {
     let (out, wait) = (entry(true), entry(false));
     let (mut told, mut released) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        told.push(rig.to_doorbell(|rig| rig.exec(0, &[out])));
+        told.push(rig.until_doorbell(|rig| rig.exec(0, &[out])));
         rig.exec(1, &[wait]);
         rig.finish(0);
-        released.push(rig.to_doorbell(|rig| {
+        released.push(rig.until_doorbell(|rig| {
             rig.device.poll();
         }));
         rig.finish(1);

@@ -93,10 +93,7 @@ impl Rig {
                     queue = (queue + 1) % self.queues.len();
                 }
                 Err(Error::Again | Error::Exhausted(_)) => self.work(),
-                Err(error) => {
-                    let over: Result<(), Error> = Err(error);
-                    over.unwrap();
-                }
+                wrong => wrong.unwrap(),
             }
         }
         while self.device.fences_in_use().jobs > 0 {

@@ -78,7 +78,7 @@ impl<H: Hal> Device<'_, H> {
             }
             work.started = true;
             let vm = pools.queues.get(queue).map(|queue| queue.vm);
-            if !self.write_tables(vm, work)? {
+            if !self.write_tables(queue, vm, work)? {
                 return Ok(false);
             }
             work.written = true;
@@ -87,10 +87,15 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Brings all steps into the page tables and begins the invalidation they need; whether all are there.
-    fn write_tables(&mut self, vm: Option<Handle<Vm>>, work: &mut BindWork) -> Result<bool, Error> {
+    fn write_tables(
+        &mut self,
+        queue: Handle<Queue>,
+        vm: Option<Handle<Vm>>,
+        work: &mut BindWork,
+    ) -> Result<bool, Error> {
         let Some(vm) = vm.filter(|vm| self.pools.vms.get(*vm).is_some()) else { return Ok(true) };
         if work.by_engine && !self.migrations.is_empty() {
-            if !self.write_by_engine(vm, work)? {
+            if !self.write_by_engine(queue, vm, work)? {
                 return Ok(false);
             }
         } else {
@@ -142,7 +147,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Puts a job for each change into the ring, as long as there is batch memory; whether all of them are over.
-    fn write_by_engine(&mut self, vm: Handle<Vm>, work: &mut BindWork) -> Result<bool, Error> {
+    fn write_by_engine(&mut self, queue: Handle<Queue>, vm: Handle<Vm>, work: &mut BindWork) -> Result<bool, Error> {
         let mut over = true;
         for own in &mut self.migrations {
             let written = own.completed(&mut self.hal)?;
@@ -154,7 +159,7 @@ impl<H: Hal> Device<'_, H> {
             if self.migrations.iter().any(|own| own.free_batch().is_none()) {
                 return Ok(false);
             }
-            over &= !self.write_change_by_engine(vm, next, work)?;
+            over &= !self.write_change_by_engine(queue, vm, next, work)?;
             work.steps.done();
         }
         work.steps.all_done(&mut self.pools.steps);
@@ -166,6 +171,7 @@ impl<H: Hal> Device<'_, H> {
     #[inline(never)]
     fn write_change_by_engine(
         &mut self,
+        queue: Handle<Queue>,
         vm: Handle<Vm>,
         change: TableChange,
         work: &mut BindWork,
@@ -206,7 +212,7 @@ impl<H: Hal> Device<'_, H> {
             return Ok(false);
         }
         for (own, (free, halves)) in self.migrations.iter_mut().zip(&jobs) {
-            work.last_job = Some(own.submit(*free, *halves, &mut self.hal)?);
+            work.last_job = Some(own.submit(*free, *halves, queue, &mut self.hal)?);
         }
         Ok(!jobs.is_empty())
     }

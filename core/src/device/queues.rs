@@ -2,9 +2,10 @@
 
 use super::Device;
 use super::client::ClientId;
-use super::request::{EngineRef, QueueRequest, VmFlags};
+use super::request::{EngineRef, QueueProperties, QueueRequest, VmFlags};
 use crate::exec::lrc::{Lrc, LrcRequest};
 use crate::exec::queue::{ExecPart, Queue, QueueKind, QueueState};
+use crate::exec::watch::Watch;
 use crate::mem::tlb::RingMark;
 use crate::pool::Handle;
 use crate::vm::{Vm, VmState};
@@ -26,7 +27,16 @@ impl<H: Hal> Device<'_, H> {
         self.room_for_queue()?;
         let lrc = self.make_lrc(engine, vm)?;
         let properties = request.properties;
-        let exec = ExecPart { engine, lrc, next_to_emit: None, flushed: RingMark::default(), properties };
+        let exec = ExecPart {
+            engine,
+            lrc,
+            next_to_emit: None,
+            flushed: RingMark::default(),
+            properties,
+            watch: Watch::NEW,
+            hits: 0,
+            blame: None,
+        };
         Ok(self.add_queue(client, vm, QueueKind::Exec(exec), false)?.id())
     }
 
@@ -61,7 +71,16 @@ impl<H: Hal> Device<'_, H> {
     /// [`Error::NotFound`].
     pub fn queue_width(&self, client: ClientId, id: u32) -> Result<u16, Error> {
         let queue = self.queue_of(client, id)?;
-        Ok(self.pools.queues.get(queue).map_or(0, |queue| u16::from(queue.exec().is_some())))
+        Ok(self.pools.queues.get(queue).map_or(0, Queue::width))
+    }
+
+    /// Scheduling properties of an exec queue; a bind queue has none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn queue_properties(&self, client: ClientId, id: u32) -> Result<Option<QueueProperties>, Error> {
+        let queue = self.queue_of(client, id)?;
+        Ok(self.pools.queues.get(queue).and_then(Queue::exec).map(|exec| exec.properties))
     }
 
     /// The modes of the VM the queue works on.
@@ -74,13 +93,15 @@ impl<H: Hal> Device<'_, H> {
         vm.map(|vm| vm.flags).ok_or(Error::NotFound { kind: ObjectKind::Queue, id })
     }
 
-    /// Whether the queue was banned: nothing more runs on it.
+    /// Whether nothing more runs on the queue: it was banned, or its VM was (R56).
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub fn queue_is_banned(&self, client: ClientId, id: u32) -> Result<bool, Error> {
         let queue = self.queue_of(client, id)?;
-        Ok(self.pools.queues.get(queue).is_some_and(|queue| queue.state == QueueState::Banned))
+        let Some(queue) = self.pools.queues.get(queue) else { return Ok(true) };
+        let vm_is_banned = self.pools.vms.get(queue.vm).is_some_and(|vm| vm.state == VmState::Banned);
+        Ok(queue.state == QueueState::Banned || vm_is_banned)
     }
 
     pub(super) fn kill_queue(&mut self, queue: Handle<Queue>) {
@@ -129,7 +150,7 @@ impl<H: Hal> Device<'_, H> {
         self.position_of(named).map(drop)
     }
 
-    fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
+    pub(super) fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
         let fits = |engine: &crate::gt::Engine| {
             !engine.reserved
                 && engine.class == named.class

@@ -192,6 +192,7 @@ impl<H: Hal> Device<'_, H> {
             hidden,
             jobs: Default::default(),
             live_jobs: 0,
+            live_batches: 0,
             kind,
         };
         let queue = self.pools.queues.insert(queue).map_err(|_| full)?;

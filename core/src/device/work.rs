@@ -36,12 +36,16 @@ impl<H: Hal> Device<'_, H> {
     pub fn poll(&mut self) -> PollReport {
         let mut report = PollReport::default();
         if self.state == DeviceState::Live {
+            self.now = self.hal.now();
             let due = self.is_look_due();
             report.interrupt = self.look_at_interrupt(due);
-            match self.look_alive(due).and_then(|()| self.move_all()) {
+            let said = report.interrupt.map_or(0, |interrupt| interrupt.error);
+            let alive = self.look_alive(due).and_then(|()| self.look_for_errors(said, due));
+            match alive.and_then(|()| self.move_all()) {
                 Ok(moved) => report.moved = moved,
                 Err(error) => self.fail(error),
             }
+            self.now = Nanos::ZERO;
         }
         self.pools.wake_sleepers();
         report.busy = self.pools.jobs.live() > 0;
@@ -54,7 +58,7 @@ impl<H: Hal> Device<'_, H> {
         let pools = &self.pools;
         let dying = pools.queues.iter().any(|(_, queue)| queue.state == QueueState::Destroyed)
             || pools.vms.iter().any(|(_, vm)| vm.state == VmState::Closed);
-        pools.jobs.live() == 0 && !dying && self.ports.iter().all(|port| port.leaving.is_none())
+        pools.jobs.live() == 0 && !dying && self.reset.is_none() && self.ports.iter().all(|port| port.leaving.is_none())
     }
 
     /// Page tables in use, of all address spaces together: for reports, and for tests that look for lost ones.
@@ -65,10 +69,9 @@ impl<H: Hal> Device<'_, H> {
 
     /// Whether a busy device has not been looked at for a while.
     fn is_look_due(&mut self) -> bool {
-        let now = self.hal.now();
-        let due = now >= self.next_look && !self.is_quiet();
+        let due = self.now >= self.next_look && !self.is_quiet();
         if due {
-            self.next_look = now.saturating_add(LOOK_AGAIN);
+            self.next_look = self.now.saturating_add(LOOK_AGAIN);
         }
         due
     }
@@ -101,6 +104,7 @@ impl<H: Hal> Device<'_, H> {
         let mut moved_any = false;
         loop {
             let mut moved = self.poll_tlb()?;
+            moved |= self.step_reset()?;
             for position in 0..self.pools.queues.positions() {
                 if let Some(queue) = self.pools.queues.handle_at(position) {
                     moved |= self.step_queue(queue)?;
@@ -161,8 +165,14 @@ impl<H: Hal> Device<'_, H> {
                 let done = emitted.seqno.reached_by(exec.lrc.completed(&mut self.hal)?);
                 if done {
                     exec.lrc.retire(emitted);
+                    exec.hits = 0;
+                    Some(None)
+                } else if state != QueueState::Live && !self.ports.iter().any(|port| port.holds(queue)) {
+                    // Off its engine, and never to return.
+                    Some(Some(exec.blame.take().unwrap_or(Error::Canceled)))
+                } else {
+                    None
                 }
-                done.then_some(None)
             }
             Work::Bind(_) => self.step_bind(queue, oldest)?.then_some(None),
         };
@@ -229,6 +239,9 @@ impl<H: Hal> Device<'_, H> {
 
     pub(super) fn free_queue(&mut self, handle: Handle<Queue>) {
         let Some(queue) = self.pools.queues.remove(handle) else { return };
+        if let Some(timeline) = self.pools.timelines.get(queue.timeline) {
+            self.failures.note(queue.timeline, timeline.record());
+        }
         self.pools.end_timeline(queue.timeline);
         if let Some(vm) = self.pools.vms.get_mut(queue.vm) {
             vm.queues = vm.queues.saturating_sub(1);

@@ -4,9 +4,9 @@
 //! is only written when the context leaves the engine.
 
 use crate::Error;
-use crate::context::create::{ContextRequest, VmRoot, write_context, write_seqno_page};
+use crate::context::create::{ContextRequest, VmRoot, write_context, write_image, write_seqno_page};
 use crate::context::descriptor::Descriptor;
-use crate::context::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES};
+use crate::context::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES, START_SEQNO_BYTES};
 use crate::gt::{DeviceInfo, EngineClass};
 use crate::mem::format::GgttCaching;
 use crate::mem::ggtt::{Ggtt, GgttRange};
@@ -21,6 +21,8 @@ use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GpuVa, 
 
 /// Bytes of a ring (commands-and-fences sheet §2.1).
 pub const RING_BYTES: u32 = 16 << 10;
+/// Jobs a ring has room for, each as long as jobs get.
+pub const RING_JOBS: u32 = crate::num::u32_capped((usize_of(RING_BYTES) / 4) / JOB_DWORDS_MAX);
 
 /// A context to create.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +68,9 @@ pub struct Lrc {
     seen: Seqno,
     descriptor: Descriptor,
     id: u32,
+    request: LrcRequest,
+    /// The next submission must not be taken for the one before.
+    force_restore: bool,
 }
 
 const fn page_request(len_bytes: u64, info: &DeviceInfo) -> DmaRequest {
@@ -159,6 +164,8 @@ impl Lrc {
             seen: start,
             descriptor,
             id: 0,
+            request: *request,
+            force_restore: false,
         };
         Ok(fresh)
     }
@@ -195,6 +202,12 @@ impl Lrc {
     #[must_use]
     pub const fn is_busy(&self) -> bool {
         !self.last.reached_by(self.seen)
+    }
+
+    /// The oldest job that was not over at the last look; there is one while the context [is busy](Self::is_busy).
+    #[must_use]
+    pub const fn oldest_running(&self) -> Seqno {
+        self.seen.next()
     }
 
     /// Whether jobs are in the ring that the engine was not told of.
@@ -305,8 +318,59 @@ impl Lrc {
         // The offset comes from the layout of this very buffer.
         let _ = self.buffer.write_u32(at, tail);
         dma.publish(&self.buffer, at..at.saturating_add(4));
+        let forced = self.force_restore || tail == self.submitted_tail;
+        self.force_restore = false;
         self.submitted_tail = tail;
-        info.platform.family.lrc.descriptor.with_id(self.descriptor, self.id)
+        let descriptor = info.platform.family.lrc.descriptor.with_id(self.descriptor, self.id);
+        if forced { descriptor.forcing_restore() } else { descriptor }
+    }
+
+    /// Whether the newest job that started is not over: the context was in the middle of it, or is.
+    #[must_use]
+    pub fn has_started(&self, job: Seqno, dma: &mut impl DmaMemory) -> bool {
+        let at = usize_of(START_SEQNO_BYTES);
+        dma.observe(&self.seqno_page, at..at.saturating_add(4));
+        let word = self.seqno_page.read_u32(at).unwrap_or(0);
+        job.reached_by(Seqno::new(word))
+    }
+
+    /// Makes a job count as over that never will be. Nothing of the context is on an engine that runs.
+    pub fn write_off(&mut self, job: Emitted, dma: &mut impl DmaMemory) {
+        let at = usize_of(SEQNO_BYTES);
+        // The page was made with room for the number.
+        let _ = self.seqno_page.write_u32(at, job.seqno.get());
+        dma.publish(&self.seqno_page, at..at.saturating_add(4));
+        self.retire(job);
+    }
+
+    /// Makes the context begin anew with its oldest job that is not over. For one that a reset threw off its engine:
+    /// what it saved is older than what it did since.
+    pub fn rewind<H: Hal>(&mut self, info: &DeviceInfo, hal: &mut H) {
+        let Some(engine) = info.engines.get(usize::from(self.request.engine)) else { return };
+        let request = context_request(&self.request, engine, &self.layout, &self.addrs);
+        // The buffer was laid out for this very image when the context was made.
+        let _ = write_image(&info.platform.family.lrc, &self.layout, &request, &self.buffer, 0);
+        let _ = self.buffer.write_u32(usize_of(self.layout.ring_head()), self.head_bytes);
+        hal.publish(&self.buffer, usize_of(self.layout.registers)..usize_of(self.layout.total_bytes));
+        self.force_restore = true;
+    }
+}
+
+fn context_request<'a>(
+    request: &LrcRequest,
+    engine: &crate::gt::Engine,
+    layout: &LrcLayout,
+    addrs: &'a LrcAddrs,
+) -> ContextRequest<'a> {
+    ContextRequest {
+        class: engine.class,
+        engine_base: engine.base.get(),
+        ring_bytes: layout.ring_bytes,
+        lrc: addrs,
+        vm: request.vm.map(|(asid, root_descriptor)| VmRoot { asid, root_descriptor }),
+        run_alone: false,
+        disable_state_cache_perf_fix: false,
+        virtual_function: false,
     }
 }
 
@@ -320,20 +384,10 @@ fn fill(
 ) -> Option<(LrcAddrs, RingState, Descriptor)> {
     let format = &info.platform.family.lrc;
     let addrs = layout.addrs(memory.1.addr(), seqno.1.addr())?;
-    let vm = request.vm.map(|(asid, root_descriptor)| VmRoot { asid, root_descriptor });
-    let context = ContextRequest {
-        class: engine.class,
-        engine_base: engine.base.get(),
-        ring_bytes: layout.ring_bytes,
-        lrc: &addrs,
-        vm,
-        run_alone: false,
-        disable_state_cache_perf_fix: false,
-        virtual_function: false,
-    };
+    let context = context_request(request, engine, layout, &addrs);
     let tail = write_context(format, layout, &context, &memory.0, 0).ok()?;
     write_seqno_page(&seqno.0, 0).ok()?;
     let ring = RingState::new(0, layout.ring_bytes, tail).ok()?;
-    let descriptor = format.descriptor.describe(engine.class, u16::from(engine.instance), &addrs, vm.is_some());
+    let descriptor = format.descriptor.describe(engine.class, u16::from(engine.instance), &addrs, request.vm.is_some());
     Some((addrs, ring, descriptor))
 }

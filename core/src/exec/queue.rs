@@ -2,6 +2,7 @@
 
 use super::job::{Job, JobPool, Jobs};
 use super::lrc::Lrc;
+use super::watch::Watch;
 use crate::chain::LinkHandle;
 use crate::device::Client;
 use crate::device::request::QueueProperties;
@@ -11,7 +12,7 @@ use crate::sync::fence::{Fence, Timeline};
 use crate::vm::Vm;
 use crate::{Capacity, Error};
 
-/// Most jobs one queue holds, accepted and not over (bind-and-exec sheet §3.5 row 9).
+/// Most batches one queue holds, accepted and not over (bind-and-exec sheet §3.5 row 9).
 pub const MAX_JOBS: u32 = 1000;
 
 /// What a queue runs.
@@ -37,6 +38,12 @@ pub struct ExecPart {
     pub flushed: RingMark,
     /// Scheduling properties.
     pub properties: QueueProperties,
+    /// How long its oldest job has run.
+    pub watch: Watch,
+    /// How many resets that others were to blame for have hit its oldest job.
+    pub hits: u8,
+    /// Why the job that ran last was taken off its engine; the jobs after it are cancelled.
+    pub blame: Option<Error>,
 }
 
 /// What a queue still accepts.
@@ -67,6 +74,8 @@ pub struct Queue {
     pub jobs: Jobs,
     /// How many they are.
     pub live_jobs: u32,
+    /// How many of them run batches.
+    pub live_batches: u32,
     /// What it runs.
     pub kind: QueueKind,
 }
@@ -98,21 +107,36 @@ impl Queue {
         newest.map(|job| Fence { timeline: self.timeline, point: job.point })
     }
 
-    /// Whether one more job fits. Binds have no limit of their own (bind-and-exec sheet §3.2).
+    /// Batches per exec call: as many as it runs side by side, 0 for a bind queue.
+    #[must_use]
+    pub const fn width(&self) -> u16 {
+        match self.kind {
+            QueueKind::Exec(_) => 1,
+            QueueKind::Bind => 0,
+        }
+    }
+
+    /// Whether the queue has as many batches as it takes. Binds have no limit of their own (bind-and-exec sheet §3.2), and
+    /// barriers are no jobs (§5.3).
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.live_batches >= MAX_JOBS
+    }
+
+    /// Whether one more job fits into the pool.
     ///
     /// # Errors
-    /// [`Error::Again`] at the limit of the queue, [`Error::Exhausted`] at that of the pool.
+    /// [`Error::Exhausted`].
     pub fn room_for_job(&self, jobs: &JobPool<'_>) -> Result<(), Error> {
-        if self.exec().is_some() && self.live_jobs >= MAX_JOBS {
-            return Err(Error::Again);
-        }
         if jobs.room() == 0 { Err(Error::Exhausted(Capacity::Jobs)) } else { Ok(()) }
     }
 
     /// Appends a job; there is room (see [`room_for_job`](Self::room_for_job)).
     pub fn push(&mut self, jobs: &mut JobPool<'_>, job: Job) -> Option<LinkHandle<Job>> {
+        let batches = job.work.batches();
         let handle = self.jobs.push(jobs, job).ok()?;
         self.live_jobs = self.live_jobs.saturating_add(1);
+        self.live_batches = self.live_batches.saturating_add(batches);
         if let Some(exec) = self.exec_mut() {
             exec.next_to_emit = exec.next_to_emit.or(Some(handle));
         }
@@ -130,6 +154,7 @@ impl Queue {
         }
         let job = self.jobs.pop(jobs)?;
         self.live_jobs = self.live_jobs.saturating_sub(1);
+        self.live_batches = self.live_batches.saturating_sub(job.work.batches());
         Some(job)
     }
 }

@@ -140,11 +140,11 @@ mod tests {
                 list.add(pool, point.into(), &bells.waker(point)).unwrap();
             }
             list.wake(pool, 0);
-            assert_eq!(bells.rung(), []);
+            assert!(bells.rung().is_empty());
             list.wake(pool, 2);
             assert_eq!(bells.rung(), [1, 1, 2]);
             list.wake(pool, 2);
-            assert_eq!(bells.rung(), []);
+            assert!(bells.rung().is_empty());
             list.wake(pool, u64::MAX);
             assert_eq!((bells.rung(), pool.live(), bells.kept()), (std::vec![3], 0, 0));
         });

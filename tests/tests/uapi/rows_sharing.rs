@@ -239,7 +239,7 @@ const TIMELINE: u32 = 2;
 
 fn share(rig: &mut Rig<'_>, client: ClientId, request: u32, arg: &Bytes, table: &mut Table) -> Result<Bytes, Errno> {
     let (before, mut after) = (rig.device.fences_in_use(), arg.clone());
-    let answer = uapi::ioctl_with(&mut rig.device, client, request, &mut after.0, &mut Ram::new(), table);
+    let answer = uapi::ioctl_with(&mut rig.device, client, request, &mut after.0, (&mut Ram::new(), table), None);
     match answer {
         Ok(Answer::Done(0)) => Ok(after),
         Ok(other) => panic!("{other:?}"),

@@ -200,6 +200,9 @@ impl<H: Hal> Device<'_, H> {
         }
         let after = self.turn.lead.map_or(0, |lead| lead.index().saturating_add(1));
         let next = queues.iter().find(|(handle, queue)| handle.index() >= after && busy(queue));
+        if next.is_none() && self.turn.lead.is_none() {
+            return;
+        }
         self.turn = Turn { lead: next.map(|(handle, _)| handle), until: self.now.saturating_add(TURN) };
     }
 }

@@ -9,6 +9,7 @@ use barexe_tests::wire::Bytes;
 
 scenarios! {
     s99_a_batch_that_never_ends_costs_its_queue_alone { cases: 6, holds: [] }
+    binds_behind_a_change_that_failed_make_nothing_visible { cases: 2, holds: [R56] }
 }
 
 const VA: u64 = 0x1A_0000;
@@ -64,4 +65,23 @@ fn s99_a_batch_that_never_ends_costs_its_queue_alone(on: &mut Trial<'_>) {
     on.exec(&Exec::on(again).batch(VA + PAGE));
     on.settle();
     on.check("it ran", on.read(bo, PAGE + 0x800), 6);
+}
+
+fn binds_behind_a_change_that_failed_make_nothing_visible(on: &mut Trial<'_>) {
+    // In another block of directories: not ordered against what is bound at `VA`.
+    const ELSEWHERE: u64 = VA + (1 << 40);
+    let (vm, bo, b0) = (on.vm(), on.bo(PAGE), on.blocked());
+    on.number_pages(bo, 3);
+    let (extra, outs) = (on.bind_queue(vm), [on.syncobj(), on.syncobj()]);
+    on.bind(&Bind::on(vm).op(op::null(VA + PAGE, PAGE)).after(b0));
+    on.bind(&Bind::on(vm).op(op::map(bo, 0, VA, PAGE)).out(outs[0]));
+    on.bind(&Bind::on(vm).queue(extra).op(op::map(bo, 0, ELSEWHERE, PAGE)).after(b0).out(outs[1]));
+    on.device.fail_next_table_change();
+    on.unblock(b0);
+    on.settle();
+    for (name, va, out) in [("on its queue", VA, outs[0]), ("on another queue of the VM", ELSEWHERE, outs[1])] {
+        on.case(name);
+        on.check_signalled("Out", out, true);
+        on.check("seen", on.seen(vm, va), None);
+    }
 }

@@ -88,7 +88,7 @@ mod tests {
     use std::vec::Vec;
 
     fn context(number: u32) -> LrcAddrs {
-        let at = |base: u32| GgttAddr::new(base + number * 0x10_0000).unwrap();
+        let at = |base: u32| GgttAddr::new(base | number << 20).unwrap();
         let layout = GEN12.lrc.layout(EngineClass::VideoDecode, 0x4000).unwrap();
         layout.addrs(at(0x0100_0000), at(0x0200_0000)).unwrap()
     }
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_longest_part_fits_where_it_must() {
-        let members: [_; MEMBERS_MAX] = core::array::from_fn(|number| context(number as u32 + 1));
+        let members: [_; MEMBERS_MAX] = core::array::from_fn(|number| context(crate::num::u32_capped(number) + 1));
         let job = JobRequest {
             batch: BatchAddr::Ppgtt(GpuVa::ZERO),
             seqno: Seqno::FIRST,

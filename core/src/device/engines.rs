@@ -80,8 +80,8 @@ impl<H: Hal> Device<'_, H> {
         }
     }
 
-    /// Whether the running context is to make room: its queue is banned or gone, something more urgent waits, or its
-    /// time slice is over and something as urgent waits.
+    /// Whether the running context is to make room: its queue is banned or gone, is suspended, or has to make way for
+    /// queues of another mode; something more urgent waits; or its time slice is over and something as urgent waits.
     fn must_leave(&self, engine: u8, holder: Holder, since: Nanos) -> bool {
         let Holder::Queue(queue) = holder else { return false };
         let Some(queue) = self.pools.queues.get(queue) else { return false };
@@ -90,6 +90,7 @@ impl<H: Hal> Device<'_, H> {
         let slice_is_over = self.now >= since.saturating_add(slice);
         let waiting = || self.contender(engine, holder);
         queue.state != QueueState::Live
+            || self.must_make_way(engine, queue)
             || waiting().is_some_and(|(priority, _)| {
                 priority > exec.properties.priority || (priority == exec.properties.priority && slice_is_over)
             })
@@ -136,15 +137,18 @@ impl<H: Hal> Device<'_, H> {
         }
     }
 
-    /// Notes that the context before the current one has left, once the current one has written its first number.
+    /// Notes that the context before the current one has left, once the current one has written its first number. One
+    /// that goes on in the middle of a long job may write none for ever: if somebody waits, that it runs is enough.
     fn settle(&mut self, engine: u8) -> Result<bool, Error> {
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
         let Some(leaving) = port.leaving else { return Ok(false) };
         let (holder, proof) = (port.holder, port.proof);
         let lrc = context(engine, holder, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let written = lrc.map(|lrc| lrc.completed(&mut self.hal)).transpose()?;
-        let proven = written.is_some_and(|written| proof.reached_by(written));
+        let proven = written.is_some_and(|written| proof.reached_by(written))
+            || self.is_waited_for(leaving) && holder != Holder::Idle && self.is_taken_over(engine)?;
         if proven {
+            let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
             port.leaving = None;
             if let Holder::Queue(queue) = leaving
                 && let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut)
@@ -199,7 +203,8 @@ impl<H: Hal> Device<'_, H> {
                 continue;
             };
             let (priority, is_next) = (exec.properties.priority, handle.index() >= start);
-            if holder != but && best.is_none_or(|(other, others_turn, _)| (priority, is_next) > (other, others_turn)) {
+            let may = || holder != but && self.may_have_engine(engine, queue);
+            if best.is_none_or(|(other, others_turn, _)| (priority, is_next) > (other, others_turn)) && may() {
                 best = Some((priority, is_next, holder));
             }
         }

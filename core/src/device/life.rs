@@ -98,6 +98,7 @@ impl<'a, H: Hal> Device<'a, H> {
             last_user_fence: 0,
             next_look: Nanos::ZERO,
             now: Nanos::ZERO,
+            modes: super::modes::Modes::default(),
             reset: None,
             first_hang: None,
             injection: Injection::NONE,

@@ -27,6 +27,7 @@ pub mod format;
 pub mod info;
 pub mod ip;
 pub mod irq;
+mod irq_flag;
 pub mod irq_setup;
 pub mod mcr;
 pub mod platform;

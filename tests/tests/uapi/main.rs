@@ -29,6 +29,8 @@ mod rows_query;
 #[cfg(test)]
 mod rows_queue;
 #[cfg(test)]
+mod rows_sharing;
+#[cfg(test)]
 mod rows_sync;
 #[cfg(test)]
 mod rows_timeline;

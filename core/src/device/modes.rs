@@ -124,9 +124,7 @@ impl<H: Hal> Device<'_, H> {
     pub(super) fn may_have_engine(&self, engine: u8, queue: &Queue) -> bool {
         let Some(vm) = self.pools.vm_behind(queue) else { return false };
         let group = self.group_at(usize::from(engine)).filter(|_| self.info.platform.fault_mode);
-        vm.may_run()
-            && !self.is_off_mode(engine, vm)
-            && !group.is_some_and(|group| self.is_held_by(group, !faults(vm)))
+        vm.may_run() && !self.is_off_mode(engine, vm) && !group.is_some_and(|group| self.is_held_by(group, !faults(vm)))
     }
 
     fn is_off_mode(&self, engine: u8, vm: &Vm) -> bool {

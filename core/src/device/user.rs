@@ -129,7 +129,13 @@ impl<H: Hal> Device<'_, H> {
 
 impl Pools<'_> {
     /// A range of client memory that an operation is going to map, without pages.
-    fn add_user_range(&mut self, vm: Handle<Vm>, op: &BindOp, addr: u64, invalidations: u64) -> Result<Handle<UserRange>, Error> {
+    fn add_user_range(
+        &mut self,
+        vm: Handle<Vm>,
+        op: &BindOp,
+        addr: u64,
+        invalidations: u64,
+    ) -> Result<Handle<UserRange>, Error> {
         let access = if op.flags.contains(BindFlags::READONLY) { UserAccess::Read } else { UserAccess::ReadWrite };
         let range = UserRange {
             vm,

@@ -21,7 +21,8 @@ fn code(rig: &Rig<'_>, ticket: Ticket) -> Option<Errno> {
 fn an_engine_that_does_not_let_go_is_reset_and_the_invalidation_ends() {
     on_each(|rig| {
         let space = Space::new(rig, VmFlags::LR_MODE);
-        let [guilty, other] = [EngineClass::Copy, EngineClass::Render].map(|class| rig.queue(space.vm, rig.engine(class)));
+        let [guilty, other] =
+            [EngineClass::Copy, EngineClass::Render].map(|class| rig.queue(space.vm, rig.engine(class)));
         let blocking = space.block(rig, guilty, 0);
         let endless = space.watch(rig, other, 1, VA);
         pass(rig, Nanos::from_millis(1));

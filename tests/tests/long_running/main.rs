@@ -4,7 +4,6 @@
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     clippy::unwrap_used,
-    clippy::panic,
     reason = "tests: numbers are small, addresses are cut in halves, what is refused fails the test"
 )]
 

@@ -27,8 +27,8 @@ fn runs(rig: &mut Rig<'_>, space: &Space, word: u32, time: Nanos) -> bool {
 #[test]
 fn queues_that_fault_make_way_for_jobs_of_their_group() {
     on_faulting(|rig| {
-        let [render, compute, copy] = [EngineClass::Render, EngineClass::Compute, EngineClass::Copy]
-            .map(|class| endless(rig, FAULTING, class));
+        let [render, compute, copy] =
+            [EngineClass::Render, EngineClass::Compute, EngineClass::Copy].map(|class| endless(rig, FAULTING, class));
         for space in [&render, &compute, &copy] {
             assert!(runs(rig, space, 1, Nanos::from_millis(1)));
         }

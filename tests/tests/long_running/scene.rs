@@ -101,9 +101,8 @@ impl Space {
         let back = half(self.code + page * PAGE + 12);
         let (starts, to, from) =
             (half(self.code + Self::starts_at(page)), half(self.code + Self::result(page)), half(from));
-        let batch = [
-            INCREMENT, starts[0], starts[1], ARB_CHECK, COPY, to[0], to[1], from[0], from[1], JUMP, back[0], back[1],
-        ];
+        let batch =
+            [INCREMENT, starts[0], starts[1], ARB_CHECK, COPY, to[0], to[1], from[0], from[1], JUMP, back[0], back[1]];
         self.run(rig, queue, page, &batch)
     }
 
@@ -150,7 +149,7 @@ impl Space {
     }
 }
 
-fn half(va: u64) -> [u32; 2] {
+const fn half(va: u64) -> [u32; 2] {
     [va as u32, (va >> 32) as u32]
 }
 

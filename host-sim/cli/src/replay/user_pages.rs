@@ -6,7 +6,7 @@
 
 use super::engine::Player;
 use crate::machine::Patience;
-use barexe_core::device::TicketState;
+use barexe_core::device::{InvalidationTicket, TicketState};
 use barexe_hal::{ClientAddr, UserSpace};
 use core::ops::Range;
 

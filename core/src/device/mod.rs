@@ -12,6 +12,7 @@
 //! | `sync_share`, `transfer` | sync objects and sync files between clients; what they are given by hand |
 //! | `bind`, `plan`, `commit` | binds: checked and accepted; what they change; carried out |
 //! | `exec`, `syncs` | execs; the syncs of a call |
+//! | `gang` | queues on several engines: placements, and jobs with a part on each of several |
 //! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
 //! | `page_fault` | mappings that get their entries when they are touched |
 //! | `suspend`, `modes` | long-running queues kept from engines while memory moves; engines shared with queues that fault |
@@ -29,6 +30,7 @@ mod commit;
 mod cycles;
 mod engines;
 mod exec;
+mod gang;
 mod hang;
 mod inject;
 mod inspect;
@@ -159,6 +161,8 @@ pub struct Device<'a, H: Hal> {
     hwconfig: &'a [u8],
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    /// Which gang goes before others.
+    turn: gang::Turn,
     /// The instant of the poll that is going on; zero between polls.
     now: Nanos,
     /// Which kind of queues each group of engines runs.

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The first word of an entry begins with its key: a mapping's first address, with something else below the page; or
-//! where a child begins, as a number of a page, with the child's number in the 18 bits below. A search counts the samples and then the keys of one block that are not above
-//! the address. Wide nodes pay: a tree of a million mappings has three levels, all but the leaves stay in the cache.
+//! where a child begins, as a number of a page, with the child's number in the 18 bits below. A search counts the samples
+//! and then the keys of one block that are not above the address. Wide nodes pay: a tree of a million mappings has three levels, all but the leaves stay in the cache.
 
 use super::ADDRESS_END;
 use crate::num::{low32, u64_of, usize_capped};

@@ -153,6 +153,15 @@ impl VmaNode {
         let block = usize_capped(self.samples.iter().map(|key| reached(*key, addr)).sum());
         let (blocks, _) = self.words.as_chunks::<BLOCK>();
         let Some(block_words) = blocks.get(block) else { return 0 };
+        if N == BRANCH {
+            // Sixteen keys: that of the middle one halves the work.
+            let (low, high) = block_words.split_at(BLOCK / 2);
+            let upper = high.first().is_some_and(|key| reached(*key, addr) == 1);
+            let half = if upper { high } else { low };
+            let within: u64 = half.iter().map(|key| reached(*key, addr)).sum();
+            let base = block.wrapping_mul(BLOCK).wrapping_add(if upper { BLOCK / 2 } else { 0 });
+            return base.wrapping_add(usize_capped(within));
+        }
         let within = block_words.as_chunks::<N>().0.iter().map(|entry| reached(entry[0], addr)).sum();
         block.wrapping_mul(const { BLOCK / N }).wrapping_add(usize_capped(within))
     }

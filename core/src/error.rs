@@ -3,6 +3,7 @@
 //! Every variant is one cause and carries what was wrong; [`Error::errno`] gives the code of the specification
 //! (bind-and-exec sheet §3). A refused call has changed nothing.
 
+use crate::gt::engine_error::{EngineError, EngineErrorKind};
 use crate::mem::Defect;
 use barexe_hal::{ClientFault, HalError, HalErrorKind};
 use core::fmt;
@@ -40,6 +41,8 @@ pub enum Capacity {
     Syncobjs,
     /// Points of timeline sync objects.
     SyncPoints,
+    /// Wakers of futures.
+    Sleepers,
     /// Out-syncs and user fences of accepted work.
     OutSyncs,
     /// Bind user fences that are not delivered.
@@ -134,6 +137,11 @@ pub enum Error {
     },
     /// A limit of work in flight is reached; repeat later.
     Again,
+    /// Nothing more comes from the queue that was waited for: it was banned or destroyed.
+    QueueBanned {
+        /// Its id.
+        id: u32,
+    },
     /// The caller lacks the privilege.
     NotPermitted {
         /// What it asked for.
@@ -162,6 +170,8 @@ pub enum Error {
         /// The value.
         value: u64,
     },
+    /// The work did not end by itself: it was taken off its engine.
+    Engine(EngineError),
     /// One part of the driver broke its promise to another.
     Defect(Defect),
 }
@@ -194,7 +204,8 @@ impl Error {
             Self::Interrupted => Errno::EINTR,
             Self::Hal(error) => hal_errno(error.kind()),
             Self::DeviceGone => Errno::ENODEV,
-            Self::DeviceBroken { .. } | Self::Defect(_) => Errno::EIO,
+            Self::Engine(EngineError { kind: EngineErrorKind::TimedOut, .. }) => Errno::ETIME,
+            Self::DeviceBroken { .. } | Self::Engine(_) | Self::Defect(_) | Self::QueueBanned { .. } => Errno::EIO,
         }
     }
 }
@@ -246,6 +257,7 @@ impl fmt::Display for Error {
             Self::Canceled => f.write_str("canceled: queue, VM or device is banned"),
             Self::Busy { kind, id } => write!(f, "{kind:?} {id:#x} is in use"),
             Self::Again => f.write_str("too much work in flight, try again"),
+            Self::QueueBanned { id } => write!(f, "nothing more comes from queue {id:#x}"),
             Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
             Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),
             Self::UnknownRequest(request) => write!(f, "request {request:#x} is not known"),
@@ -254,6 +266,7 @@ impl fmt::Display for Error {
             Self::Hal(error) | Self::ArrayNoMemory(error) => write!(f, "{error}"),
             Self::DeviceGone => f.write_str("the device does not answer"),
             Self::DeviceBroken { what, value } => write!(f, "the device gave {what} {value:#x}"),
+            Self::Engine(error) => write!(f, "{error}"),
             Self::Defect(defect) => write!(f, "defect of the driver: {defect}"),
         }
     }

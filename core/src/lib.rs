@@ -85,9 +85,11 @@
 //!
 //! Whether a bind waits is its own choice (dialect A of the [interface](uapi), or an embedder that wants it so): the
 //! call is accepted like any other and gives a ticket, and [`wait_for`](device::wait::wait_for) waits for that without
-//! holding the device. From acceptance on the wait ends with the work and not before (R51, R54): a client that is told
-//! "interrupted" makes the call again, and it happens twice. Before acceptance the only interruption is one
-//! that a HAL call reports, and that leaves everything as it was.
+//! holding the device. Before acceptance the only interruption is one that a HAL call reports, and that leaves everything
+//! as it was. After it a client that is told "interrupted" makes the call again, and it must not happen twice: so
+//! the wait is only given up for a client that has lent a [`Cookie`](uapi::Cookie), a word of its memory that then says the
+//! call happened. Made again, the call submits nothing and waits for that same commit (bind-and-exec sheet §2.2). Without a
+//! cookie the wait ends with the work and not before. An exec does not wait at all (R44).
 //!
 //! The specification allows another scheme: wait for everything the call depends on first, and only then submit it, so
 //! that a wait can be interrupted at any time (bind-and-exec sheet §2.3). It is not built. What a call depends on is known

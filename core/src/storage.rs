@@ -13,6 +13,7 @@ use crate::mem::pages::{Directory, TableNote};
 use crate::mem::user::{Pin, UserRange};
 use crate::pool::Slot;
 use crate::sync::fence::{Fence, Timeline};
+use crate::sync::sleepers::Sleeper;
 use crate::sync::syncobj::{OutSync, SyncPoint, Syncobj};
 use crate::vm::Vm;
 use crate::vm::apply::Step;
@@ -112,6 +113,8 @@ storage_fields! {
     syncobjs: Slot<Syncobj> = Slot::EMPTY, default 256;
     /// Points of timeline sync objects.
     sync_points: Slot<SyncPoint> = Slot::EMPTY, default 1024;
+    /// Wakers of futures that wait for work or for sync objects: one for each that sleeps.
+    sleepers: Slot<Sleeper> = Slot::EMPTY, default 64;
     /// Bind user fences that are due and not yet delivered.
     user_fences: LinkSlot<PendingUserFence> = Slot::EMPTY, default 256;
     /// Ranges of client memory that are mapped.

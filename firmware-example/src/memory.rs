@@ -9,6 +9,7 @@ use barexe_core::mem::ggtt::GgttNode;
 use barexe_core::mem::pages::{Directory, TableNote};
 use barexe_core::mem::user::{Pin, UserRange};
 use barexe_core::sync::fence::{Fence, Timeline};
+use barexe_core::sync::sleepers::Sleeper;
 use barexe_core::sync::syncobj::{OutSync, SyncPoint, Syncobj};
 use barexe_core::vm::Vm;
 use barexe_core::vm::apply::Step;
@@ -38,6 +39,7 @@ pub const CAPACITIES: Capacities = Capacities {
     out_syncs: 1,
     syncobjs: 1,
     sync_points: 1,
+    sleepers: 0,
     user_fences: 1,
     user_ranges: 0,
     user_pins: 0,
@@ -92,6 +94,7 @@ memory! {
     out_syncs: LinkSlot<OutSync> = Slot::EMPTY;
     syncobjs: Slot<Syncobj> = Slot::EMPTY;
     sync_points: Slot<SyncPoint> = Slot::EMPTY;
+    sleepers: Slot<Sleeper> = Slot::EMPTY;
     user_fences: LinkSlot<PendingUserFence> = Slot::EMPTY;
     user_ranges: Slot<UserRange> = Slot::EMPTY;
     user_pins: LinkSlot<Pin> = Slot::EMPTY;

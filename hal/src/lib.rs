@@ -57,7 +57,7 @@ pub use client::{ClientFault, ClientMemory};
 pub use dma::{DmaBuffer, OutOfBounds};
 pub use error::{HalError, HalErrorKind};
 pub use reg::RegOffset;
-pub use time::{Interrupted, Nanos};
+pub use time::{ClockKind, Interrupted, Nanos};
 pub use traits::{
     Clock, ConfigSpace, DmaCaching, DmaMemory, DmaOwner, DmaRequest, Hal, InterruptLine, MIN_BLOCK_BYTES, Mmio,
 };

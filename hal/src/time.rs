@@ -48,6 +48,21 @@ impl Nanos {
     }
 }
 
+/// Clocks by which clients ask for the time, as operating systems tell them apart (bind-and-exec sheet §3.13, query 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClockKind {
+    /// Time of day, since 1970.
+    Realtime,
+    /// Never set, never goes backwards: the clock of [`now`](crate::Clock::now).
+    Monotonic,
+    /// As monotonic, without corrections of its speed.
+    MonotonicRaw,
+    /// As monotonic, and goes on while the machine sleeps.
+    BootTime,
+    /// Time of day without leap seconds.
+    Tai,
+}
+
 /// The caller's environment asked that the current wait be given up (a signal, a cancelled request).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

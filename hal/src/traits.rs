@@ -3,7 +3,7 @@
 //! They are split by use, so that a page-table test needs memory only. [`Hal`] is their sum and is implemented for
 //! everything that has all of them. All methods take `&mut self`: a HAL is one value, there are no globals.
 
-use crate::{BusAddr, DmaBuffer, HalError, Interrupted, Nanos, RegOffset, UserPages};
+use crate::{BusAddr, ClockKind, DmaBuffer, HalError, Interrupted, Nanos, RegOffset, UserPages};
 use core::ops::Range;
 
 /// Registers and GGTT entries in BAR 0.
@@ -114,6 +114,15 @@ pub trait Clock {
     /// The current instant. **Implementor**: never goes backwards.
     fn now(&mut self) -> Nanos;
 
+    /// What a clock says now, for clients that set device time against it.
+    ///
+    /// **Implementor**: the monotonic clock is that of [`now`](Self::now). A machine that has one clock and no calendar
+    /// leaves this alone; like an operating system there, its days begin when the clock does.
+    fn now_by(&mut self, clock: ClockKind) -> Nanos {
+        let _only = clock;
+        self.now()
+    }
+
     /// Lets the caller's surroundings run: spin hint, halt until interrupt, a step of simulated time.
     ///
     /// **Caller**: has nothing to do before `until` unless an interrupt comes; calls again in a loop that looks at
@@ -196,6 +205,10 @@ impl<T: ConfigSpace + ?Sized> ConfigSpace for &mut T {
 impl<T: Clock + ?Sized> Clock for &mut T {
     fn now(&mut self) -> Nanos {
         (**self).now()
+    }
+
+    fn now_by(&mut self, clock: ClockKind) -> Nanos {
+        (**self).now_by(clock)
     }
 
     fn relax(&mut self, until: Nanos) -> Result<(), Interrupted> {

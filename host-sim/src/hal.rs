@@ -3,8 +3,8 @@
 use crate::gpu::Gpu;
 use crate::sim::{Inner, locked};
 use barexe_hal::{
-    Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, HalErrorKind, InterruptLine, Interrupted, Mmio,
-    Nanos, PinRequest, PinnedRun, RegOffset, UserPages,
+    Clock, ClockKind, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, HalErrorKind, InterruptLine,
+    Interrupted, Mmio, Nanos, PinRequest, PinnedRun, RegOffset, UserPages,
 };
 use core::ops::Range;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use std::sync::Arc;
 pub const INJECTED: u32 = 0xFA17;
 /// What the clock advances with each look, so that no polling loop stands still.
 const LOOK_NS: u64 = 20;
+
+/// When the simulated machine was started: the first second of 2026, by a calendar that knows no leap seconds.
+const DAY_OF_START: Nanos = Nanos::new(1_767_225_600_000_000_000);
 
 /// One handle of a simulated device. Cheap to clone; all clones are the same device.
 #[derive(Clone, Debug)]
@@ -123,6 +126,13 @@ impl Clock for SimHal {
             gpu.settle();
             Nanos::new(gpu.shared.time_ns)
         })
+    }
+
+    fn now_by(&mut self, clock: ClockKind) -> Nanos {
+        match clock {
+            ClockKind::Monotonic | ClockKind::MonotonicRaw | ClockKind::BootTime => self.now(),
+            ClockKind::Realtime | ClockKind::Tai => self.now().saturating_add(DAY_OF_START),
+        }
     }
 
     fn relax(&mut self, until: Nanos) -> Result<(), Interrupted> {

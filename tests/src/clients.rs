@@ -22,10 +22,32 @@ pub const BINDS: [&str; 5] = [
     "tgl-xe_exec_basic-twice-userptr",
 ];
 
+/// Recordings that do not replay yet, and what they need that is not there. Whoever builds it takes them out.
+pub const NOT_YET: [(&str, &str); 0] = [];
+
+/// Names of all recordings, in order.
+///
+/// # Panics
+/// If they cannot be listed.
+#[must_use]
+pub fn all() -> Vec<String> {
+    let folder = folder();
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let names = entries.map(|entry| entry.unwrap_or_else(|error| panic!("{error}")).file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".jsonl")?.to_owned())).collect();
+    names.sort();
+    names
+}
+
 /// Where a recording lies.
 #[must_use]
 pub fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/clients").join(name).with_extension("jsonl")
+    folder().join(name).with_extension("jsonl")
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/clients")
 }
 
 /// A recording, read as the replayer reads it. It stays for the rest of the test, so that a device can be lent parts

@@ -74,6 +74,7 @@ fields! {
     out_syncs: OutSyncs,
     syncobjs: Syncobjs,
     sync_points: SyncPoints,
+    sleepers: Sleepers,
     user_fences: UserFences,
     user_ranges: UserRanges,
     user_pins: UserPins,

@@ -72,7 +72,7 @@ fn live_buffers(sim: &Sim) -> u64 {
 }
 
 /// Pools of which nothing is left when all clients are gone.
-const CLIENT_POOLS: [&str; 18] = [
+const CLIENT_POOLS: [&str; 19] = [
     "clients",
     "vms",
     "vmas",
@@ -88,6 +88,7 @@ const CLIENT_POOLS: [&str; 18] = [
     "out_syncs",
     "syncobjs",
     "sync_points",
+    "sleepers",
     "user_fences",
     "user_ranges",
     "user_pins",

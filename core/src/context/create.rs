@@ -4,6 +4,7 @@ use super::LrcFormat;
 use super::batches::{BATCH_DWORDS_MAX, CACHELINE_DWORDS, emit_context_batch, emit_indirect_batch};
 use super::image::RegisterImage;
 use super::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES, START_SEQNO_BYTES};
+use super::tables::RegisterTable;
 use crate::gt::EngineClass;
 use crate::num::{u32_capped, usize_of};
 use crate::ring::command;
@@ -107,17 +108,9 @@ pub fn write_context(
 ) -> Result<u32, CreateError> {
     buffer.fill_steps(at_bytes, 0, 0, usize_of(layout.total_bytes >> 3))?;
     let at = |offset: u32| at_bytes.saturating_add(usize_of(offset));
+    write_image(format, layout, request, buffer, at_bytes)?;
+
     let mut room = [0; BATCH_DWORDS_MAX];
-
-    let mut indirect = Emitter::new(&mut room);
-    emit_indirect_batch(format, request, &mut indirect)?;
-    let lines = u32_capped(indirect.dwords().len() / CACHELINE_DWORDS);
-    if let Some(offset) = layout.indirect_batch {
-        buffer.copy_u32(at(offset), indirect.dwords())?;
-    }
-    let image = RegisterImage::of(format, request, lines);
-    buffer.copy_u32(at(layout.registers), image.dwords())?;
-
     let mut context = Emitter::new(&mut room);
     emit_context_batch(format, request, &mut context)?;
     buffer.copy_u32(at(layout.context_batch), context.dwords())?;
@@ -126,6 +119,45 @@ pub fn write_context(
     emit_initial_ring(request, &mut ring)?;
     buffer.copy_u32(at(0), ring.dwords())?;
     Ok(u32_capped(ring.dwords().len()) << 2)
+}
+
+/// Writes the register page of a context that has never run, and the batch it names: whatever it was doing, it begins
+/// anew where its ring's head is set to. `at_bytes` as in [`write_context`].
+///
+/// # Errors
+/// As [`write_context`].
+pub fn write_image(
+    format: &LrcFormat,
+    layout: &LrcLayout,
+    request: &ContextRequest<'_>,
+    buffer: &DmaBuffer,
+    at_bytes: usize,
+) -> Result<(), CreateError> {
+    let at = |offset: u32| at_bytes.saturating_add(usize_of(offset));
+    let mut room = [0; BATCH_DWORDS_MAX];
+    let mut indirect = Emitter::new(&mut room);
+    emit_indirect_batch(format, request, &mut indirect)?;
+    let lines = u32_capped(indirect.dwords().len() / CACHELINE_DWORDS);
+    if let Some(offset) = layout.indirect_batch {
+        buffer.copy_u32(at(offset), indirect.dwords())?;
+    }
+    let image = RegisterImage::of(format, request, lines);
+    Ok(buffer.copy_u32(at(layout.registers), image.dwords())?)
+}
+
+/// Gives a saved register page, which starts at `at_bytes` of `buffer`, the addresses of another engine of the class.
+///
+/// The hardware takes them as relative to the engine that restores the context; whether it looks at the base in them at
+/// all is not determined (engines sheet §6.3), so they are kept right.
+///
+/// # Errors
+/// [`OutOfBounds`].
+pub fn rebase(table: &RegisterTable, engine_base: u32, buffer: &DmaBuffer, at_bytes: usize) -> Result<(), OutOfBounds> {
+    for (dword, register) in table.registers() {
+        let address = engine_base.wrapping_add(u32::from(register));
+        buffer.write_u32(at_bytes.saturating_add(dword.saturating_mul(4)), address)?;
+    }
+    Ok(())
 }
 
 /// Writes the two words of a seqno page, which starts at `at_bytes` of `buffer`, for a context without jobs.

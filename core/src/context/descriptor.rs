@@ -6,6 +6,7 @@ use crate::num::{high32, low32};
 
 const VALID: u64 = 1 << 0;
 const ADDRESSING_64_BIT: u64 = 3 << 3;
+const FORCE_RESTORE: u64 = 1 << 2;
 const PPGTT: u64 = 1 << 8;
 
 /// Layout of a family's descriptors (engines sheet §6.9).
@@ -64,6 +65,13 @@ impl Descriptor {
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
+    }
+
+    /// The same, to be restored from memory even if the engine believes to have it: its tail has not moved, or its
+    /// image was written anew (engines sheet §7.5).
+    #[must_use]
+    pub const fn forcing_restore(self) -> Self {
+        Self(self.0 | FORCE_RESTORE)
     }
 
     /// Lower half: address and flags.

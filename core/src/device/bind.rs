@@ -98,19 +98,22 @@ impl<'a, H: Hal> Device<'a, H> {
         named.or(default).ok_or(Error::NotFound { kind: ObjectKind::Vm, id: call.vm })
     }
 
-    /// A ticket for everything the queue of a bind call has accepted so far.
+    /// A ticket for a bind that the queue of this call has accepted, by its [number](Ticket::sequence); for everything
+    /// it has accepted so far, if none is given or there is no such bind.
     ///
     /// For a wait that is resumed (bind-and-exec sheet §2.2, K6): nothing is submitted, and that the VM was banned
     /// meanwhile is no reason not to say how the work ended.
     ///
     /// # Errors
     /// Bind-and-exec sheet §3.2, rows 11 to 14.
-    pub fn bind_queue_last(&self, client: ClientId, call: &BindCall) -> Result<Ticket, Error> {
+    pub fn bind_ticket(&self, client: ClientId, call: &BindCall, number: Option<u64>) -> Result<Ticket, Error> {
         self.check_client(client)?;
         let vm = self.vm_of(client, call.vm).map_err(|_| Error::invalid("VM id", u64::from(call.vm)))?;
         let queue = self.bind_queue_named(client, vm, call)?;
         let queue = self.pools.queues.get(queue).ok_or(Error::NotFound { kind: ObjectKind::Queue, id: call.queue })?;
-        Ok(Ticket::new(client, Fence::last_of(&self.pools.timelines, queue.timeline)))
+        let last = Fence::last_of(&self.pools.timelines, queue.timeline);
+        let point = number.filter(|number| *number <= last.point).unwrap_or(last.point);
+        Ok(Ticket::new(client, Fence { point, ..last }))
     }
 
     /// Rows 18 and 20: ranges against the VM, objects against the operations.

@@ -78,7 +78,7 @@ impl<H: Hal> Device<'_, H> {
             }
             work.started = true;
             let vm = pools.queues.get(queue).map(|queue| queue.vm);
-            if !self.write_tables(vm, work)? {
+            if !self.write_tables(queue, vm, work)? {
                 return Ok(false);
             }
             work.written = true;
@@ -87,14 +87,25 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Brings all steps into the page tables and begins the invalidation they need; whether all are there.
-    fn write_tables(&mut self, vm: Option<Handle<Vm>>, work: &mut BindWork) -> Result<bool, Error> {
+    fn write_tables(
+        &mut self,
+        queue: Handle<Queue>,
+        vm: Option<Handle<Vm>>,
+        work: &mut BindWork,
+    ) -> Result<bool, Error> {
         let Some(vm) = vm.filter(|vm| self.pools.vms.get(*vm).is_some()) else { return Ok(true) };
+        if self.pools.vms.get(vm).is_some_and(|vm| vm.state == VmState::Banned) {
+            // A change before this one has failed: what was accepted behind it makes nothing visible any more.
+            work.failure = work.failure.or(Some(Error::Canceled));
+        }
         if work.by_engine && !self.migrations.is_empty() {
-            if !self.write_by_engine(vm, work)? {
+            if !self.write_by_engine(queue, vm, work)? {
                 return Ok(false);
             }
-        } else {
+        } else if work.failure.is_none() {
             self.write_by_cpu(vm, work);
+        } else {
+            work.steps.all_done(&mut self.pools.steps);
         }
         work.failure = work.failure.or_else(|| self.injection.take_failure());
         let Some(vm) = self.pools.vms.get_mut(vm) else { return Ok(true) };
@@ -142,7 +153,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Puts a job for each change into the ring, as long as there is batch memory; whether all of them are over.
-    fn write_by_engine(&mut self, vm: Handle<Vm>, work: &mut BindWork) -> Result<bool, Error> {
+    fn write_by_engine(&mut self, queue: Handle<Queue>, vm: Handle<Vm>, work: &mut BindWork) -> Result<bool, Error> {
         let mut over = true;
         for own in &mut self.migrations {
             let written = own.completed(&mut self.hal)?;
@@ -154,7 +165,7 @@ impl<H: Hal> Device<'_, H> {
             if self.migrations.iter().any(|own| own.free_batch().is_none()) {
                 return Ok(false);
             }
-            over &= !self.write_change_by_engine(vm, next, work)?;
+            over &= !self.write_change_by_engine(queue, vm, next, work)?;
             work.steps.done();
         }
         work.steps.all_done(&mut self.pools.steps);
@@ -166,6 +177,7 @@ impl<H: Hal> Device<'_, H> {
     #[inline(never)]
     fn write_change_by_engine(
         &mut self,
+        queue: Handle<Queue>,
         vm: Handle<Vm>,
         change: TableChange,
         work: &mut BindWork,
@@ -206,7 +218,7 @@ impl<H: Hal> Device<'_, H> {
             return Ok(false);
         }
         for (own, (free, halves)) in self.migrations.iter_mut().zip(&jobs) {
-            work.last_job = Some(own.submit(*free, *halves, &mut self.hal)?);
+            work.last_job = Some(own.submit(*free, *halves, queue, &mut self.hal)?);
         }
         Ok(!jobs.is_empty())
     }

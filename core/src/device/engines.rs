@@ -3,16 +3,51 @@
 //! Everything rests on three facts that hold on every platform: the busy bit of the submit port, the numbers that jobs
 //! write, and the idle context, whose number proves that the context before it has left the engine. The context
 //! status buffer is not used.
+//!
+//! ```text
+//!   idle ──► a queue's context ──► has nothing left ──► the next one, or idle
+//!                    │                                      ▲
+//!                    └─ has to make room ──► idle on top ───┘ once the idle context has written its number
+//!                                                 └──► it never does ──► the engine is reset
+//! ```
+//!
+//! A context is never replaced by another queue's while it has something left: the idle context goes between them. So
+//! when an engine hangs there is one queue that can be to blame.
 
 use super::Device;
 use crate::Error;
+use crate::device::request::VmFlags;
 use crate::exec::lrc::Lrc;
 use crate::exec::migration::Migrations;
-use crate::exec::queue::{Queue, Queues};
+use crate::exec::queue::{ExecPart, Queue, QueueState, Queues};
 use crate::gt::Registers;
+use crate::gt::engine_error::EngineErrorKind;
 use crate::pool::Handle;
 use crate::submit::{Holder, Submission};
-use barexe_hal::Hal;
+use barexe_hal::{Hal, Nanos};
+
+/// How urgent a context is: its queue's priority, then whether it is its gang's turn.
+type Rank = (u32, bool);
+
+/// Page-table jobs go before every client's.
+const KERNEL: Rank = (3, false);
+
+/// What the scheduler wants of an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// Nothing.
+    Nothing,
+    /// The context that was asked to leave is to be gone.
+    Gone,
+    /// The context that runs is to leave.
+    Leave,
+    /// The context that runs is to go on with what was put into its ring since.
+    GoOn(Holder),
+    /// Another context is to run; the last one has nothing left.
+    Next(Holder),
+    /// The last context, which has nothing left, is to be saved.
+    Rest,
+}
 
 impl<H: Hal> Device<'_, H> {
     /// Moves one engine forward; whether something changed.
@@ -20,50 +55,116 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::DeviceGone`], [`Error::DeviceBroken`].
     pub(super) fn step_port(&mut self, engine: u8) -> Result<bool, Error> {
-        let settled = self.settle(engine)?;
-        if !self.port_wants_something(engine) || !self.port_is_ready(engine)? {
-            return Ok(settled);
+        if self.is_in_reset(engine) {
+            return Ok(false);
         }
-        let given = match self.holder_of(engine) {
-            // A lite restore: the engine picks up the new tail of the context it runs.
-            Some(holder) if self.is_running(engine, holder) => {
-                self.has_more(engine, holder) && self.give(engine, holder, false)?
-            }
-            _ => match self.next_context(engine) {
-                Some(next) => self.give(engine, next, true)?,
-                None => self.go_idle(engine)?,
-            },
+        let settled = self.settle(engine)?;
+        self.watch_job(engine);
+        let wish = self.wish(engine);
+        let moved = match wish {
+            Wish::Nothing | Wish::Gone => false,
+            Wish::Leave => self.is_taken_over(engine)? && self.go_idle(engine)?,
+            Wish::GoOn(holder) => self.port_is_ready(engine)? && self.give(engine, holder, false)?,
+            Wish::Next(next) => self.port_is_ready(engine)? && self.give(engine, next, true)?,
+            Wish::Rest => self.port_is_ready(engine)? && self.go_idle(engine)?,
         };
-        Ok(settled || given)
+        self.be_patient(engine, settled || moved, wish)?;
+        Ok(settled || moved)
     }
 
-    fn holder_of(&self, engine: u8) -> Option<Holder> {
-        self.ports.get(usize::from(engine)).map(|port| port.holder)
+    fn wish(&self, engine: u8) -> Wish {
+        let Some(port) = self.ports.get(usize::from(engine)) else { return Wish::Nothing };
+        match port.holder {
+            Holder::Idle if port.leaving.is_some() => Wish::Gone,
+            Holder::Nobody | Holder::Idle => self.next_context(engine).map_or(Wish::Nothing, Wish::Next),
+            holder if self.is_running(engine, holder) && self.must_leave(engine, holder, port.since) => Wish::Leave,
+            holder if self.is_running(engine, holder) && self.has_more(engine, holder) => Wish::GoOn(holder),
+            holder if self.is_running(engine, holder) => Wish::Nothing,
+            Holder::Migration | Holder::Queue(_) => self.next_context(engine).map_or(Wish::Rest, Wish::Next),
+        }
+    }
+
+    /// Whether the running context is to make room: its queue is banned or gone, something more urgent waits, or its
+    /// time slice is over and something as urgent waits.
+    fn must_leave(&self, engine: u8, holder: Holder, since: Nanos) -> bool {
+        let Holder::Queue(handle) = holder else { return false };
+        let Some(queue) = self.pools.queues.get(handle) else { return false };
+        let Some(exec) = queue.exec() else { return false };
+        let slice = Nanos::from_micros(u64::from(exec.properties.timeslice_us));
+        let slice_is_over = self.now >= since.saturating_add(slice);
+        let own = self.rank(handle, queue, exec);
+        let waiting = || self.contender(engine, holder);
+        queue.state != QueueState::Live
+            || waiting().is_some_and(|(rank, _)| rank > own || (rank == own && slice_is_over))
+    }
+
+    fn rank(&self, handle: Handle<Queue>, queue: &Queue, exec: &ExecPart) -> Rank {
+        (exec.properties.priority, self.turn.is_of(handle, queue))
+    }
+
+    /// Whether an engine may still touch the queue's context.
+    fn is_held(&self, engine: u8, queue: Handle<Queue>) -> bool {
+        self.ports.get(usize::from(engine)).is_some_and(|port| port.holds(queue))
+    }
+
+    /// Whether the engine is known to have taken its context over, so that another may be put on top of it. The busy bit
+    /// does not tell: it may stay set while the context runs. A context that goes on in the middle of a job writes no
+    /// number, so the register that names the running context is asked then.
+    fn is_taken_over(&mut self, engine: u8) -> Result<bool, Error> {
+        let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
+        let lrc = context(engine, port.holder, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
+        let Some(lrc) = lrc else { return Ok(false) };
+        if port.fresh && lrc.has_started(port.proof, &mut self.hal) {
+            return Ok(true);
+        }
+        let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
+        port.execlist.runs(&mut regs, lrc.addrs().pphwsp)
+    }
+
+    /// Notes whether the engine does what is wanted of it; one that has not for too long is reset.
+    fn be_patient(&mut self, engine: u8, moved: bool, wish: Wish) -> Result<(), Error> {
+        let limit = self.now.saturating_add(self.config.preempt_timeout);
+        let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(()) };
+        if moved || matches!(wish, Wish::Nothing | Wish::GoOn(_)) {
+            port.stuck_at = None;
+            return Ok(());
+        }
+        if self.now >= *port.stuck_at.get_or_insert(limit) {
+            self.stop_engine(engine, EngineErrorKind::Stuck)?;
+        }
+        Ok(())
+    }
+
+    /// Counts the time of the job that runs; one that has had too much is taken off.
+    fn watch_job(&mut self, engine: u8) {
+        let Some(Holder::Queue(handle)) = self.ports.get(usize::from(engine)).map(|port| port.holder) else { return };
+        let limit = self.config.job_timeout;
+        let pools = &mut self.pools;
+        let Some(queue) = pools.queues.get_mut(handle).filter(|queue| queue.state == QueueState::Live) else { return };
+        let long_running = pools.vms.get(queue.vm).is_none_or(|vm| vm.flags.contains(VmFlags::LR_MODE));
+        let Some(exec) = queue.exec_mut().filter(|exec| exec.lrc.is_busy() && !long_running) else { return };
+        if exec.watch.running(exec.lrc.oldest_running(), self.now) >= limit {
+            self.ban_queue(handle, engine, EngineErrorKind::TimedOut);
+        }
     }
 
     /// Notes that the context before the current one has left, once the current one has written its first number.
     fn settle(&mut self, engine: u8) -> Result<bool, Error> {
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
-        if port.leaving.is_none() {
-            return Ok(false);
-        }
+        let Some(leaving) = port.leaving else { return Ok(false) };
         let (holder, proof) = (port.holder, port.proof);
         let lrc = context(engine, holder, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let written = lrc.map(|lrc| lrc.completed(&mut self.hal)).transpose()?;
         let proven = written.is_some_and(|written| proof.reached_by(written));
         if proven {
             port.leaving = None;
+            if let Holder::Queue(queue) = leaving
+                && let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut)
+            {
+                exec.watch.stopped(self.now);
+            }
         }
         Ok(proven)
-    }
-
-    /// Whether there is a reason to look at the port's registers at all.
-    fn port_wants_something(&self, engine: u8) -> bool {
-        match self.holder_of(engine) {
-            Some(Holder::Idle | Holder::Nobody) => self.next_context(engine).is_some(),
-            Some(holder) => !self.is_running(engine, holder) || self.has_more(engine, holder),
-            None => false,
-        }
     }
 
     fn port_is_ready(&mut self, engine: u8) -> Result<bool, Error> {
@@ -91,30 +192,52 @@ impl<H: Hal> Device<'_, H> {
         self.ring_of(engine, holder).is_some_and(Lrc::has_unsubmitted)
     }
 
-    /// The next context of this engine that has something in its ring: page tables first, for work waits for them;
-    /// then the queues, taking turns by position.
+    /// The next context of this engine.
     fn next_context(&self, engine: u8) -> Option<Holder> {
-        if self.has_more(engine, Holder::Migration) {
-            return Some(Holder::Migration);
+        self.contender(engine, Holder::Nobody).map(|(_, next)| next)
+    }
+
+    /// The most urgent context beside `but` that has unfinished jobs in its ring, and its priority. Page tables come
+    /// first, for work waits for them; queues of one priority take turns by position.
+    fn contender(&self, engine: u8, but: Holder) -> Option<(Rank, Holder)> {
+        if but != Holder::Migration && self.is_running(engine, Holder::Migration) {
+            return Some((KERNEL, Holder::Migration));
         }
         let start = self.ports.get(usize::from(engine))?.next_queue;
-        let wants = |(handle, queue): (Handle<Queue>, &Queue)| {
-            let exec = queue.exec()?;
-            (exec.engine == engine && exec.lrc.has_unsubmitted()).then_some(Holder::Queue(handle))
-        };
-        let after = self.pools.queues.iter().filter(|(handle, _)| handle.index() >= start).find_map(wants);
-        after.or_else(|| self.pools.queues.iter().find_map(wants))
+        let mut best: Option<(Rank, bool, Holder)> = None;
+        for (handle, queue) in self.pools.queues.iter() {
+            let (holder, live) = (Holder::Queue(handle), queue.state == QueueState::Live);
+            let may_run = |exec: &&ExecPart| live && exec.placements.has(engine) && exec.lrc.is_busy();
+            let Some(exec) = queue.exec().filter(may_run) else { continue };
+            let (rank, is_next) = (self.rank(handle, queue, exec), handle.index() >= start);
+            if holder != but
+                && best.is_none_or(|(other, others_turn, _)| (rank, is_next) > (other, others_turn))
+                && (exec.engine == engine || !self.is_held(exec.engine, handle))
+            {
+                best = Some((rank, is_next, holder));
+            }
+        }
+        best.map(|(rank, _, holder)| (rank, holder))
     }
 
     /// Gives the engine a context. `switches`: it runs another one now.
     fn give(&mut self, engine: u8, next: Holder, switches: bool) -> Result<bool, Error> {
         let ids = &self.info.platform.family.lrc.descriptor;
+        if let Holder::Queue(queue) = next
+            && let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut)
+            && exec.engine != engine
+        {
+            exec.lrc.move_to(engine, &self.info, &mut self.hal);
+            exec.engine = engine;
+        }
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
         let lrc = context(engine, next, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let Some(lrc) = lrc else { return Ok(false) };
         if switches {
             port.leaving = left_behind(port.holder, port.leaving).filter(|before| *before != next);
             port.proof = lrc.completed(&mut self.hal)?.next();
+            port.fresh = !lrc.has_started(port.proof, &mut self.hal);
+            port.since = self.now;
             if port.holder != next {
                 port.context_id = ids.next_id(port.context_id);
                 lrc.set_context_id(port.context_id);
@@ -147,6 +270,7 @@ impl<H: Hal> Device<'_, H> {
         port.leaving = Some(port.holder);
         port.holder = Holder::Idle;
         port.proof = marker.seqno;
+        port.since = self.now;
         let descriptor = port.idle.publish_tail(&mut self.hal, &self.info);
         let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);

@@ -38,6 +38,8 @@ pub struct FencesInUse {
     pub syncobjs: u32,
     /// Points of timelines.
     pub sync_points: u32,
+    /// Futures that sleep.
+    pub sleepers: u32,
     /// User fences of binds that are due.
     pub user_fences: u32,
 }
@@ -54,6 +56,7 @@ impl<H: Hal> Device<'_, H> {
             out_syncs: pools.out_syncs.live(),
             syncobjs: pools.syncobjs.live(),
             sync_points: pools.sync_points.live(),
+            sleepers: pools.sleepers.live(),
             user_fences: pools.user_fences.live(),
         }
     }

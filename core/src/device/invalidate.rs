@@ -76,6 +76,8 @@ impl<H: Hal> Device<'_, H> {
     pub fn awaits_invalidation(&self, client: ClientId, queue: u32) -> bool {
         let queue = self.queue_of(client, queue).ok().and_then(|queue| self.pools.queues.get(queue));
         let stale = |user: &UserRange, vm: Handle<Vm>| user.vm == vm && user.state == UserState::Stale;
+        // A queue that is full says the same for a reason of its own.
+        let queue = queue.filter(|queue| !queue.is_full());
         queue.is_some_and(|queue| self.pools.user_ranges.iter().any(|(_, user)| stale(user, queue.vm)))
     }
 

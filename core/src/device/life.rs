@@ -1,5 +1,6 @@
 //! Opening and closing a device.
 
+use super::gang::Turn;
 use super::inject::Injection;
 use super::{Config, Device, DeviceState, Pools};
 use crate::Error;
@@ -97,7 +98,12 @@ impl<'a, H: Hal> Device<'a, H> {
             user_fences_reserved: 0,
             last_user_fence: 0,
             next_look: Nanos::ZERO,
+            turn: Turn::default(),
+            now: Nanos::ZERO,
+            reset: None,
+            first_hang: None,
             injection: Injection::NONE,
+            failures: super::ticket::Failures::default(),
             info,
         }
     }
@@ -169,6 +175,7 @@ impl<'a, H: Hal> Device<'a, H> {
     }
 
     fn into_parts(mut self) -> (H, Storage<'a>) {
+        self.pools.end_all_timelines();
         let ggtt_nodes = self.ggtt.close(&mut self.hal);
         // Last of all that reaches the device: it takes memory decode away, through which GGTT entries are written.
         gt::quiesce(&mut self.hal, &self.info);
@@ -274,6 +281,9 @@ fn make_port<H: Hal>(
             holder: Holder::Nobody,
             leaving: None,
             proof: Seqno::initial_memory(),
+            fresh: false,
+            since: Nanos::ZERO,
+            stuck_at: None,
             context_id: 1,
             next_queue: 0,
         }),

@@ -9,21 +9,28 @@
 //! | `life`, `pools` | opening and closing; the lent storage |
 //! | [`request`] | what calls carry |
 //! | `client`, `bo`, `share`, `vm`, `queues`, `syncobj`, `outside` | objects: made, looked up, shared, destroyed |
+//! | `sync_share`, `transfer` | sync objects and sync files between clients; what they are given by hand |
 //! | `bind`, `plan`, `commit` | binds: checked and accepted; what they change; carried out |
 //! | `exec`, `syncs` | execs; the syncs of a call |
+//! | `gang` | queues on several engines: placements, and jobs with a part on each of several |
 //! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
 //! | `page_fault` | mappings that get their entries when they are touched |
-//! | `work`, `engines` | accepted work moved forward; which context an engine runs |
-//! | `ticket`, [`wait`] | what became of work; waiting for it |
+//! | `work`, `engines`, `hang` | accepted work moved forward; which context an engine runs; what happens when work goes wrong |
+//! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
+//! | `cycles` | engine time beside CPU time |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
+pub mod awaited;
 mod backings;
 mod bind;
 mod bo;
 mod client;
 mod commit;
+mod cycles;
 mod engines;
 mod exec;
+mod gang;
+mod hang;
 mod inject;
 mod inspect;
 mod invalidate;
@@ -36,9 +43,11 @@ mod queues;
 mod repin;
 pub mod request;
 mod share;
+mod sync_share;
 mod syncobj;
 mod syncs;
 mod ticket;
+mod transfer;
 mod user;
 mod user_units;
 mod vm;
@@ -48,20 +57,26 @@ mod work;
 pub use bo::{BoMapping, MappingId};
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
+pub use cycles::EngineCycles;
+pub(crate) use exec::ExecFrom;
+pub use hang::HangReport;
 pub use inspect::{FencesInUse, MappingInfo};
 pub use invalidate::InvalidationTicket;
 pub use life::OpenError;
 pub use outside::OutsideFence;
 pub use page_fault::{FaultAccess, PageFault};
 pub use share::{BoImport, ExportedBo};
+pub use sync_share::{ExportedSyncobj, SyncFile};
 pub use syncobj::{SyncobjLook, TimelineLook};
 pub use syncs::PendingUserFence;
 pub use ticket::{Ticket, TicketState};
+pub use transfer::SyncobjPoint;
 pub use work::PollReport;
 
 use crate::Error;
 use crate::chain::Chain;
 use crate::exec::migration::Migrations;
+use crate::gt::engine_reset::EngineReset;
 use crate::gt::{DeviceInfo, IrqFlag, PLATFORMS, Platform};
 use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
@@ -69,6 +84,7 @@ use crate::mem::tlb::{EngineTlb, TlbInvalidator};
 use crate::submit::Ports;
 use barexe_hal::{Hal, Nanos};
 use pools::Pools;
+use ticket::Failures;
 
 /// What the embedder decides about a device before it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -82,11 +98,22 @@ pub struct Config {
     pub tables: TableWriter,
     /// What the device may be: one of the [`PLATFORMS`], unless there is a reason.
     pub platforms: &'static [Platform],
+    /// Longest time a job of a VM that is not long-running may run (commands-and-fences sheet §4.6).
+    pub job_timeout: Nanos,
+    /// Longest time a context may take to leave its engine when it is asked to, before the engine is reset.
+    pub preempt_timeout: Nanos,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { system_memory_bytes: 1 << 30, tag: 0, tables: TableWriter::Auto, platforms: &PLATFORMS }
+        Self {
+            system_memory_bytes: 1 << 30,
+            tag: 0,
+            tables: TableWriter::Auto,
+            platforms: &PLATFORMS,
+            job_timeout: Nanos::from_millis(5000),
+            preempt_timeout: Nanos::from_millis(640),
+        }
     }
 }
 
@@ -131,7 +158,17 @@ pub struct Device<'a, H: Hal> {
     hwconfig: &'a [u8],
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    /// Which gang goes before others.
+    turn: gang::Turn,
+    /// The instant of the poll that is going on; zero between polls.
+    now: Nanos,
+    /// The reset of engines that is going on.
+    reset: Option<EngineReset>,
+    /// What stopped the first engine that was stopped.
+    first_hang: Option<HangReport>,
     injection: inject::Injection,
+    /// How queues ended that failed and are gone.
+    failures: Failures,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

@@ -50,14 +50,14 @@ impl<H: Hal> Device<'_, H> {
     /// [`Error::NotFound`] the second time.
     pub fn outside_fence_signal(&mut self, fence: OutsideFence) -> Result<(), Error> {
         let fence = self.outside(fence)?;
-        // A fence whose timeline is gone has signalled.
-        self.pools.timelines.remove(fence.timeline);
+        self.pools.end_timeline(fence.timeline);
         self.poll();
         Ok(())
     }
 
-    fn outside(&self, OutsideFence(timeline): OutsideFence) -> Result<Fence, Error> {
+    pub(super) fn outside(&self, OutsideFence(timeline): OutsideFence) -> Result<Fence, Error> {
         let missing = Error::NotFound { kind: ObjectKind::Work, id: timeline.id() };
-        self.pools.timelines.get(timeline).map(|_| Fence::last_of(&self.pools.timelines, timeline)).ok_or(missing)
+        let found = self.pools.timelines.get(timeline).filter(|found| !found.is_ended());
+        found.map(|found| Fence { timeline, point: found.accepted() }).ok_or(missing)
     }
 }

@@ -14,6 +14,7 @@ use crate::mem::pages::{Directory, TableNote};
 use crate::mem::user::{PinPool, UserRanges};
 use crate::pool::{Pool, Slot};
 use crate::sync::fence::{DependencyPool, Timelines};
+use crate::sync::sleepers::Sleepers;
 use crate::sync::syncobj::{OutSync, SyncPoints, Syncobj};
 use crate::vm::Vms;
 use crate::vm::index::VmaIndex;
@@ -42,6 +43,7 @@ pub(crate) struct Pools<'a> {
     pub(crate) out_syncs: LinkPool<'a, OutSync>,
     pub(crate) syncobjs: Pool<'a, Syncobj>,
     pub(crate) sync_points: SyncPoints<'a>,
+    pub(crate) sleepers: Sleepers<'a>,
     pub(crate) user_fences: LinkPool<'a, PendingUserFence>,
     pub(crate) user_ranges: UserRanges<'a>,
     pub(crate) user_pins: PinPool<'a>,
@@ -66,6 +68,7 @@ impl fmt::Debug for Pools<'_> {
             .field("out_syncs", &self.out_syncs)
             .field("syncobjs", &self.syncobjs)
             .field("sync_points", &self.sync_points)
+            .field("sleepers", &self.sleepers)
             .field("user_fences", &self.user_fences)
             .field("user_ranges", &self.user_ranges)
             .field("user_pins", &self.user_pins)
@@ -118,6 +121,7 @@ impl<'a> Pools<'a> {
             out_syncs: Pool::new(storage.out_syncs),
             syncobjs: Pool::new(storage.syncobjs),
             sync_points: Pool::new(storage.sync_points),
+            sleepers: Pool::tagged(storage.sleepers, tag),
             user_fences: Pool::new(storage.user_fences),
             user_ranges: Pool::new(storage.user_ranges),
             user_pins: Pool::new(storage.user_pins),
@@ -146,6 +150,7 @@ impl<'a> Pools<'a> {
             out_syncs: self.out_syncs.into_slots(),
             syncobjs: self.syncobjs.into_slots(),
             sync_points: self.sync_points.into_slots(),
+            sleepers: self.sleepers.into_slots(),
             user_fences: self.user_fences.into_slots(),
             user_ranges: self.user_ranges.into_slots(),
             user_pins: self.user_pins.into_slots(),

@@ -4,7 +4,7 @@ use super::Device;
 use super::client::ClientId;
 use super::request::Source;
 use crate::pool::Handle;
-use crate::sync::syncobj::{Progress, Syncobj};
+use crate::sync::syncobj::{Captured, Progress, SyncPoints, Syncobj};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
 
@@ -38,17 +38,39 @@ impl<H: Hal> Device<'_, H> {
         syncobj.map(Handle::id).map_err(|_| Error::Exhausted(Capacity::Syncobjs))
     }
 
-    /// Destroys a sync object. Work that took its fence keeps it.
+    /// Destroys a handle to a sync object. Work that took its fence keeps it, and so do other handles to the object.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an unknown handle, as the interface has it for this one call.
     pub fn syncobj_destroy(&mut self, client: ClientId, handle: u32) -> Result<(), Error> {
         let unknown = Error::invalid("sync object handle", u64::from(handle));
-        let syncobj = self.syncobj_of(client, handle).map_err(|_| unknown)?;
+        let syncobj = self.syncobj_handle_of(client, handle).ok_or(unknown)?;
+        let Some(found) = self.pools.syncobjs.get_mut(syncobj) else { return Err(unknown) };
+        found.client = None;
+        let target = found.target();
+        self.drop_unused_syncobj(syncobj);
+        if let Some(target) = target {
+            self.unuse_syncobj(target);
+        }
+        Ok(())
+    }
+
+    /// Ends one use of an object; without a handle and a use it goes.
+    pub(super) fn unuse_syncobj(&mut self, syncobj: Handle<Syncobj>) {
+        if let Some(found) = self.pools.syncobjs.get_mut(syncobj) {
+            found.uses = found.uses.saturating_sub(1);
+        }
+        self.drop_unused_syncobj(syncobj);
+    }
+
+    fn drop_unused_syncobj(&mut self, syncobj: Handle<Syncobj>) {
+        let unused = |found: &Syncobj| found.client.is_none() && found.uses == 0;
+        if !self.pools.syncobjs.get(syncobj).is_some_and(unused) {
+            return;
+        }
         if let Some(mut syncobj) = self.pools.syncobjs.remove(syncobj) {
             syncobj.reset(&mut self.pools.sync_points);
         }
-        Ok(())
     }
 
     /// Empties sync objects: all of them, or none if one is unknown.
@@ -56,6 +78,24 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::Invalid`] for an empty array, [`Error::NotFound`], what reading the array gives.
     pub fn syncobj_reset(&mut self, client: ClientId, handles: &mut dyn Source<u32>) -> Result<(), Error> {
+        self.change_syncobjs(client, handles, Syncobj::reset)
+    }
+
+    /// Puts a fence that has signalled into sync objects: into all of them, or into none if one is unknown.
+    ///
+    /// # Errors
+    /// As [`syncobj_reset`](Self::syncobj_reset).
+    pub fn syncobj_signal(&mut self, client: ClientId, handles: &mut dyn Source<u32>) -> Result<(), Error> {
+        self.change_syncobjs(client, handles, |syncobj, points| syncobj.set(points, Captured::Signalled))
+    }
+
+    fn change_syncobjs(
+        &mut self,
+        client: ClientId,
+        handles: &mut dyn Source<u32>,
+        change: impl Fn(&mut Syncobj, &mut SyncPoints<'_>),
+    ) -> Result<(), Error> {
+        self.check_client(client)?;
         if handles.len() == 0 {
             return Err(Error::invalid("sync object count", 0));
         }
@@ -64,7 +104,7 @@ impl<H: Hal> Device<'_, H> {
         for (_, syncobj) in self.pools.syncobjs.iter_mut().filter(|(_, syncobj)| syncobj.marked) {
             syncobj.marked = false;
             if read.is_ok() {
-                syncobj.reset(&mut self.pools.sync_points);
+                change(syncobj, &mut self.pools.sync_points);
             }
         }
         read
@@ -157,14 +197,20 @@ impl<H: Hal> Device<'_, H> {
         Ok(syncobj.map_or(0, |syncobj| syncobj.value(points, timelines, submitted)))
     }
 
-    /// The client's sync object with this handle.
+    /// The client's sync object with this handle: another client's, if the handle was imported.
     pub(super) fn syncobj_of(&self, client: ClientId, handle: u32) -> Result<Handle<Syncobj>, Error> {
-        let all = &self.pools.syncobjs;
-        let found = all.by_id(handle).filter(|found| all.get(*found).is_some_and(|s| s.client == client));
-        found.ok_or(Error::NotFound { kind: ObjectKind::Syncobj, id: handle })
+        let missing = Error::NotFound { kind: ObjectKind::Syncobj, id: handle };
+        let found = self.syncobj_handle_of(client, handle).ok_or(missing)?;
+        Ok(self.pools.syncobjs.get(found).and_then(Syncobj::target).unwrap_or(found))
     }
 
-    /// Destroys every sync object of a client.
+    /// What the pool has under this handle of the client.
+    fn syncobj_handle_of(&self, client: ClientId, handle: u32) -> Option<Handle<Syncobj>> {
+        let all = &self.pools.syncobjs;
+        all.by_id(handle).filter(|found| all.get(*found).is_some_and(|s| s.client == Some(client)))
+    }
+
+    /// Destroys every handle of a client.
     pub(super) fn drop_syncobjs_of(&mut self, client: ClientId) {
         for position in 0..self.pools.syncobjs.positions() {
             if let Some(syncobj) = self.pools.syncobjs.handle_at(position) {

@@ -7,13 +7,13 @@
 use super::client::ClientId;
 use super::request::{Source, SyncEntry, SyncTarget};
 use super::{Device, Pools};
+use crate::Error;
 use crate::chain::{Chain, LinkPool};
 use crate::exec::job::{Job, JobPool, NumberedUserFence, Work};
 use crate::exec::queue::Queues;
 use crate::sync::fence::{Dependencies, Fence};
-use crate::sync::syncobj::{OutSync, reserve_point};
+use crate::sync::syncobj::{Captured, OutSync, reserve_point};
 use crate::vm::vma::{LAST_USER_FENCE, NO_USER_FENCE};
-use crate::{Capacity, Error};
 use barexe_hal::{ClientAddr, ClientMemory, GpuVa, Hal};
 
 /// What kind of call the entries belong to (R6, R7).
@@ -31,7 +31,7 @@ pub(super) struct SyncRules {
 #[derive(Debug, Default)]
 pub(super) struct CallSyncs {
     pub(super) wait: Dependencies,
-    outs: Chain<OutSync>,
+    pub(super) outs: Chain<OutSync>,
     /// The call's user fence: address and value.
     pub(super) user_fence: Option<(u64, u64)>,
 }
@@ -119,10 +119,7 @@ impl<H: Hal> Device<'_, H> {
             None => OutSync::Binary(syncobj),
             Some(value) => OutSync::Timeline { syncobj, value, point: reserve_point(&mut pools.sync_points)? },
         };
-        syncs.outs.push(&mut pools.out_syncs, out).map(drop).map_err(|out| {
-            pools.release_out(out);
-            Error::Exhausted(Capacity::OutSyncs)
-        })
+        pools.push_out(syncs, out)
     }
 
     /// Stores every due user fence of `client` in its memory, in the order in which binds finished. A place the
@@ -209,7 +206,7 @@ pub(super) fn gpu_va(addr: u64) -> Result<GpuVa, Error> {
 }
 
 impl Pools<'_> {
-    fn release_out(&mut self, out: OutSync) {
+    pub(super) fn release_out(&mut self, out: OutSync) {
         if let OutSync::Timeline { point, .. } = out {
             self.sync_points.remove(point);
         }
@@ -223,13 +220,18 @@ impl Pools<'_> {
         }
     }
 
-    /// Gives the accepted call's fence to its out-syncs, in entry order; what it waits for.
-    pub(super) fn signal_outs(&mut self, mut syncs: CallSyncs, fence: Fence) {
+    /// Gives the accepted call's fence to its out-syncs, in entry order.
+    pub(super) fn signal_outs(&mut self, syncs: CallSyncs, fence: Fence) {
+        self.give_outs(syncs, Some(fence));
+    }
+
+    /// Gives a fence to out-syncs, in entry order; without one they have signalled.
+    pub(super) fn give_outs(&mut self, mut syncs: CallSyncs, fence: Option<Fence>) {
         while let Some(out) = syncs.outs.pop(&mut self.out_syncs) {
             match out {
                 OutSync::Binary(syncobj) => {
                     if let Some(syncobj) = self.syncobjs.get_mut(syncobj) {
-                        syncobj.set_fence(&mut self.sync_points, fence);
+                        syncobj.set(&mut self.sync_points, fence.map_or(Captured::Signalled, Captured::Fence));
                     }
                 }
                 OutSync::Timeline { syncobj, value, point } => {

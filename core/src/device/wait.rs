@@ -36,11 +36,10 @@ impl<'a, H: Hal> Lend<'a, H> for &mut Device<'a, H> {
 /// What ends a wait before the work does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// An instant of the HAL's clock; `None`: only the work itself ends the wait, or the loss of the device. A batch that
-    /// does not end keeps what waits for it: this driver does not detect hangs yet.
+    /// An instant of the HAL's clock; `None`: only the work itself ends the wait, or the loss of the device.
     pub until: Option<Nanos>,
-    /// The environment may end it. Not so for a bind that was accepted (R51): its caller would take the call for one
-    /// that did not happen.
+    /// The environment may end it. Not so for a bind that was accepted and has no cookie to tell its caller so (R51): the
+    /// call would be taken for one that did not happen.
     pub interruptible: bool,
     /// Longest time between two looks.
     pub look_every: Nanos,
@@ -70,26 +69,40 @@ impl Patience {
 
 /// Waits until the work of `ticket` is over. The device is held only for looks.
 ///
-/// If the queue is destroyed during the wait, what it had accepted is carried out all the same, and the wait ends well
-/// with it.
+/// If the queue is destroyed during the wait, binds it had accepted are carried out all the same, and the wait ends with
+/// theirs, well or not.
 ///
 /// # Errors
 /// The work's own error; [`Error::TimedOut`] and [`Error::Interrupted`] as `patience` has it, with the work still going
-/// on; [`Error::NotFound`] for a ticket that was stale from the start.
+/// on; [`Error::NotFound`] for a ticket that was stale from the start, and if queues failed and went away so fast that
+/// nobody knows any more whether this was one of them.
 pub fn wait_for<'a, H: Hal>(lend: &mut impl Lend<'a, H>, ticket: Ticket, patience: &Patience) -> Result<(), Error> {
-    let mut known = false;
+    watch(lend, ticket, patience)?
+}
+
+/// As [`wait_for`]; how the work ended.
+///
+/// # Errors
+/// Why the wait ended before the work.
+pub(crate) fn watch<'a, H: Hal>(
+    lend: &mut impl Lend<'a, H>,
+    ticket: Ticket,
+    patience: &Patience,
+) -> Result<Result<(), Error>, Error> {
+    // As of the last look that found the work: failures that were forgotten by then.
+    let mut known = None;
     loop {
-        let (state, now) = lend.with(|device| {
+        let (state, forgotten, now) = lend.with(|device| {
             device.poll();
-            (device.ticket_state(ticket), device.now())
+            (device.ticket_state(ticket), device.failures.forgotten(), device.now())
         });
         match state {
-            Ok(TicketState::Done) => return Ok(()),
-            Ok(TicketState::Failed(error)) => return Err(error),
-            Ok(TicketState::Pending) => known = true,
-            // A queue goes only when all its work is over.
-            Err(_) if known => return Ok(()),
-            Err(stale) => return Err(stale),
+            Ok(TicketState::Done) => return Ok(Ok(())),
+            Ok(TicketState::Failed(error)) => return Ok(Err(error)),
+            Ok(TicketState::Pending) => known = Some(forgotten),
+            // A queue goes only when all its work is over, and leaves a note if that failed.
+            Err(_) if known == Some(forgotten) => return Ok(Ok(())),
+            Err(stale) => return Ok(Err(stale)),
         }
         patience.sleep(lend, now)?;
     }

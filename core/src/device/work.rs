@@ -7,7 +7,7 @@
 use super::{Device, DeviceState};
 use crate::Error;
 use crate::exec::job::Work;
-use crate::exec::queue::{Queue, QueueKind, QueueState};
+use crate::exec::queue::{Queue, QueueKind, QueueState, Role};
 use crate::gt::{self, IrqReport, Registers};
 use crate::pool::Handle;
 use crate::submit::Submission;
@@ -36,13 +36,19 @@ impl<H: Hal> Device<'_, H> {
     pub fn poll(&mut self) -> PollReport {
         let mut report = PollReport::default();
         if self.state == DeviceState::Live {
+            self.now = self.hal.now();
+            self.take_turns();
             let due = self.is_look_due();
             report.interrupt = self.look_at_interrupt(due);
-            match self.look_alive(due).and_then(|()| self.move_all()) {
+            let said = report.interrupt.map_or(0, |interrupt| interrupt.error);
+            let alive = self.look_alive(due).and_then(|()| self.look_for_errors(said, due));
+            match alive.and_then(|()| self.move_all()) {
                 Ok(moved) => report.moved = moved,
                 Err(error) => self.fail(error),
             }
+            self.now = Nanos::ZERO;
         }
+        self.pools.wake_sleepers();
         report.busy = self.pools.jobs.live() > 0;
         report
     }
@@ -53,7 +59,7 @@ impl<H: Hal> Device<'_, H> {
         let pools = &self.pools;
         let dying = pools.queues.iter().any(|(_, queue)| queue.state == QueueState::Destroyed)
             || pools.vms.iter().any(|(_, vm)| vm.state == VmState::Closed);
-        pools.jobs.live() == 0 && !dying && self.ports.iter().all(|port| port.leaving.is_none())
+        pools.jobs.live() == 0 && !dying && self.reset.is_none() && self.ports.iter().all(|port| port.leaving.is_none())
     }
 
     /// Page tables in use, of all address spaces together: for reports, and for tests that look for lost ones.
@@ -64,10 +70,9 @@ impl<H: Hal> Device<'_, H> {
 
     /// Whether a busy device has not been looked at for a while.
     fn is_look_due(&mut self) -> bool {
-        let now = self.hal.now();
-        let due = now >= self.next_look && !self.is_quiet();
+        let due = self.now >= self.next_look && !self.is_quiet();
         if due {
-            self.next_look = now.saturating_add(LOOK_AGAIN);
+            self.next_look = self.now.saturating_add(LOOK_AGAIN);
         }
         due
     }
@@ -100,6 +105,7 @@ impl<H: Hal> Device<'_, H> {
         let mut moved_any = false;
         loop {
             let mut moved = self.poll_tlb()?;
+            moved |= self.step_reset()?;
             for position in 0..self.pools.queues.positions() {
                 if let Some(queue) = self.pools.queues.handle_at(position) {
                     moved |= self.step_queue(queue)?;
@@ -134,6 +140,9 @@ impl<H: Hal> Device<'_, H> {
     }
 
     fn step_queue(&mut self, queue: Handle<Queue>) -> Result<bool, Error> {
+        if self.pools.queues.get(queue).is_some_and(|queue| queue.lead().is_some()) {
+            return Ok(false);
+        }
         let mut moved = false;
         while self.finish_oldest(queue)? {
             moved = true;
@@ -146,11 +155,13 @@ impl<H: Hal> Device<'_, H> {
 
     /// Finishes the queue's oldest job if it is over; whether it was.
     fn finish_oldest(&mut self, queue: Handle<Queue>) -> Result<bool, Error> {
+        let on_an_engine = self.is_on_an_engine(queue);
         let pools = &mut self.pools;
         let Some(found) = pools.queues.get_mut(queue) else { return Ok(false) };
         let Some(oldest) = found.jobs.first() else { return Ok(false) };
         let state = found.state;
         let Some(job) = pools.jobs.get_mut(oldest).map(|link| &mut link.value) else { return Ok(false) };
+        let is_batch = matches!(job.work, Work::Batch { .. });
         let over = match &mut job.work {
             Work::Barrier => job.wait.are_met(&mut pools.dependencies, &pools.timelines).then_some(None),
             Work::Batch { emitted: None, .. } => (state != QueueState::Live).then_some(Some(Error::Canceled)),
@@ -160,12 +171,21 @@ impl<H: Hal> Device<'_, H> {
                 let done = emitted.seqno.reached_by(exec.lrc.completed(&mut self.hal)?);
                 if done {
                     exec.lrc.retire(emitted);
+                    exec.hits = 0;
+                    Some(None)
+                } else if state != QueueState::Live && !on_an_engine {
+                    // Off its engine, and never to return.
+                    Some(Some(exec.blame.take().unwrap_or(Error::Canceled)))
+                } else {
+                    None
                 }
-                done.then_some(None)
             }
             Work::Bind(_) => self.step_bind(queue, oldest)?.then_some(None),
         };
         if let Some(error) = over {
+            if is_batch {
+                self.pools.finish_parts(queue, &mut self.hal)?;
+            }
             self.finish(queue, error);
         }
         Ok(over.is_some())
@@ -200,14 +220,19 @@ impl<H: Hal> Device<'_, H> {
         if !job.wait.are_met(&mut pools.dependencies, &pools.timelines) {
             return Ok(false);
         }
-        if let Work::Batch { batch, user_fence, emitted } = &mut job.work {
+        if let Work::Batch { batch, user_fence, .. } = &job.work {
             let class = self.info.engines.get(usize::from(exec.engine)).map(|engine| engine.class);
             let (Some(class), Some(vm), true) = (class, vm, live) else { return Ok(false) };
             let flush = vm.has_scratch() || vm.ring_flush.is_due(exec.flushed);
             let request = crate::exec::lrc::BatchRequest { batch: *batch, user_fence: *user_fence, flush_tlb: flush };
-            let Some(done) = exec.lrc.emit(&family.ring, class, &request, &mut self.hal)? else { return Ok(false) };
-            *emitted = Some(done);
-            exec.flushed = vm.ring_flush.mark();
+            let mark = vm.ring_flush.mark();
+            let done = match exec.role {
+                Role::Lead(_) => pools.emit_parts(queue, (&family.ring, class), &request, &mut self.hal)?,
+                Role::Alone | Role::Member(_) => exec.lrc.emit(&family.ring, class, &request, &mut self.hal)?,
+            };
+            let Some(done) = done else { return Ok(false) };
+            self.pools.note_emitted(queue, next, done, mark);
+            return Ok(true);
         }
         exec.next_to_emit = after;
         Ok(true)
@@ -218,17 +243,29 @@ impl<H: Hal> Device<'_, H> {
         let Some(queue) = self.pools.queues.get(handle) else { return false };
         let vm_closed = self.pools.vms.get(queue.vm).is_none_or(|vm| vm.state == VmState::Closed);
         let wanted = queue.state == QueueState::Destroyed || (queue.hidden && vm_closed);
-        let held = self.ports.iter().any(|port| port.holds(handle));
-        if !wanted || queue.live_jobs > 0 || held {
+        if queue.lead().is_some() || !wanted || queue.live_jobs > 0 || self.is_on_an_engine(handle) {
             return false;
         }
         self.free_queue(handle);
         true
     }
 
+    /// Frees a queue and its members.
     pub(super) fn free_queue(&mut self, handle: Handle<Queue>) {
+        while let Some(member) = self.pools.queues.get_mut(handle).and_then(Queue::pop_member) {
+            self.free_context(member);
+        }
+        self.free_context(handle);
+    }
+
+    fn free_context(&mut self, handle: Handle<Queue>) {
         let Some(queue) = self.pools.queues.remove(handle) else { return };
-        self.pools.timelines.remove(queue.timeline);
+        if queue.lead().is_none() {
+            if let Some(timeline) = self.pools.timelines.get(queue.timeline) {
+                self.failures.note(queue.timeline, timeline.record());
+            }
+            self.pools.end_timeline(queue.timeline);
+        }
         if let Some(vm) = self.pools.vms.get_mut(queue.vm) {
             vm.queues = vm.queues.saturating_sub(1);
         }

@@ -15,7 +15,7 @@ use barexe_hal::GpuVa;
 /// What a job does when its turn has come.
 #[derive(Debug)]
 pub enum Work {
-    /// Nothing: it is over when everything before it is (a zero-op call).
+    /// Nothing: it is over when everything before it is, and what it waits for (a zero-op call with in-syncs).
     Barrier,
     /// Runs a batch.
     Batch {
@@ -31,6 +31,15 @@ pub enum Work {
 }
 
 impl Work {
+    /// 1 if it runs a batch, else 0.
+    #[must_use]
+    pub const fn batches(&self) -> u32 {
+        match self {
+            Self::Batch { .. } => 1,
+            Self::Barrier | Self::Bind(_) => 0,
+        }
+    }
+
     /// Whether it writes mappings again that other work may be using.
     #[must_use]
     pub const fn rebinds(&self) -> bool {

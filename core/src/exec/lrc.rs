@@ -4,9 +4,10 @@
 //! is only written when the context leaves the engine.
 
 use crate::Error;
-use crate::context::create::{ContextRequest, VmRoot, write_context, write_seqno_page};
+use crate::context::create::{ContextRequest, VmRoot, rebase, write_context, write_image, write_seqno_page};
 use crate::context::descriptor::Descriptor;
-use crate::context::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES};
+use crate::context::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES, START_SEQNO_BYTES};
+use crate::context::tables::REGISTER_DWORDS;
 use crate::gt::{DeviceInfo, EngineClass};
 use crate::mem::format::GgttCaching;
 use crate::mem::ggtt::{Ggtt, GgttRange};
@@ -14,13 +15,21 @@ use crate::num::{u64_of, usize_of};
 use crate::ring::RingFormat;
 use crate::ring::command::{BatchAddr, FlushScope};
 use crate::ring::emitter::{Emitter, NoRoom};
-use crate::ring::job::{JOB_DWORDS_MAX, JobRequest, MigrationRequest, emit_job, emit_marker, emit_migration};
+use crate::ring::gang::{GANG_DWORDS_MAX, Part};
+use crate::ring::job::{
+    JOB_DWORDS_MAX, JobRequest, MigrationRequest, emit_job, emit_marker, emit_migration, emit_part,
+};
 use crate::ring::writer::{RingError, RingState};
 use crate::sync::seqno::Seqno;
 use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GpuVa, Hal};
 
 /// Bytes of a ring (commands-and-fences sheet §2.1).
 pub const RING_BYTES: u32 = 16 << 10;
+/// Jobs a ring has room for, each as long as jobs get.
+pub const RING_JOBS: u32 = crate::num::u32_capped((usize_of(RING_BYTES) / 4) / JOB_DWORDS_MAX);
+
+/// Room that any part of a job of several engines needs, in dwords.
+const PART_DWORDS_MAX: usize = JOB_DWORDS_MAX + GANG_DWORDS_MAX;
 
 /// A context to create.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +75,9 @@ pub struct Lrc {
     seen: Seqno,
     descriptor: Descriptor,
     id: u32,
+    request: LrcRequest,
+    /// The next submission must not be taken for the one before.
+    force_restore: bool,
 }
 
 const fn page_request(len_bytes: u64, info: &DeviceInfo) -> DmaRequest {
@@ -159,6 +171,8 @@ impl Lrc {
             seen: start,
             descriptor,
             id: 0,
+            request: *request,
+            force_restore: false,
         };
         Ok(fresh)
     }
@@ -197,6 +211,12 @@ impl Lrc {
         !self.last.reached_by(self.seen)
     }
 
+    /// The oldest job that was not over at the last look; there is one while the context [is busy](Self::is_busy).
+    #[must_use]
+    pub const fn oldest_running(&self) -> Seqno {
+        self.seen.next()
+    }
+
     /// Whether jobs are in the ring that the engine was not told of.
     #[must_use]
     pub const fn has_unsubmitted(&self) -> bool {
@@ -232,17 +252,40 @@ impl Lrc {
         request: &BatchRequest,
         dma: &mut impl DmaMemory,
     ) -> Result<Option<Emitted>, Error> {
-        let seqno = self.last.next();
-        let job = JobRequest {
-            batch: BatchAddr::Ppgtt(request.batch),
-            seqno,
-            flush_tlb: request.flush_tlb,
-            user_fence: request.user_fence,
-            force_reset: false,
-            virtual_function: false,
-        };
-        let addrs = self.addrs;
-        self.write(seqno, dma, |out| emit_job(format, class, &addrs, &job, out))
+        let (job, addrs) = (job(self.last.next(), request), self.addrs);
+        self.write::<JOB_DWORDS_MAX>(job.seqno, dma, |out| emit_job(format, class, &addrs, &job, out))
+    }
+
+    /// Puts one part of a job of several engines into the ring; all contexts of a gang get all of its jobs, so their
+    /// numbers agree.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn emit_part(
+        &mut self,
+        format: &RingFormat,
+        class: EngineClass,
+        (request, part): (&BatchRequest, Part<'_>),
+        dma: &mut impl DmaMemory,
+    ) -> Result<Option<Emitted>, Error> {
+        let (job, addrs) = (job(self.last.next(), request), self.addrs);
+        self.write::<PART_DWORDS_MAX>(job.seqno, dma, |out| emit_part(format, class, (&addrs, part), &job, out))
+    }
+
+    /// Whether any part of a job has room in the ring now.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn has_room_for_part(&mut self) -> Result<bool, Error> {
+        match self.ring.reserve(&self.buffer, self.head_bytes, PART_DWORDS_MAX) {
+            Ok(_) => Ok(true),
+            Err(RingError::Full { .. }) => Ok(false),
+            Err(_) => Err(self.broken_ring()),
+        }
+    }
+
+    const fn broken_ring(&self) -> Error {
+        Error::DeviceBroken { what: "ring", value: self.ring.tail_bytes() as u64 }
     }
 
     /// Puts a job without a batch into the ring: it only writes its number and raises the interrupt.
@@ -257,7 +300,7 @@ impl Lrc {
     ) -> Result<Option<Emitted>, Error> {
         let seqno = self.last.next();
         let addrs = self.addrs;
-        self.write(seqno, dma, |out| emit_marker(format, class, &addrs, seqno, out))
+        self.write::<JOB_DWORDS_MAX>(seqno, dma, |out| emit_marker(format, class, &addrs, seqno, out))
     }
 
     /// Puts a job of two batches into the ring, translations being dropped between them and after (page-tables sheet
@@ -273,20 +316,20 @@ impl Lrc {
         let seqno = self.last.next();
         let job = MigrationRequest { first, second, seqno, flush: FlushScope::TLB, virtual_function: false };
         let addrs = self.addrs;
-        self.write(seqno, dma, |out| emit_migration(&addrs, &job, out))
+        self.write::<JOB_DWORDS_MAX>(seqno, dma, |out| emit_migration(&addrs, &job, out))
     }
 
-    fn write(
+    fn write<const ROOM: usize>(
         &mut self,
         seqno: Seqno,
         dma: &mut impl DmaMemory,
         emit: impl FnOnce(&mut Emitter<'_>) -> Result<(), NoRoom>,
     ) -> Result<Option<Emitted>, Error> {
-        let mut room = [0; JOB_DWORDS_MAX];
+        let mut room = [0; ROOM];
         let mut out = Emitter::new(&mut room);
-        let broken = Error::DeviceBroken { what: "ring", value: u64::from(self.ring.tail_bytes()) };
+        let broken = self.broken_ring();
         emit(&mut out).map_err(|_| broken)?;
-        let reserved = self.ring.reserve(&self.buffer, self.head_bytes, JOB_DWORDS_MAX);
+        let reserved = self.ring.reserve(&self.buffer, self.head_bytes, ROOM);
         let span = match reserved.and_then(|reservation| reservation.write(out.dwords())) {
             Ok(span) => span,
             Err(RingError::Full { .. }) => return Ok(None),
@@ -305,8 +348,86 @@ impl Lrc {
         // The offset comes from the layout of this very buffer.
         let _ = self.buffer.write_u32(at, tail);
         dma.publish(&self.buffer, at..at.saturating_add(4));
+        let forced = self.force_restore || tail == self.submitted_tail;
+        self.force_restore = false;
         self.submitted_tail = tail;
-        info.platform.family.lrc.descriptor.with_id(self.descriptor, self.id)
+        let descriptor = info.platform.family.lrc.descriptor.with_id(self.descriptor, self.id);
+        if forced { descriptor.forcing_restore() } else { descriptor }
+    }
+
+    /// Whether the newest job that started is not over: the context was in the middle of it, or is.
+    #[must_use]
+    pub fn has_started(&self, job: Seqno, dma: &mut impl DmaMemory) -> bool {
+        let at = usize_of(START_SEQNO_BYTES);
+        dma.observe(&self.seqno_page, at..at.saturating_add(4));
+        let word = self.seqno_page.read_u32(at).unwrap_or(0);
+        job.reached_by(Seqno::new(word))
+    }
+
+    /// Makes a job count as over that never will be. Nothing of the context is on an engine that runs.
+    pub fn write_off(&mut self, job: Emitted, dma: &mut impl DmaMemory) {
+        let at = usize_of(SEQNO_BYTES);
+        // The page was made with room for the number.
+        let _ = self.seqno_page.write_u32(at, job.seqno.get());
+        dma.publish(&self.seqno_page, at..at.saturating_add(4));
+        self.retire(job);
+    }
+
+    /// Lets another engine of the same class run the context. No engine has it, and what it saved stays.
+    pub fn move_to<H: Hal>(&mut self, engine: u8, info: &DeviceInfo, hal: &mut H) {
+        let Some(unit) = info.engines.get(usize::from(engine)) else { return };
+        self.request.engine = engine;
+        let format = &info.platform.family.lrc;
+        let (instance, has_vm) = (u16::from(unit.instance), self.request.vm.is_some());
+        self.descriptor = format.descriptor.describe(unit.class, instance, &self.addrs, has_vm);
+        let start = usize_of(self.layout.registers);
+        let page = start..start.saturating_add(REGISTER_DWORDS.saturating_mul(4));
+        hal.observe(&self.buffer, page.clone());
+        // The buffer was laid out by this very table when the context was made.
+        let _ = rebase(format.table(unit.class), unit.base.get(), &self.buffer, start);
+        hal.publish(&self.buffer, page);
+        self.force_restore = true;
+    }
+
+    /// Makes the context begin anew with its oldest job that is not over. For one that a reset threw off its engine:
+    /// what it saved is older than what it did since.
+    pub fn rewind<H: Hal>(&mut self, info: &DeviceInfo, hal: &mut H) {
+        let Some(engine) = info.engines.get(usize::from(self.request.engine)) else { return };
+        let request = context_request(&self.request, engine, &self.layout, &self.addrs);
+        // The buffer was laid out for this very image when the context was made.
+        let _ = write_image(&info.platform.family.lrc, &self.layout, &request, &self.buffer, 0);
+        let _ = self.buffer.write_u32(usize_of(self.layout.ring_head()), self.head_bytes);
+        hal.publish(&self.buffer, usize_of(self.layout.registers)..usize_of(self.layout.total_bytes));
+        self.force_restore = true;
+    }
+}
+
+const fn job(seqno: Seqno, request: &BatchRequest) -> JobRequest {
+    JobRequest {
+        batch: BatchAddr::Ppgtt(request.batch),
+        seqno,
+        flush_tlb: request.flush_tlb,
+        user_fence: request.user_fence,
+        force_reset: false,
+        virtual_function: false,
+    }
+}
+
+fn context_request<'a>(
+    request: &LrcRequest,
+    engine: &crate::gt::Engine,
+    layout: &LrcLayout,
+    addrs: &'a LrcAddrs,
+) -> ContextRequest<'a> {
+    ContextRequest {
+        class: engine.class,
+        engine_base: engine.base.get(),
+        ring_bytes: layout.ring_bytes,
+        lrc: addrs,
+        vm: request.vm.map(|(asid, root_descriptor)| VmRoot { asid, root_descriptor }),
+        run_alone: false,
+        disable_state_cache_perf_fix: false,
+        virtual_function: false,
     }
 }
 
@@ -320,20 +441,10 @@ fn fill(
 ) -> Option<(LrcAddrs, RingState, Descriptor)> {
     let format = &info.platform.family.lrc;
     let addrs = layout.addrs(memory.1.addr(), seqno.1.addr())?;
-    let vm = request.vm.map(|(asid, root_descriptor)| VmRoot { asid, root_descriptor });
-    let context = ContextRequest {
-        class: engine.class,
-        engine_base: engine.base.get(),
-        ring_bytes: layout.ring_bytes,
-        lrc: &addrs,
-        vm,
-        run_alone: false,
-        disable_state_cache_perf_fix: false,
-        virtual_function: false,
-    };
+    let context = context_request(request, engine, layout, &addrs);
     let tail = write_context(format, layout, &context, &memory.0, 0).ok()?;
     write_seqno_page(&seqno.0, 0).ok()?;
     let ring = RingState::new(0, layout.ring_bytes, tail).ok()?;
-    let descriptor = format.descriptor.describe(engine.class, u16::from(engine.instance), &addrs, vm.is_some());
+    let descriptor = format.descriptor.describe(engine.class, u16::from(engine.instance), &addrs, request.vm.is_some());
     Some((addrs, ring, descriptor))
 }

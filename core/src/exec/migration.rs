@@ -4,6 +4,7 @@
 //! own until it is over; how many there are bounds the jobs in flight.
 
 use super::lrc::{Emitted, Lrc, LrcRequest};
+use super::queue::Queue;
 use crate::Error;
 use crate::gt::{DeviceInfo, MAX_TILES};
 use crate::mem::Defect;
@@ -12,6 +13,7 @@ use crate::mem::migrate::{BATCH_BYTES, Halves, MigrateLayout, TABLE_BYTES, Table
 use crate::mem::pages::{Entries, PtMemory, TableRun};
 use crate::mem::tree::{Sink, Slot};
 use crate::num::{u64_of, usize_of};
+use crate::pool::Handle;
 use crate::sync::seqno::Seqno;
 use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, Hal};
 
@@ -22,7 +24,7 @@ pub const JOBS: usize = 4;
 #[derive(Debug)]
 struct Batch {
     buffer: DmaBuffer,
-    running: Option<Emitted>,
+    running: Option<(Emitted, Handle<Queue>)>,
 }
 
 /// The contexts of all tiles, in their order; none on a device that has a tile without a copy engine.
@@ -107,7 +109,7 @@ impl Migration {
         let written = self.lrc.completed(dma)?;
         let mut newest: Option<Emitted> = None;
         for batch in &mut self.batches {
-            let over = batch.running.take_if(|job| job.seqno.reached_by(written));
+            let over = batch.running.take_if(|(job, _)| job.seqno.reached_by(written)).map(|(job, _)| job);
             newest = match (newest, over) {
                 (Some(before), Some(job)) if !job.seqno.is_later_than(before.seqno) => Some(before),
                 (before, over) => over.or(before),
@@ -131,12 +133,33 @@ impl Migration {
         Some(TableBatch::new(&self.batches.get(batch.0)?.buffer, self.layout))
     }
 
-    /// Puts a finished job into the ring; its number.
+    /// Makes the oldest job that is not over count as over, for an engine that does not get past it; the bind queue it
+    /// was for. The context is to be [rewound](Lrc::rewind).
+    ///
+    /// # Errors
+    /// [`Error::DeviceBroken`] for a number that no job has.
+    pub fn skip_oldest<H: Hal>(&mut self, hal: &mut H) -> Result<Option<Handle<Queue>>, Error> {
+        self.completed(hal)?;
+        let running = self.batches.iter().filter_map(|batch| batch.running);
+        let oldest = running.reduce(|one, other| if one.0.seqno.is_later_than(other.0.seqno) { other } else { one });
+        let Some((job, owner)) = oldest else { return Ok(None) };
+        self.lrc.write_off(job, hal);
+        self.completed(hal)?;
+        Ok(Some(owner))
+    }
+
+    /// Puts a finished job into the ring; its number. `owner` is the bind queue it is for.
     ///
     /// # Errors
     /// [`Error::DeviceBroken`] if the ring is not what it was made to be: it has room for more jobs than there is
     /// batch memory.
-    pub fn submit(&mut self, batch: FreeBatch, halves: Halves, dma: &mut impl DmaMemory) -> Result<Seqno, Error> {
+    pub fn submit(
+        &mut self,
+        batch: FreeBatch,
+        halves: Halves,
+        owner: Handle<Queue>,
+        dma: &mut impl DmaMemory,
+    ) -> Result<Seqno, Error> {
         let broken = Error::DeviceBroken { what: "page-table job", value: u64_of(batch.0) };
         let place = self.batches.get_mut(batch.0).ok_or(broken)?;
         dma.publish(&place.buffer, 0..halves.end);
@@ -144,7 +167,7 @@ impl Migration {
         let va = |offset: usize| self.layout.batch(base.saturating_add(u64_of(offset))).ok_or(broken);
         let batches = (va(halves.first)?, va(halves.second)?);
         let job = self.lrc.emit_migration(batches, dma)?.ok_or(broken)?;
-        place.running = Some(job);
+        place.running = Some((job, owner));
         Ok(job.seqno)
     }
 }

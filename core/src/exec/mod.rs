@@ -6,6 +6,7 @@ pub mod job;
 pub mod lrc;
 pub mod migration;
 pub mod queue;
+pub mod watch;
 
 pub use job::Job;
 pub use queue::Queue;

@@ -2,16 +2,19 @@
 
 use super::job::{Job, JobPool, Jobs};
 use super::lrc::Lrc;
+use super::watch::Watch;
 use crate::chain::LinkHandle;
 use crate::device::Client;
 use crate::device::request::QueueProperties;
 use crate::mem::tlb::RingMark;
+use crate::num::{low8, u32_capped, u64_of};
 use crate::pool::{Handle, Pool};
+use crate::ring::gang::MEMBERS_MAX;
 use crate::sync::fence::{Fence, Timeline};
 use crate::vm::Vm;
 use crate::{Capacity, Error};
 
-/// Most jobs one queue holds, accepted and not over (bind-and-exec sheet §3.5 row 9).
+/// Most batches one queue holds, accepted and not over (bind-and-exec sheet §3.5 row 9).
 pub const MAX_JOBS: u32 = 1000;
 
 /// What a queue runs.
@@ -27,8 +30,12 @@ pub enum QueueKind {
 /// The part of a queue that runs batches.
 #[derive(Debug)]
 pub struct ExecPart {
-    /// Position of its engine in [`DeviceInfo::engines`](crate::gt::DeviceInfo).
+    /// Position in [`DeviceInfo::engines`](crate::gt::DeviceInfo) of the engine it runs on, or ran on last.
     pub engine: u8,
+    /// The engines it may run on.
+    pub placements: Placements,
+    /// Whether its jobs have parts on other engines.
+    pub role: Role,
     /// Ring and context image.
     pub lrc: Lrc,
     /// Oldest job that is not in the ring yet.
@@ -37,7 +44,58 @@ pub struct ExecPart {
     pub flushed: RingMark,
     /// Scheduling properties.
     pub properties: QueueProperties,
+    /// How long its oldest job has run.
+    pub watch: Watch,
+    /// How many resets that others were to blame for have hit its oldest job.
+    pub hits: u8,
+    /// Why the job that ran last was taken off its engine; the jobs after it are cancelled.
+    pub blame: Option<Error>,
 }
+
+/// A set of engines, by position in [`DeviceInfo::engines`](crate::gt::DeviceInfo).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Placements(u32);
+
+impl Placements {
+    /// With one more engine.
+    #[must_use]
+    pub const fn with(self, engine: u8) -> Self {
+        Self(self.0 | 1u32.unbounded_shl(engine as u32))
+    }
+
+    /// Whether an engine is in it.
+    #[must_use]
+    pub const fn has(self, engine: u8) -> bool {
+        1u32.unbounded_shl(engine as u32) & self.0 != 0
+    }
+}
+
+/// What a context does in jobs that run on several engines at once (see [`gang`](crate::ring::gang)).
+#[derive(Debug)]
+pub enum Role {
+    /// Jobs of the queue run on one engine.
+    Alone,
+    /// The queue's own context; the others, in the order of parallel positions.
+    Lead(Members),
+    /// One of the others. The queue that clients name.
+    Member(Handle<Queue>),
+}
+
+/// Puts a queue into another state, and every queue that its jobs have parts on. `queue` may be any of them.
+pub fn set_state(queues: &mut Queues<'_>, queue: Handle<Queue>, state: QueueState) {
+    let lead = queues.get(queue).and_then(Queue::lead).unwrap_or(queue);
+    let Some(found) = queues.get_mut(lead) else { return };
+    found.state = state;
+    for at in 0..MEMBERS_MAX {
+        let member = queues.get(lead).and_then(|lead| lead.members().get(at).copied());
+        if let Some(member) = member.and_then(|member| queues.get_mut(member)) {
+            member.state = state;
+        }
+    }
+}
+
+/// The contexts beside the lead, each a hidden queue: the lead's jobs move theirs.
+pub type Members = heapless::Vec<Handle<Queue>, MEMBERS_MAX>;
 
 /// What a queue still accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +125,8 @@ pub struct Queue {
     pub jobs: Jobs,
     /// How many they are.
     pub live_jobs: u32,
+    /// How many of them run batches.
+    pub live_batches: u32,
     /// What it runs.
     pub kind: QueueKind,
 }
@@ -92,27 +152,73 @@ impl Queue {
         }
     }
 
+    /// The contexts beside its own that its jobs run on.
+    #[must_use]
+    pub fn members(&self) -> &[Handle<Self>] {
+        match self.exec().map(|exec| &exec.role) {
+            Some(Role::Lead(members)) => members,
+            Some(Role::Alone | Role::Member(_)) | None => &[],
+        }
+    }
+
+    /// Takes one member out.
+    pub fn pop_member(&mut self) -> Option<Handle<Self>> {
+        match self.exec_mut().map(|exec| &mut exec.role) {
+            Some(Role::Lead(members)) => members.pop(),
+            Some(Role::Alone | Role::Member(_)) | None => None,
+        }
+    }
+
+    /// Whether an engine is the one its own context runs on, or ran on last.
+    #[must_use]
+    pub fn is_on(&self, engine: u8) -> bool {
+        self.exec().is_some_and(|exec| exec.engine == engine)
+    }
+
+    /// Batches of each of its jobs; 0 for a bind queue.
+    #[must_use]
+    pub fn width(&self) -> u16 {
+        let others = u16::from(low8(u64_of(self.members().len())));
+        if self.exec().is_some() { others.saturating_add(1) } else { 0 }
+    }
+
+    /// The queue whose jobs move its own, if it is part of another.
+    #[must_use]
+    pub const fn lead(&self) -> Option<Handle<Self>> {
+        match self.exec() {
+            Some(ExecPart { role: Role::Member(lead), .. }) => Some(*lead),
+            _ => None,
+        }
+    }
+
     /// The fence of the newest job like this that is not over.
     pub fn last_job(&self, jobs: &JobPool<'_>, like: impl Fn(&Job) -> bool) -> Option<Fence> {
         let newest = self.jobs.iter(jobs).filter(|job| like(job)).last();
         newest.map(|job| Fence { timeline: self.timeline, point: job.point })
     }
 
-    /// Whether one more job fits. Binds have no limit of their own (bind-and-exec sheet §3.2).
+    /// Whether the queue has as many batches as it takes. Binds have no limit of their own (bind-and-exec sheet §3.2), and
+    /// barriers are no jobs (§5.3).
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.live_batches >= MAX_JOBS
+    }
+
+    /// Whether one more job fits into the pool.
     ///
     /// # Errors
-    /// [`Error::Again`] at the limit of the queue, [`Error::Exhausted`] at that of the pool.
+    /// [`Error::Exhausted`].
     pub fn room_for_job(&self, jobs: &JobPool<'_>) -> Result<(), Error> {
-        if self.exec().is_some() && self.live_jobs >= MAX_JOBS {
-            return Err(Error::Again);
-        }
-        if jobs.room() == 0 { Err(Error::Exhausted(Capacity::Jobs)) } else { Ok(()) }
+        let parts = u32_capped(self.members().len()).saturating_add(1);
+        if jobs.room() < parts { Err(Error::Exhausted(Capacity::Jobs)) } else { Ok(()) }
     }
 
     /// Appends a job; there is room (see [`room_for_job`](Self::room_for_job)).
     pub fn push(&mut self, jobs: &mut JobPool<'_>, job: Job) -> Option<LinkHandle<Job>> {
+        let batches = job.work.batches();
         let handle = self.jobs.push(jobs, job).ok()?;
         self.live_jobs = self.live_jobs.saturating_add(1);
+        self.live_batches = self.live_batches.saturating_add(batches);
         if let Some(exec) = self.exec_mut() {
             exec.next_to_emit = exec.next_to_emit.or(Some(handle));
         }
@@ -130,6 +236,7 @@ impl Queue {
         }
         let job = self.jobs.pop(jobs)?;
         self.live_jobs = self.live_jobs.saturating_sub(1);
+        self.live_batches = self.live_batches.saturating_sub(job.work.batches());
         Some(job)
     }
 }

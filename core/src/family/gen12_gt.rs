@@ -1,6 +1,7 @@
 //! Graphics 12.00 and 12.10: values for the GT room.
 
 use crate::gt::EngineClass::{Compute, Copy, Render, VideoDecode, VideoEnhance};
+use crate::gt::engine_error::FaultRegisters;
 use crate::gt::format::{EngineFormat, GtFormat, MocsEntry, MocsFormat};
 use crate::gt::mcr::{McrFormat, McrRange, Replication, l3_bank_in_group_0};
 use crate::gt::regs;
@@ -35,11 +36,22 @@ pub(super) const GT: GtFormat = GtFormat {
     mocs: MocsFormat { count: 64, uncached: 3, unused: 2, has_lncf: true, entries: &MOCS },
     pat: &super::gen12::PAT,
     has_tile_irq: false,
-    engine: EngineFormat { main_csfe_bits: 0, has_rcu_mode: false, adjusts_idle_delay: false },
+    engine: EngineFormat {
+        main_csfe_bits: 0,
+        has_rcu_mode: false,
+        adjusts_idle_delay: false,
+        stops_prefetch_for_reset: true,
+        resets_twice: true,
+    },
     tweaks: &TWEAKS,
     whitelist: &WHITELIST,
     ggtt: GgttRegisters { sized_by_ggc: true, write_fence: None, invalidate: &[(RegOffset::at(0xCEE8), 1)] },
     tlb: &TLB,
+    fault: Some(FaultRegisters {
+        fault: RegOffset::at(0xCEC4),
+        low: RegOffset::at(0xCEB8),
+        high: RegOffset::at(0xCEBC),
+    }),
     reserves_copy_engine: false,
     may_have_flat_ccs: false,
 };

@@ -38,7 +38,13 @@ pub(super) const GT: GtFormat = GtFormat {
     pat: &super::xe2::PAT,
     has_tile_irq: true,
     // Priority memory read.
-    engine: EngineFormat { main_csfe_bits: 1 << 7, has_rcu_mode: true, adjusts_idle_delay: true },
+    engine: EngineFormat {
+        main_csfe_bits: 1 << 7,
+        has_rcu_mode: true,
+        adjusts_idle_delay: true,
+        stops_prefetch_for_reset: false,
+        resets_twice: false,
+    },
     tweaks: &TWEAKS,
     whitelist: &WHITELIST,
     ggtt: GgttRegisters {
@@ -48,6 +54,7 @@ pub(super) const GT: GtFormat = GtFormat {
         invalidate: &[(RegOffset::at(0xCF80), 0x40), (RegOffset::at(0xCF7C), 1)],
     },
     tlb: &xe2_unverified::TLB,
+    fault: xe2_unverified::FAULT,
     reserves_copy_engine: true,
     may_have_flat_ccs: true,
 };

@@ -7,6 +7,7 @@
 
 use crate::gt::EngineClass;
 use crate::gt::EngineClass::{Compute, Copy, Render, VideoDecode, VideoEnhance};
+use crate::gt::engine_error::FaultRegisters;
 use crate::mem::tlb::{TlbRegister, TlbTarget};
 use barexe_hal::RegOffset;
 
@@ -26,12 +27,9 @@ pub const TLB: [TlbRegister; 5] = [
     tlb(Compute, 0xCF04, true),
 ];
 
-/// Unverified: fault record, bit 0 valid. As 12.00 to 12.70 (engines sheet §11.2); applicability is not determined.
-pub const RING_FAULT: RegOffset = RegOffset::at(0xCEC4);
-/// Unverified: faulting address 43:12. As 12.00 to 12.70 (engines sheet §11.2).
-pub const FAULT_TLB_DATA0: RegOffset = RegOffset::at(0xCEB8);
-/// Unverified: faulting address 47:44 and address space. As 12.00 to 12.70 (engines sheet §11.2).
-pub const FAULT_TLB_DATA1: RegOffset = RegOffset::at(0xCEBC);
+/// Unknown: where the first memory fault is kept. The registers of 12.00 to 12.70 (0xCEC4, 0xCEB8, 0xCEBC) may be there
+/// (engines sheet §11.2), but an address that may be wrong is worse than none.
+pub const FAULT: Option<FaultRegisters> = None;
 
 /// Unverified for single engines: reset domains of the GT. Bit 0, the whole GT, is what Xe itself uses here; the
 /// bits per engine are those of gen11 to 12.70 (engines sheet §10.2).

@@ -311,12 +311,12 @@ pub(super) fn start_gts<H: Hal>(regs: &mut Registers<'_, H>, ground: &Ground<'_>
         }
         *clock = GtClock::from_rpm_config0(word);
         program_mocs(regs, gt)?;
-        start_engines(regs, gt, &context, (engines, ground.topology, *clock))?;
+        start_engines(regs, gt, &context, (engines, engines), (ground.topology, *clock))?;
     }
     Ok(clocks)
 }
 
-fn rule_context(format: &GtFormat, ground: &Ground<'_>, gt: GtIndex, engines: EngineMask) -> RuleContext {
+pub(super) fn rule_context(format: &GtFormat, ground: &Ground<'_>, gt: GtIndex, engines: EngineMask) -> RuleContext {
     let is_first_kind = |class| matches!(class, EngineClass::Render | EngineClass::Compute);
     RuleContext {
         is_media_gt: gt != 0,

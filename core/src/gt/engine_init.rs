@@ -123,7 +123,7 @@ fn adjust_idle_delay<H: Mmio>(regs: &mut Registers<'_, H>, unit: &Unit, clock: G
     }
 }
 
-/// Brings up every engine of GT `gt`, in id order; all domains must be awake.
+/// Brings up the `chosen` ones of GT `gt`'s engines, in id order; all domains must be awake.
 ///
 /// # Errors
 /// [`Error::DeviceGone`], [`Error::Interrupted`].
@@ -131,10 +131,11 @@ pub fn start_engines<H: Mmio + Clock>(
     regs: &mut Registers<'_, H>,
     gt: GtIndex,
     context: &RuleContext,
-    (engines, topology, clock): (EngineMask, &Topology, GtClock),
+    (all, chosen): (EngineMask, EngineMask),
+    (topology, clock): (&Topology, GtClock),
 ) -> Result<(), Error> {
-    let compute = engines.units().filter(|unit| unit.class == EngineClass::Compute).count();
-    for unit in engines.units() {
+    let compute = all.units().filter(|unit| unit.class == EngineClass::Compute).count();
+    for unit in chosen.units() {
         engine_list(regs.format(), context, unit, compute)?.apply(regs, gt, topology)?;
         write_whitelist(regs, context, unit);
         clear_stop_and_errors(regs, unit);

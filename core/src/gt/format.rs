@@ -2,6 +2,7 @@
 //!
 //! Types only; the values are in `family/`. The code that reads a part stands in the module named after it.
 
+use super::engine_error::FaultRegisters;
 use super::mcr::McrFormat;
 use super::topology::FuseFormat;
 use super::workaround::{Tweak, Whitelisted};
@@ -39,6 +40,8 @@ pub struct GtFormat {
     pub ggtt: GgttRegisters,
     /// TLB invalidation by registers.
     pub tlb: &'static [TlbRegister],
+    /// Where the first memory fault is kept, if that is known (engines sheet §11.2).
+    pub fault: Option<FaultRegisters>,
     /// The highest copy engine is the driver's own (engines sheet §3, USM).
     pub reserves_copy_engine: bool,
     /// Flat CCS exists if the register says so (engines sheet §1.5).
@@ -80,4 +83,8 @@ pub struct EngineFormat {
     pub has_rcu_mode: bool,
     /// `IDLEDLY` needs adjusting (14025941587, 16023105232; engines sheet §13.7).
     pub adjusts_idle_delay: bool,
+    /// Prefetching of commands is turned off before an engine is reset (22011802037, engines sheet §10.2).
+    pub stops_prefetch_for_reset: bool,
+    /// A reset of engines is asked for twice (graphics before 12.70, engines sheet §10.2).
+    pub resets_twice: bool,
 }

@@ -170,6 +170,12 @@ impl DeviceInfo {
         clock.map_or(0, |clock| clock.timestamp_hz)
     }
 
+    /// Bits of an engine's timestamp that count: 64 from graphics 20 on (bind-and-exec sheet §3.13, query 6).
+    #[must_use]
+    pub const fn timestamp_bits(&self) -> u32 {
+        if self.platform.family.lrc.wide_timestamp { 64 } else { 36 }
+    }
+
     /// The engines of the GT with this id, as a set.
     #[must_use]
     pub fn engine_mask(&self, gt: u8) -> EngineMask {

@@ -12,50 +12,8 @@ use super::info::DeviceInfo;
 use super::irq_setup::{MASTER_ENABLE, top_level};
 use super::{regs, units};
 use barexe_hal::{Clock, Mmio, Nanos};
-use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Where the interrupt side leaves its mark: lent by the embedder, shared by both sides.
-#[derive(Debug, Default)]
-pub struct IrqFlag {
-    recorded: AtomicU32,
-}
-
-impl IrqFlag {
-    /// A flag with nothing recorded.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { recorded: AtomicU32::new(0) }
-    }
-
-    /// The handle for the interrupt side.
-    #[must_use]
-    pub const fn handle(&self) -> IrqHandle<'_> {
-        IrqHandle { flag: self }
-    }
-
-    /// How many interrupts were recorded since the last call (wrapping); 0 = none.
-    pub fn take(&self) -> u32 {
-        // Ordering: Acquire pairs with the Release in `IrqHandle::record`: what the interrupt side did before is seen.
-        self.recorded.swap(0, Ordering::Acquire)
-    }
-}
-
-/// The interrupt side: may be called from any context, takes no lock, only records.
-#[derive(Clone, Copy, Debug)]
-pub struct IrqHandle<'a> {
-    flag: &'a IrqFlag,
-}
-
-impl IrqHandle<'_> {
-    /// Notes that a message arrived. A full counter stays full rather than wrapping to "none".
-    pub fn record(self) {
-        // Ordering: Release pairs with the Acquire in `IrqFlag::take`.
-        let _full = self
-            .flag
-            .recorded
-            .fetch_update(Ordering::Release, Ordering::Relaxed, |count| Some(count.saturating_add(1)));
-    }
-}
+pub use super::irq_flag::{IrqFlag, IrqHandle};
 
 /// What an interrupt said; engine sets are by engine id, of all tiles together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -227,40 +185,5 @@ fn acknowledge_gu_misc<H: Mmio>(regs: &mut Registers<'_, H>) {
     let pending = regs.read(identity);
     if pending != 0 {
         regs.write(identity, pending);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_recorded_interrupt_is_taken_once() {
-        let flag = IrqFlag::new();
-        let handle = flag.handle();
-        assert_eq!(flag.take(), 0);
-        handle.record();
-        handle.record();
-        assert_eq!((flag.take(), flag.take()), (2, 0));
-    }
-
-    #[test]
-    fn the_interrupt_side_may_live_on_another_thread() {
-        const fn shareable<T: Send + Sync + Copy>(_: &T) {}
-        let flag = IrqFlag::new();
-        shareable(&flag.handle());
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| (0..100).for_each(|_| flag.handle().record()));
-            }
-        });
-        assert_eq!(flag.take(), 400);
-    }
-
-    #[test]
-    fn a_full_counter_never_reads_as_none() {
-        let flag = IrqFlag { recorded: AtomicU32::new(u32::MAX) };
-        flag.handle().record();
-        assert_eq!(flag.take(), u32::MAX);
     }
 }

@@ -5,11 +5,12 @@
 //! | module | holds |
 //! |---|---|
 //! | [`bring_up`](mod@bring_up) | from a PCI function to engines that take work, and back |
-//! | [`restore`](mod@restore) | programming again what a GT reset lost |
+//! | [`reset`], [`engine_reset`], [`restore`](mod@restore) | stopping GTs, and engines; programming again what was lost |
 //! | [`info`] | what was found: [`DeviceInfo`], [`Engine`] |
 //! | [`irq`], [`irq_setup`] | interrupts: recording, service, enables and masks |
 //! | [`engine_init`], [`register_list`], [`workaround`] | registers of engines, workaround rows, their application |
-//! | [`cache_policy`], [`clock`], [`forcewake`], [`mcr`], [`reset`], [`topology`] | one hardware block each |
+//! | [`engine_error`](mod@engine_error) | what stopped an engine, and where it was |
+//! | [`cache_policy`], [`clock`], [`forcewake`], [`mcr`], [`topology`] | one hardware block each |
 //! | [`platform`], [`test_platforms`], [`ip`], [`units`] | tables: platforms, versions, engines |
 //! | [`access`], [`regs`], [`mod@format`] | registers: how, which, and what differs between families |
 
@@ -18,12 +19,15 @@ pub mod bring_up;
 pub mod cache_policy;
 pub mod clock;
 mod engine;
+pub mod engine_error;
 pub mod engine_init;
+pub mod engine_reset;
 pub mod forcewake;
 pub mod format;
 pub mod info;
 pub mod ip;
 pub mod irq;
+mod irq_flag;
 pub mod irq_setup;
 pub mod mcr;
 pub mod platform;
@@ -43,7 +47,7 @@ pub use format::GtFormat;
 pub use info::{DeviceInfo, Engine, Engines, Gt, REGION_MASK, TileInfo};
 pub use ip::{IpVersion, Stepping};
 pub use irq::{IrqFlag, IrqHandle, IrqReport};
-pub use platform::{PLATFORMS, Platform, by_device_id, by_name};
+pub use platform::{FirmwareLevel, FirmwareLevels, PLATFORMS, Platform, SUBMISSION_LEVEL, by_device_id, by_name};
 pub use restore::restore;
 pub use test_platforms::TEST_PLATFORMS;
 pub use units::{EngineMask, IrqBit};

@@ -28,6 +28,32 @@ pub enum IpSource {
     },
 }
 
+/// A level of a firmware interface, in the numbers of the client interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirmwareLevel {
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Patch number.
+    pub patch: u32,
+}
+
+/// What clients are told when they ask for the versions of firmware (bind-and-exec sheet §3.13, query 7).
+///
+/// **Not firmware that was loaded**: this core loads none. Clients ask in order to know what they can submit, so they
+/// are told the level of the interface that they are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirmwareLevels {
+    /// Of submission.
+    pub submission: FirmwareLevel,
+    /// Of the commands for media that firmware would carry out; `None`: clients are told that there is none.
+    pub media: Option<FirmwareLevel>,
+}
+
+/// The level of submission that is offered on every platform: the one whose calls the client interface describes.
+pub const SUBMISSION_LEVEL: FirmwareLevel = FirmwareLevel { major: 1, minor: 22, patch: 0 };
+
 /// One row: a platform.
 #[derive(Debug)]
 pub struct Platform {
@@ -53,6 +79,8 @@ pub struct Platform {
     pub max_tiles: u8,
     /// Recoverable faults are allowed.
     pub fault_mode: bool,
+    /// Firmware interfaces that clients are offered.
+    pub firmware: FirmwareLevels,
 }
 
 /// The platforms, in order of release.
@@ -75,6 +103,11 @@ pub(super) const TGL: Platform = Platform {
     va_bits: 48,
     max_tiles: 1,
     fault_mode: false,
+    // What recorded clients of this part were told.
+    firmware: FirmwareLevels {
+        submission: SUBMISSION_LEVEL,
+        media: Some(FirmwareLevel { major: 7, minor: 9, patch: 3 }),
+    },
 };
 
 /// Lunar Lake.
@@ -90,6 +123,7 @@ pub(super) const LNL: Platform = Platform {
     va_bits: 48,
     max_tiles: 1,
     fault_mode: false,
+    firmware: FirmwareLevels { submission: SUBMISSION_LEVEL, media: None },
 };
 
 impl Platform {

@@ -94,6 +94,9 @@ registers! {
     /// First LNCF MOCS register; two entries each.
     LNCF_MOCS0 = 0xB020;
 
+    /// Resets of a GT and of its engines; a bit clears when its reset is done (§10).
+    GDRST = 0x941C;
+
     /// Compute enable and slice mode (§4.3).
     RCU_MODE = 0x14800;
     /// Which compute engine owns which slice (§4.3).
@@ -158,6 +161,18 @@ registers! {
     BCS78_INTR_MASK = 0x19011C;
 }
 
+/// Tail of the ring, from an engine's base (§4.3).
+pub const RING_TAIL_OFFSET: u32 = 0x30;
+/// Head of the ring, from an engine's base.
+pub const RING_HEAD_OFFSET: u32 = 0x34;
+/// Active head, upper half, from an engine's base.
+pub const ACTHD_UDW_OFFSET: u32 = 0x5C;
+/// Instruction that was parsed last, from an engine's base.
+pub const IPEHR_OFFSET: u32 = 0x68;
+/// Active head, from an engine's base.
+pub const ACTHD_OFFSET: u32 = 0x74;
+/// The context that runs, from an engine's base.
+pub const CURRENT_LRCA_OFFSET: u32 = 0x240;
 /// Power state messages and semaphore idling (masked), from an engine's base (§4.3).
 pub const PSMI_CTL_OFFSET: u32 = 0x50;
 /// Idle wait time, unit 640 ns, from an engine's base.
@@ -172,12 +187,18 @@ pub const EIR_OFFSET: u32 = 0xB0;
 pub const EMR_OFFSET: u32 = 0xB4;
 /// Default MOCS of the command streamer (masked), from an engine's base.
 pub const CMD_CCTL_OFFSET: u32 = 0xC4;
+/// Handshake before a reset (masked), from an engine's base (§10.2).
+pub const RESET_CTL_OFFSET: u32 = 0xD0;
 /// Front-end switches (masked), from an engine's base.
 pub const CSFE_CHICKEN1_OFFSET: u32 = 0xD4;
 /// Idle delay, from an engine's base.
 pub const IDLEDLY_OFFSET: u32 = 0x23C;
 /// Execlist mode and friends (masked), from an engine's base.
 pub const GFX_MODE_OFFSET: u32 = 0x29C;
+/// Timestamp that never stops, lower half, from an engine's base (§4.3).
+pub const TIMESTAMP_OFFSET: u32 = 0x358;
+/// Timestamp that never stops, upper half, from an engine's base.
+pub const TIMESTAMP_UDW_OFFSET: u32 = 0x35C;
 /// First of twelve slots for registers that batches may touch, from an engine's base.
 pub const FORCE_TO_NONPRIV_OFFSET: u32 = 0x4D0;
 /// How many such slots there are.

@@ -2,10 +2,9 @@
 
 use super::access::Registers;
 use super::info::DeviceInfo;
-use barexe_hal::{Hal, Nanos, RegOffset};
+use super::regs::GDRST;
+use barexe_hal::{Hal, Nanos};
 
-/// Reset request register; the media GT has its own.
-const GDRST: RegOffset = RegOffset::at(0x941C);
 /// Everything on the GT.
 const FULL: u32 = 1;
 /// Longest time a reset takes.

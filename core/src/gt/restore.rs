@@ -1,15 +1,17 @@
-//! After a full GT reset: programming again what it lost (engines sheet §10.1).
+//! After a reset: programming again what it lost (engines sheet §10.1).
 //!
 //! GGTT entries, fuses, configuration space and, as far as anyone knows, forcewake requests survive. Registers of the
 //! GTs and of the engines do not, PAT and MOCS among them; nor do TLBs, see
 //! [`flushed_by_reset`](crate::mem::tlb::TlbInvalidator::flushed_by_reset).
 
 use super::access::Registers;
-use super::bring_up::{Ground, start_gts};
+use super::bring_up::{Ground, rule_context, start_gts};
 use super::cache_policy::program_pat;
+use super::engine_init::start_engines;
 use super::forcewake::{self, Domains};
-use super::info::{DeviceInfo, TileInfo};
+use super::info::{DeviceInfo, Gt, TileInfo};
 use super::irq_setup;
+use super::units::EngineMask;
 use crate::Error;
 use barexe_hal::Hal;
 
@@ -41,13 +43,29 @@ fn restore_tile<H: Hal>(
         program_pat(regs, gt)?;
         irq_setup::enable_engines(regs, info.platform.possible_engines(gt));
     }
-    let ground = Ground {
+    start_gts(regs, &ground(info, regs.tile(), found)).map(|_clocks| ())
+}
+
+/// Programs engines of one GT again after they were [reset alone](super::engine_reset).
+///
+/// # Errors
+/// [`Error::DeviceGone`], [`Error::Interrupted`]. The call may then be repeated.
+pub fn restore_engines<H: Hal>(hal: &mut H, info: &DeviceInfo, gt: Gt, engines: EngineMask) -> Result<(), Error> {
+    let Some(found) = info.tiles.get(usize::from(gt.tile)) else { return Ok(()) };
+    let mut regs = Registers::on_tile(hal, info.format(), gt.tile);
+    let of_gt = info.engines_on(gt.tile, gt.index);
+    let context = rule_context(info.format(), &ground(info, gt.tile, found), gt.index, of_gt);
+    let clock = found.clocks.get(usize::from(gt.index)).copied().unwrap_or_default();
+    start_engines(&mut regs, gt.index, &context, (of_gt, engines), (&found.topology, clock))
+}
+
+fn ground<'i>(info: &DeviceInfo, tile: u8, found: &'i TileInfo) -> Ground<'i> {
+    Ground {
         graphics: info.graphics,
         media: info.media,
         gt_count: info.gt_count,
-        by_gt: [0, 1].map(|index| info.engines_on(regs.tile(), index)),
+        by_gt: [0, 1].map(|index| info.engines_on(tile, index)),
         topology: &found.topology,
         flat_ccs: info.flat_ccs,
-    };
-    start_gts(regs, &ground).map(|_clocks| ())
+    }
 }

@@ -8,6 +8,8 @@ use crate::Error;
 use crate::context::descriptor::Descriptor;
 use crate::context::execlist;
 use crate::gt::Registers;
+use crate::gt::access::ALL_ONES;
+use crate::gt::regs::CURRENT_LRCA_OFFSET;
 use barexe_hal::{GgttAddr, Mmio, RegOffset};
 
 /// The submit port of one engine.
@@ -21,6 +23,8 @@ const STATUS_LO: u32 = 0x234;
 /// Set while the engine has not taken over the last submission: the one status bit that is known on every platform
 /// here (engines sheet §7.3).
 const STATUS_BUSY: u32 = 1 << 7;
+/// The bits of an address that name a page.
+const PAGE: u32 = !0xFFF;
 
 impl Execlist {
     /// The port of the engine whose ring registers begin at `base`.
@@ -33,7 +37,14 @@ impl Execlist {
 impl Submission for Execlist {
     fn is_ready<H: Mmio>(&self, regs: &mut Registers<'_, H>) -> Result<bool, Error> {
         let status = regs.read(self.base.offset(STATUS_LO));
-        if status == u32::MAX { Err(Error::DeviceGone) } else { Ok(status & STATUS_BUSY == 0) }
+        if status == ALL_ONES { Err(Error::DeviceGone) } else { Ok(status & STATUS_BUSY == 0) }
+    }
+
+    fn runs<H: Mmio>(&self, regs: &mut Registers<'_, H>, context: GgttAddr) -> Result<bool, Error> {
+        match regs.read(self.base.offset(CURRENT_LRCA_OFFSET)) {
+            ALL_ONES => Err(Error::DeviceGone),
+            word => Ok(word & PAGE == context.get()),
+        }
     }
 
     fn submit<H: Mmio>(&self, regs: &mut Registers<'_, H>, status_page: GgttAddr, descriptor: Descriptor) {

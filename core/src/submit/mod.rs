@@ -23,6 +23,13 @@ pub trait Submission {
     /// [`Error::DeviceGone`] if it does not answer.
     fn is_ready<H: Mmio>(&self, regs: &mut Registers<'_, H>) -> Result<bool, Error>;
 
+    /// Whether the engine runs the context whose PPHWSP is at `context`: it has then accepted the last submission if
+    /// that was of another context before.
+    ///
+    /// # Errors
+    /// [`Error::DeviceGone`] if it does not answer.
+    fn runs<H: Mmio>(&self, regs: &mut Registers<'_, H>, context: GgttAddr) -> Result<bool, Error>;
+
     /// Makes the engine run the context of `descriptor`, or pick up its new tail if it runs already.
     ///
     /// The context image and the ring are published before. `status_page` is the engine's own status page.

@@ -6,7 +6,7 @@ use crate::exec::lrc::Lrc;
 use crate::mem::ggtt::GgttRange;
 use crate::pool::Handle;
 use crate::sync::seqno::Seqno;
-use barexe_hal::DmaBuffer;
+use barexe_hal::{DmaBuffer, Nanos};
 
 /// Whose context an engine was given last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,13 @@ pub struct Port {
     pub leaving: Option<Holder>,
     /// The first number that the holder's context writes when it runs.
     pub proof: Seqno,
+    /// Whether the job with that number had not been started when the holder was given the engine: its start then
+    /// proves that the engine took the context over.
+    pub fresh: bool,
+    /// When the holder was given the engine.
+    pub since: Nanos,
+    /// When the engine counts as stuck, while something is wanted of it that it does not do.
+    pub stuck_at: Option<Nanos>,
     /// Software id of the newest context (engines sheet §7.2).
     pub context_id: u32,
     /// Where the next search for a queue starts, so that all get their turn.
@@ -53,6 +60,20 @@ impl Port {
     pub fn holds(&self, queue: Handle<Queue>) -> bool {
         let context = Holder::Queue(queue);
         self.holder == context || self.leaving == Some(context)
+    }
+
+    /// Whose work the engine is about: that of the context that is asked to leave, or else of the one it was given.
+    #[must_use]
+    pub const fn about(&self) -> Holder {
+        match (self.holder, self.leaving) {
+            (Holder::Idle, Some(leaving)) => leaving,
+            (holder, _) => holder,
+        }
+    }
+
+    /// Nothing is on the engine: it was reset.
+    pub const fn forget(&mut self) {
+        (self.holder, self.leaving, self.stuck_at) = (Holder::Nobody, None, None);
     }
 
     /// Whether no context but the idle one is on the engine or on its way out.

@@ -6,16 +6,34 @@
 //! work is over. Points are 64 bits wide and do not wrap in the life of a machine; the 32-bit numbers that the GPU
 //! writes are [`Seqno`](super::seqno::Seqno)s and do.
 
+use super::sleepers::{SleeperList, Sleepers};
 use crate::chain::{Chain, LinkPool};
 use crate::pool::{Handle, Pool};
 use crate::{Capacity, Error};
 
 /// The order in which one queue's work is accepted and finishes.
+///
+/// A queue that failed once runs nothing more: the point that failed has its own error, every later one reads
+/// [`Error::Canceled`], unless it was given another error. Of errors like that the newest run of points is kept.
 #[derive(Debug, Default)]
 pub struct Timeline {
     accepted: u64,
     done: u64,
     failed: Option<(u64, Error)>,
+    given: Option<Run>,
+    /// Those that want to know how its points ended when it is over.
+    holds: u32,
+    ended: bool,
+    /// Who is woken when its points signal, by point.
+    sleepers: SleeperList,
+}
+
+/// Points after the first failure that were given the same error, one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u64,
+    last: u64,
+    error: Error,
 }
 
 /// All timelines of a device.
@@ -40,19 +58,88 @@ impl Timeline {
         self.done
     }
 
-    /// Signals every point up to `point`, with an error if one is given. The first error is kept: it belongs to
-    /// `point` and to every later one, since a queue that failed once runs nothing more.
-    pub fn signal(&mut self, point: u64, error: Option<Error>) {
-        if let (Some(error), None) = (error, self.failed) {
-            self.failed = Some((point, error));
-        }
-        self.done = self.done.max(point.min(self.accepted));
+    /// How its points ended, apart from who waits for them.
+    #[must_use]
+    pub fn record(&self) -> Self {
+        let Self { accepted, done, failed, given, .. } = *self;
+        Self { accepted, done, failed, given, ..Self::default() }
     }
 
-    /// The error `point` signalled with.
+    /// Signals every point up to `point`; the error, if there is one, is that of `point`.
+    ///
+    /// A point that has signalled, and one that nobody took, is left alone: whether anything signalled now.
+    pub fn signal(&mut self, point: u64, error: Option<Error>) -> bool {
+        let point = point.min(self.accepted);
+        if point <= self.done {
+            return false;
+        }
+        self.done = point;
+        if let Some(error) = error {
+            self.note(point, error);
+        }
+        true
+    }
+
+    fn note(&mut self, point: u64, error: Error) {
+        if self.failed.is_none() {
+            self.failed = Some((point, error));
+        } else if error != Error::Canceled {
+            let longer = self.given.filter(|run| run.error == error && run.last.saturating_add(1) == point);
+            self.given = Some(Run { first: longer.map_or(point, |run| run.first), last: point, error });
+        }
+    }
+
+    /// Whether it is over, and there only for those that [`hold`] it.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Who sleeps on it.
+    pub(crate) const fn sleepers_mut(&mut self) -> &mut SleeperList {
+        &mut self.sleepers
+    }
+
+    /// Wakes everybody whose point has signalled.
+    pub(crate) fn wake(&mut self, sleepers: &mut Sleepers<'_>) {
+        self.sleepers.wake(sleepers, self.done);
+    }
+
+    /// The error `point` signalled with, or will.
     #[must_use]
     pub fn error_of(&self, point: u64) -> Option<Error> {
-        self.failed.filter(|(first, _)| *first <= point).map(|(_, error)| error)
+        let (first, error) = self.failed.filter(|(first, _)| *first <= point)?;
+        if point == first {
+            return Some(error);
+        }
+        let given = self.given.filter(|run| (run.first..=run.last).contains(&point));
+        Some(given.map_or(Error::Canceled, |run| run.error))
+    }
+}
+
+/// Keeps a timeline for [`Timeline::error_of`] when it is over; whether it is there.
+pub fn hold(timelines: &mut Timelines<'_>, timeline: Handle<Timeline>) -> bool {
+    let found = timelines.get_mut(timeline);
+    found.map(|timeline| timeline.holds = timeline.holds.saturating_add(1)).is_some()
+}
+
+/// Ends what [`hold`] began.
+pub fn release(timelines: &mut Timelines<'_>, timeline: Handle<Timeline>) {
+    let Some(found) = timelines.get_mut(timeline) else { return };
+    found.holds = found.holds.saturating_sub(1);
+    if found.ended && found.holds == 0 {
+        timelines.remove(timeline);
+    }
+}
+
+/// Ends a timeline: every point signals, whoever sleeps on it is woken. It goes, unless it is held.
+pub fn end(timelines: &mut Timelines<'_>, sleepers: &mut Sleepers<'_>, timeline: Handle<Timeline>) {
+    let Some(found) = timelines.get_mut(timeline) else { return };
+    found.done = found.accepted;
+    found.ended = true;
+    found.sleepers.wake(sleepers, u64::MAX);
+    if found.holds == 0 {
+        timelines.remove(timeline);
     }
 }
 
@@ -171,25 +258,76 @@ mod tests {
         });
     }
 
-    #[test]
-    fn the_first_error_belongs_to_its_point_and_to_later_ones() {
+    fn failing(points: u64, signals: &[(u64, Option<Error>)]) -> Timeline {
         let mut timeline = Timeline::default();
-        for _ in 0..3 {
+        for _ in 0..points {
             timeline.accept();
         }
-        timeline.signal(1, None);
-        timeline.signal(2, Some(Error::TimedOut));
-        timeline.signal(3, Some(Error::Canceled));
-        assert_eq!(timeline.error_of(1), None);
-        assert_eq!(timeline.error_of(2), Some(Error::TimedOut));
-        assert_eq!(timeline.error_of(3), Some(Error::TimedOut));
+        for (point, error) in signals {
+            timeline.signal(*point, *error);
+        }
+        timeline
+    }
+
+    fn errors(timeline: &Timeline) -> std::vec::Vec<Option<Error>> {
+        (1..=timeline.accepted()).map(|point| timeline.error_of(point)).collect()
+    }
+
+    #[test]
+    fn the_failed_point_has_its_own_error_and_later_ones_are_canceled() {
+        let (late, canceled) = (Some(Error::TimedOut), Some(Error::Canceled));
+        let timeline = failing(5, &[(1, None), (2, late), (3, canceled), (4, None)]);
+        assert_eq!(errors(&timeline), [None, late, canceled, canceled, canceled]);
+    }
+
+    #[test]
+    fn a_later_point_that_is_given_another_error_has_that() {
+        let (late, gone, canceled) = (Some(Error::TimedOut), Some(Error::DeviceGone), Some(Error::Canceled));
+        let timeline = failing(6, &[(1, late), (2, canceled), (3, gone), (4, gone), (5, canceled)]);
+        assert_eq!(errors(&timeline), [late, canceled, gone, gone, canceled, canceled]);
+        let timeline = failing(4, &[(1, late), (2, gone), (3, late), (4, late)]);
+        assert_eq!(errors(&timeline), [late, canceled, late, late], "the newest run is kept");
+    }
+
+    #[test]
+    fn points_below_the_failed_one_that_signal_with_it_have_no_error() {
+        let timeline = failing(3, &[(2, Some(Error::TimedOut))]);
+        assert_eq!(errors(&timeline), [None, Some(Error::TimedOut), Some(Error::Canceled)]);
+    }
+
+    #[test]
+    fn a_point_signals_once_and_its_error_is_that_of_the_first_time() {
+        let mut timeline = failing(2, &[]);
+        assert!(timeline.signal(1, None));
+        assert!(!timeline.signal(1, Some(Error::TimedOut)));
+        assert_eq!((timeline.done(), timeline.error_of(1)), (1, None));
+        assert!(timeline.signal(2, None) && !timeline.signal(2, None));
+    }
+
+    /// Whatever is signalled in whatever order: every point turns once, and none before it was taken.
+    #[test]
+    fn every_point_signals_exactly_once_in_every_order_of_calls() {
+        for script in 0..4u32.pow(7) {
+            let (mut timeline, mut turned) = (Timeline::default(), [0u32; 8]);
+            for step in 0..7 {
+                let before = timeline.done();
+                match script >> (2 * step) & 3 {
+                    0 => drop(timeline.accept()),
+                    ahead => drop(timeline.signal(before + u64::from(ahead) - 1, None)),
+                }
+                (before..timeline.done()).for_each(|point| turned[usize::try_from(point).unwrap()] += 1);
+                assert!(timeline.done() <= timeline.accepted());
+            }
+            let done = usize::try_from(timeline.done()).unwrap();
+            assert!(turned[..done].iter().all(|times| *times == 1) && turned[done..].iter().all(|times| *times == 0));
+        }
     }
 
     #[test]
     fn signalling_never_runs_ahead_of_what_was_accepted() {
         let mut timeline = Timeline::default();
         timeline.accept();
-        timeline.signal(9, None);
+        assert!(timeline.signal(9, None));
         assert_eq!(timeline.done(), 1);
     }
 

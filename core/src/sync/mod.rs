@@ -3,4 +3,5 @@
 pub mod compare;
 pub mod fence;
 pub mod seqno;
+pub mod sleepers;
 pub mod syncobj;

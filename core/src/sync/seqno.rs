@@ -153,6 +153,37 @@ mod tests {
         }
     }
 
+    /// All 2^32 distances, around the wrap. The rule of the sheet: later if the difference, read as signed, is positive
+    /// (commands sheet §5.2). Two threads, as it takes a while.
+    #[test]
+    fn every_distance_is_ordered_by_its_sign() {
+        let wrong = |first: u32, last: u32, base: Seqno| {
+            (first..=last).find(|distance| {
+                let there = Seqno::new(base.get().wrapping_add(*distance));
+                there.is_later_than(base) != distance.cast_signed().is_positive()
+            })
+        };
+        std::thread::scope(|scope| {
+            let near = scope.spawn(|| wrong(0, 0x7FFF_FFFF, Seqno::FIRST));
+            let far = scope.spawn(|| wrong(0x8000_0000, u32::MAX, Seqno::new(3)));
+            assert_eq!((near.join().unwrap(), far.join().unwrap()), (None, None));
+        });
+    }
+
+    /// The other way round it is earlier, but for the exact half of the circle, where neither is later.
+    #[test]
+    fn of_two_different_numbers_one_is_later_everywhere_but_at_the_half() {
+        let edges = (0..64).chain(0x7FFF_FFC0..0x8000_0040).chain(0xFFFF_FFC0..=u32::MAX);
+        for distance in edges.chain((0..=u32::MAX).step_by(0x0000_FFF1)) {
+            for base in [0, 3, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FF81, u32::MAX].map(Seqno::new) {
+                let there = Seqno::new(base.get().wrapping_add(distance));
+                let (later, earlier) = (there.is_later_than(base), base.is_later_than(there));
+                assert_eq!(later ^ earlier, distance != 0 && distance != 0x8000_0000, "{base} and {there}");
+                assert_eq!((there.reached_by(base), there.jobs_since(base)), (!later, distance));
+            }
+        }
+    }
+
     #[test]
     fn chain_numbers_order_without_wrapping() {
         assert!(ChainSeqno::new(u64::MAX).is_later_than(ChainSeqno::new(0)));

@@ -8,11 +8,13 @@ use crate::device::Client;
 use crate::pool::{Handle, Pool};
 use crate::{Capacity, Error};
 
-/// One point of a timeline sync object.
+/// One point of a timeline sync object, or one fence of several.
 #[derive(Debug)]
 pub struct SyncPoint {
     /// The fence; none for a point that was signalled by hand.
     fence: Option<Fence>,
+    /// The fence of a binary object that became a timeline with this point.
+    before: Option<Fence>,
     value: u64,
     /// Value of the point before it in the same run of increasing points; 0 for the first of a run.
     previous: u64,
@@ -23,7 +25,15 @@ pub struct SyncPoint {
 
 impl SyncPoint {
     /// A point that is reserved and not yet part of an object.
-    pub const RESERVED: Self = Self { fence: None, value: 0, previous: 0, starts_run: true, older: None };
+    pub const RESERVED: Self = Self { fence: None, before: None, value: 0, previous: 0, starts_run: true, older: None };
+
+    fn fences(&self) -> impl Iterator<Item = Fence> + use<> {
+        self.fence.into_iter().chain(self.before)
+    }
+
+    fn is_pending(&self, timelines: &Timelines<'_>) -> bool {
+        self.fences().any(|fence| !fence.is_signalled(timelines))
+    }
 }
 
 /// The points of all sync objects.
@@ -35,14 +45,20 @@ enum Content {
     Nothing,
     Signalled,
     Fence(Fence),
+    /// Several fences that count as one: it has signalled when all have.
+    All(Handle<SyncPoint>),
     Timeline(Handle<SyncPoint>),
+    /// Another object, under a handle of another client.
+    Shared(Handle<Syncobj>),
 }
 
 /// A sync object.
 #[derive(Debug)]
 pub struct Syncobj {
-    /// The client it belongs to.
-    pub client: Handle<Client>,
+    /// The client that has a handle to it; none once the handle is destroyed, and for what a sync file holds.
+    pub client: Option<Handle<Client>>,
+    /// Exports, and handles of other clients, that keep it.
+    pub(crate) uses: u32,
     /// Named by the array call that is being read.
     pub(crate) marked: bool,
     content: Content,
@@ -63,27 +79,63 @@ impl Syncobj {
     /// A new object, empty or already signalled.
     #[must_use]
     pub const fn new(client: Handle<Client>, signalled: bool) -> Self {
-        Self { client, marked: false, content: if signalled { Content::Signalled } else { Content::Nothing } }
+        Self::with(Some(client), if signalled { Content::Signalled } else { Content::Nothing })
+    }
+
+    /// A client's handle to an object that is kept elsewhere.
+    #[must_use]
+    pub const fn shared(client: Handle<Client>, target: Handle<Self>) -> Self {
+        Self::with(Some(client), Content::Shared(target))
+    }
+
+    /// An object without a handle: what a sync file holds.
+    #[must_use]
+    pub const fn of_captured(captured: Captured) -> Self {
+        Self { uses: 1, ..Self::with(None, Content::of(captured)) }
+    }
+
+    const fn with(client: Option<Handle<Client>>, content: Content) -> Self {
+        Self { client, uses: 0, marked: false, content }
+    }
+
+    /// The object it stands for, if it stands for another.
+    #[must_use]
+    pub const fn target(&self) -> Option<Handle<Self>> {
+        if let Content::Shared(target) = self.content { Some(target) } else { None }
+    }
+
+    /// The fence it holds, if it holds one and no timeline.
+    #[must_use]
+    pub const fn fence(&self) -> Option<Fence> {
+        if let Content::Fence(fence) = self.content { Some(fence) } else { None }
+    }
+
+    /// The points it holds, newest first.
+    const fn newest(&self) -> Option<Handle<SyncPoint>> {
+        match self.content {
+            Content::All(newest) | Content::Timeline(newest) => Some(newest),
+            Content::Nothing | Content::Signalled | Content::Fence(_) | Content::Shared(_) => None,
+        }
     }
 
     /// Drops what it holds.
     pub fn reset(&mut self, points: &mut SyncPoints<'_>) {
-        if let Content::Timeline(newest) = self.content {
-            let mut at = Some(newest);
-            while let Some(point) = at.and_then(|at| points.remove(at)) {
-                at = point.older;
-            }
-        }
+        release_points(points, self.newest());
         self.content = Content::Nothing;
     }
 
     /// Replaces what it holds by one fence.
     pub fn set_fence(&mut self, points: &mut SyncPoints<'_>, fence: Fence) {
-        self.reset(points);
-        self.content = Content::Fence(fence);
+        self.set(points, Captured::Fence(fence));
     }
 
-    /// Appends `value` to the timeline, in the place that `reserved` keeps.
+    /// Replaces what it holds by what was captured.
+    pub fn set(&mut self, points: &mut SyncPoints<'_>, captured: Captured) {
+        self.reset(points);
+        self.content = Content::of(captured);
+    }
+
+    /// Appends `value` to the timeline, in the place that `reserved` keeps; without a fence it has signalled.
     ///
     /// A value that is not above the newest one is accepted and counts as the newest (sheet §5.5).
     pub fn add_point(
@@ -91,22 +143,40 @@ impl Syncobj {
         points: &mut SyncPoints<'_>,
         timelines: &Timelines<'_>,
         reserved: Handle<SyncPoint>,
-        fence: Fence,
+        fence: Option<Fence>,
         value: u64,
     ) {
-        let newest = if let Content::Timeline(newest) = self.content { Some(newest) } else { None };
-        let newest_value = newest.and_then(|newest| points.get(newest)).map_or(0, |point| point.value);
-        let grows = newest.is_some() && value > newest_value;
         if let Some(point) = points.get_mut(reserved) {
-            *point = SyncPoint {
-                fence: Some(fence),
-                value: value.max(newest_value),
-                previous: if grows { newest_value } else { 0 },
-                starts_run: !grows,
-                older: newest,
-            };
-            self.content = Content::Timeline(reserved);
+            *point = SyncPoint { fence, ..SyncPoint::RESERVED };
+            self.add_points(points, timelines, reserved, value);
         }
+    }
+
+    /// As [`add_point`](Self::add_point), for fences that were captured: together they are the point.
+    pub fn add_points(
+        &mut self,
+        points: &mut SyncPoints<'_>,
+        timelines: &Timelines<'_>,
+        captured: Handle<SyncPoint>,
+        value: u64,
+    ) {
+        let timeline = if let Content::Timeline(newest) = self.content { Some(newest) } else { None };
+        let newest_value = timeline.and_then(|newest| points.get(newest)).map_or(0, |point| point.value);
+        let grows = timeline.is_some() && value > newest_value;
+        let before = if let Content::Fence(fence) = self.content { Some(fence) } else { None };
+        let mut at = Some(captured);
+        while let Some(point) = at.and_then(|at| points.get_mut(at)) {
+            point.value = value.max(newest_value);
+            point.previous = if grows { newest_value } else { 0 };
+            point.starts_run = !grows;
+            at = point.older;
+            if at.is_none() {
+                // What the object held before is older than all of it.
+                point.before = before;
+                point.older = self.newest();
+            }
+        }
+        self.content = Content::Timeline(captured);
         self.collect(points, timelines);
     }
 
@@ -116,15 +186,13 @@ impl Syncobj {
         // The oldest point that is pending ends what must be kept; everything older goes.
         let (mut at, mut keep) = (Some(newest), newest);
         while let Some((handle, point)) = at.and_then(|at| Some((at, points.get(at)?))) {
-            if point.fence.is_some_and(|fence| !fence.is_signalled(timelines)) {
+            if point.is_pending(timelines) {
                 keep = handle;
             }
             at = point.older;
         }
-        let mut older = points.get_mut(keep).and_then(|point| point.older.take());
-        while let Some(point) = older.and_then(|older| points.remove(older)) {
-            older = point.older;
-        }
+        let older = points.get_mut(keep).and_then(|point| point.older.take());
+        release_points(points, older);
     }
 
     /// The point that decides about `value`: `Ok(None)` if it is signalled and gone (sheet §5.5, "find").
@@ -149,7 +217,7 @@ impl Syncobj {
     fn all_signalled(points: &SyncPoints<'_>, timelines: &Timelines<'_>, at: Handle<SyncPoint>) -> bool {
         let mut at = Some(at);
         while let Some(point) = at.and_then(|at| points.get(at)) {
-            if point.fence.is_some_and(|fence| !fence.is_signalled(timelines)) {
+            if point.is_pending(timelines) {
                 return false;
             }
             at = point.older;
@@ -164,7 +232,8 @@ impl Syncobj {
             Content::Nothing => return Progress::Absent,
             Content::Signalled if value == 0 => true,
             Content::Fence(fence) if value == 0 => fence.is_signalled(timelines),
-            Content::Signalled | Content::Fence(_) => return Progress::Absent,
+            Content::All(newest) if value == 0 => Self::all_signalled(points, timelines, newest),
+            Content::Signalled | Content::Fence(_) | Content::All(_) | Content::Shared(_) => return Progress::Absent,
             Content::Timeline(newest) => match Self::find(points, newest, value) {
                 None => return Progress::Absent,
                 Some(None) => true,
@@ -182,7 +251,7 @@ impl Syncobj {
         let Some(last) = points.get(newest) else { return 0 };
         let (mut value, mut at, mut same_run) = (last.value, Some(newest), true);
         while let Some(point) = at.filter(|_| !submitted).and_then(|at| points.get(at)) {
-            if point.fence.is_some_and(|fence| !fence.is_signalled(timelines)) {
+            if point.is_pending(timelines) {
                 // In another run points have other meanings.
                 value = if same_run { point.previous } else { 0 };
             }
@@ -207,20 +276,65 @@ impl Syncobj {
         if self.progress(points, timelines, value) == Progress::Absent {
             return Err(Error::invalid("sync object without a fence at point", value));
         }
-        match self.content {
-            Content::Fence(fence) => wait.add(pool, timelines, fence),
-            Content::Timeline(newest) => {
-                let mut at = Self::find(points, newest, value).flatten();
-                while let Some(point) = at.and_then(|at| points.get(at)) {
-                    if let Some(fence) = point.fence {
-                        wait.add(pool, timelines, fence)?;
-                    }
-                    at = point.older;
-                }
-                Ok(())
+        let mut at = match self.content {
+            Content::Fence(fence) => return wait.add(pool, timelines, fence),
+            Content::All(newest) => Some(newest),
+            Content::Timeline(newest) => Self::find(points, newest, value).flatten(),
+            Content::Nothing | Content::Signalled | Content::Shared(_) => None,
+        };
+        while let Some(point) = at.and_then(|at| points.get(at)) {
+            for fence in point.fences() {
+                wait.add(pool, timelines, fence)?;
             }
-            Content::Nothing | Content::Signalled => Ok(()),
+            at = point.older;
         }
+        Ok(())
+    }
+
+    /// A fence that the object at point `value` still waits for; none if it has signalled, or nothing was submitted.
+    #[must_use]
+    pub fn pending(&self, points: &SyncPoints<'_>, timelines: &Timelines<'_>, value: u64) -> Option<Fence> {
+        let pending = |fence: &Fence| !fence.is_signalled(timelines);
+        let mut at = match self.content {
+            Content::Fence(fence) => return Some(fence).filter(pending).filter(|_| value == 0),
+            Content::All(newest) => Some(newest).filter(|_| value == 0),
+            Content::Timeline(newest) => Self::find(points, newest, value).flatten(),
+            Content::Nothing | Content::Signalled | Content::Shared(_) => None,
+        };
+        while let Some(point) = at.and_then(|at| points.get(at)) {
+            if let Some(fence) = point.fences().find(pending) {
+                return Some(fence);
+            }
+            at = point.older;
+        }
+        None
+    }
+
+    /// What the object holds at point `value` (0: all of it), for another object.
+    ///
+    /// A single fence is taken as it is, signalled or not: how it ended goes with it. Of a timeline the fences that are
+    /// pending are taken, one for each queue.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where nothing was submitted for it, [`Error::Exhausted`]; nothing is kept then.
+    pub fn capture(
+        &self,
+        points: &mut SyncPoints<'_>,
+        timelines: &Timelines<'_>,
+        value: u64,
+    ) -> Result<Captured, Error> {
+        if self.progress(points, timelines, value) == Progress::Absent {
+            return Err(Error::invalid("sync object without a fence at point", value));
+        }
+        let from = match self.content {
+            Content::Fence(fence) => return Ok(Captured::Fence(fence)),
+            Content::All(newest) => Some(newest),
+            Content::Timeline(newest) => Self::find(points, newest, value).flatten(),
+            Content::Nothing | Content::Signalled | Content::Shared(_) => None,
+        };
+        let mut captured = Captured::Signalled;
+        captured.add_all(points, timelines, from)?;
+        Ok(captured)
     }
 }
 
@@ -240,10 +354,166 @@ pub enum OutSync {
     },
 }
 
+/// Fences that were taken from an object, on their way into another.
+#[derive(Debug)]
+#[must_use = "the places of its points are taken"]
+pub enum Captured {
+    /// Nothing that is pending.
+    Signalled,
+    /// One fence.
+    Fence(Fence),
+    /// Several, each in a point that belongs to no object.
+    All(Handle<SyncPoint>),
+}
+
+impl Content {
+    const fn of(captured: Captured) -> Self {
+        match captured {
+            Captured::Signalled => Self::Signalled,
+            Captured::Fence(fence) => Self::Fence(fence),
+            Captured::All(newest) => Self::All(newest),
+        }
+    }
+}
+
+impl Captured {
+    /// Adds everything pending from a point backwards.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]; everything captured is let go of.
+    fn add_all(
+        &mut self,
+        points: &mut SyncPoints<'_>,
+        timelines: &Timelines<'_>,
+        from: Option<Handle<SyncPoint>>,
+    ) -> Result<(), Error> {
+        let mut at = from;
+        while let Some((fences, older)) = at.and_then(|at| points.get(at)).map(|point| (point.fences(), point.older)) {
+            for fence in fences.filter(|fence| !fence.is_signalled(timelines)) {
+                self.add(points, fence)?;
+            }
+            at = older;
+        }
+        Ok(())
+    }
+
+    /// Adds a fence: of each timeline the newest is kept.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]; everything captured is let go of.
+    fn add(&mut self, points: &mut SyncPoints<'_>, fence: Fence) -> Result<(), Error> {
+        if let Self::Signalled = self {
+            *self = Self::Fence(fence);
+            return Ok(());
+        }
+        if self.covers(points, fence) {
+            return Ok(());
+        }
+        let added = self.make_points(points).and_then(|older| reserve(points, Some(fence), older));
+        match added {
+            Ok(newest) => *self = Self::All(newest),
+            Err(_) => core::mem::replace(self, Self::Signalled).release(points),
+        }
+        added.map(drop)
+    }
+
+    /// Whether a fence of the same timeline is there: it is the newer of both afterwards.
+    fn covers(&mut self, points: &mut SyncPoints<'_>, fence: Fence) -> bool {
+        let newer = |known: &mut Fence| {
+            let same = known.timeline == fence.timeline;
+            known.point = if same { known.point.max(fence.point) } else { known.point };
+            same
+        };
+        let mut at = match self {
+            Self::Signalled => return false,
+            Self::Fence(known) => return newer(known),
+            Self::All(newest) => Some(*newest),
+        };
+        while let Some(point) = at.and_then(|at| points.get_mut(at)) {
+            if point.fence.as_mut().is_some_and(newer) {
+                return true;
+            }
+            at = point.older;
+        }
+        false
+    }
+
+    /// What is captured as points, if anything is.
+    fn make_points(&mut self, points: &mut SyncPoints<'_>) -> Result<Option<Handle<SyncPoint>>, Error> {
+        match *self {
+            Self::Signalled => Ok(None),
+            Self::All(newest) => Ok(Some(newest)),
+            Self::Fence(fence) => {
+                let point = reserve(points, Some(fence), None)?;
+                *self = Self::All(point);
+                Ok(Some(point))
+            }
+        }
+    }
+
+    /// Everything that is captured as points, for a timeline: at least one.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]; everything captured is let go of.
+    pub fn into_points(mut self, points: &mut SyncPoints<'_>) -> Result<Handle<SyncPoint>, Error> {
+        let made = self.make_points(points).and_then(|made| made.map_or_else(|| reserve_point(points), Ok));
+        if made.is_err() {
+            self.release(points);
+        }
+        made
+    }
+
+    /// Two as one: it has signalled when both have. Fences that have signalled stay, for what they say.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]; both are let go of.
+    pub fn and(mut self, other: Self, points: &mut SyncPoints<'_>) -> Result<Self, Error> {
+        let mut fences = Ok(());
+        match other {
+            Self::Signalled => {}
+            Self::Fence(fence) => fences = self.add(points, fence),
+            Self::All(newest) => {
+                let mut at = Some(newest);
+                while let Some(point) = at.and_then(|at| points.remove(at)) {
+                    at = point.older;
+                    for fence in point.fences() {
+                        fences = fences.and_then(|()| self.add(points, fence));
+                    }
+                }
+            }
+        }
+        fences.map(|()| self)
+    }
+
+    /// Lets go of it.
+    pub fn release(self, points: &mut SyncPoints<'_>) {
+        if let Self::All(newest) = self {
+            release_points(points, Some(newest));
+        }
+    }
+}
+
+/// Lets go of a point and of everything older.
+fn release_points(points: &mut SyncPoints<'_>, newest: Option<Handle<SyncPoint>>) {
+    let mut at = newest;
+    while let Some(point) = at.and_then(|at| points.remove(at)) {
+        at = point.older;
+    }
+}
+
+fn reserve(
+    points: &mut SyncPoints<'_>,
+    fence: Option<Fence>,
+    older: Option<Handle<SyncPoint>>,
+) -> Result<Handle<SyncPoint>, Error> {
+    let point = points.insert(SyncPoint { fence, older, ..SyncPoint::RESERVED });
+    point.map_err(|_| Error::Exhausted(Capacity::SyncPoints))
+}
+
 /// Reserves a place for a timeline point.
 ///
 /// # Errors
 /// [`Error::Exhausted`].
 pub fn reserve_point(points: &mut SyncPoints<'_>) -> Result<Handle<SyncPoint>, Error> {
-    points.insert(SyncPoint::RESERVED).map_err(|_| Error::Exhausted(Capacity::SyncPoints))
+    reserve(points, None, None)
 }

@@ -1,8 +1,9 @@
-//! `XE_VM_BIND` (bind-and-exec sheet §2.5, §3.2).
+//! `XE_VM_BIND` (bind-and-exec sheet §2.2, §2.4, §2.5, §3.2).
 
 use super::bind_op;
 use super::client::{ClientArray, SharedMemory};
-use super::sync_args::SyncArgs;
+use super::cookie::{self, Accepted, Cookie};
+use super::sync_args::{Choice, SyncArgs};
 use super::sync_entry::{self, SyncRules};
 use super::wire::{Field, Zero, check_zero, part, read};
 use super::{Answer, DONE, Dialect};
@@ -10,7 +11,7 @@ use crate::Error;
 use crate::device::request::{BindCall, BindOp, Source};
 use crate::device::{ClientId, Device, Ticket, TicketState};
 use crate::mem::pat::PatTable;
-use barexe_hal::{ClientMemory, Hal};
+use barexe_hal::{ClientAddr, ClientMemory, Hal};
 
 const VM_ID: Field<u32> = Field::at(8);
 const QUEUE_ID: Field<u32> = Field::at(12);
@@ -69,15 +70,19 @@ pub(super) fn vm_bind<H: Hal>(
     let vm = device.vm_flags(client, call.vm).map_err(|_| Error::invalid("VM id", u64::from(call.vm)))?;
     let args = sync_args(arg, dialect)?;
     let memory = SharedMemory::new(memory);
-    if args.resumes(&memory)? {
-        let ticket = device.bind_queue_last(client, &call)?;
-        return waiting(device, ticket);
+    let choice = args.choice(&memory)?;
+    if let Choice::Resume { cookie, value } = choice {
+        let ticket = device.bind_ticket(client, &call, cookie::commit_of(value))?;
+        return waiting(device, ticket, Some(cookie));
     }
     let mut ops = ops(arg, &memory, dialect, device.info().platform.family.pat);
     let rules = SyncRules { dialect, vm, fence_addr_bits: u64::MAX };
     let mut syncs = sync_entry::entries(&memory, args.addr, args.count, rules);
     let ticket = device.vm_bind(client, &call, &mut ops, &mut syncs, &mut &memory)?;
-    if args.wait { waiting(device, ticket) } else { DONE }
+    match choice {
+        Choice::Wait { cookie } => waiting(device, ticket, cookie),
+        Choice::Return | Choice::Resume { .. } => DONE,
+    }
 }
 
 /// Rows 2 to 5.
@@ -95,9 +100,11 @@ fn sync_args(arg: &[u8], dialect: Dialect) -> Result<SyncArgs, Error> {
 }
 
 /// The answer of a call that waits for its own work: it may be over already.
-fn waiting<H: Hal>(device: &Device<'_, H>, ticket: Ticket) -> Result<Answer, Error> {
+fn waiting<H: Hal>(device: &Device<'_, H>, ticket: Ticket, cookie: Option<ClientAddr>) -> Result<Answer, Error> {
     match device.ticket_state(ticket)? {
-        TicketState::Pending => Ok(Answer::Accepted(ticket)),
+        TicketState::Pending => {
+            Ok(Answer::Accepted(Accepted { ticket, cookie: cookie.map(|addr| Cookie::new(addr, ticket)) }))
+        }
         TicketState::Done => DONE,
         TicketState::Failed(error) => Err(error),
     }

@@ -23,19 +23,16 @@ impl Dialect {
     /// The dialect of a call, by the size its request gives (bind-and-exec sheet §2.8 rule 3).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a size that neither dialect has, those of the posted series among them;
-    /// [`Error::Unsupported`] for `XE_EXEC` of dialect A, which this core does not have yet.
+    /// [`Error::Invalid`] for a size that neither dialect has, those of the posted series among them.
     pub fn of(call: Call, request: u32) -> Result<Self, Error> {
         let size = size_bytes(request);
         let Some(of_a) = call.size_bytes_of_a() else { return Ok(Self::U) };
         if size == call.size_bytes() {
             Ok(Self::U)
-        } else if size != of_a {
-            Err(Error::invalid("size of the argument struct", u64_of(size)))
-        } else if call == Call::Exec {
-            Err(Error::Unsupported { what: "XE_EXEC of dialect A" })
-        } else {
+        } else if size == of_a {
             Ok(Self::A)
+        } else {
+            Err(Error::invalid("size of the argument struct", u64_of(size)))
         }
     }
 
@@ -71,14 +68,18 @@ mod tests {
         assert_eq!(Dialect::of(Call::VmBind, 0x4088_6445), Ok(Dialect::U));
         assert_eq!(Dialect::of(Call::VmBind, 0x40A0_6445), Ok(Dialect::A));
         assert_eq!(Dialect::of(Call::Exec, 0x4038_6449), Ok(Dialect::U));
+        assert_eq!(Dialect::of(Call::Exec, 0x4058_6449), Ok(Dialect::A));
         assert_eq!(Dialect::A.size_bytes(Call::VmBind), 160);
         assert_eq!(Dialect::U.size_bytes(Call::VmBind), 136);
+        assert_eq!(Dialect::A.size_bytes(Call::Exec), 88);
+        assert_eq!(Dialect::U.size_bytes(Call::Exec), 56);
         for (call, request) in [(Call::VmBind, XE_VM_BIND), (Call::Exec, XE_EXEC)] {
             for size in (0..0x4000).filter(|size| ![136, 160, 56, 88].contains(size)) {
                 assert_eq!(Dialect::of(call, sized(request, size)).unwrap_err().errno(), Errno::EINVAL, "{size}");
             }
         }
         assert!(Dialect::of(Call::VmBind, sized(XE_VM_BIND, 56)).is_err(), "another call's size");
+        assert!(Dialect::of(Call::Exec, sized(XE_EXEC, 160)).is_err(), "another call's size");
     }
 
     #[test]

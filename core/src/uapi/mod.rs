@@ -8,12 +8,14 @@
 //!
 //! Three things stay with the embedder: copying the argument struct in, and out again for calls that have outputs;
 //! calls of the layer around a driver (VERSION, GET_CAP, mode setting); and [`Device::deliver_user_fences`] for binds
-//! that are over.
+//! that are over, unless the client waits for its fences by a call, which delivers them.
 
 mod bind;
 mod bind_op;
 mod blocking;
 mod client;
+mod cookie;
+mod descriptors;
 mod dialect;
 mod exec;
 mod extension;
@@ -21,19 +23,23 @@ mod gem;
 mod payload;
 mod query;
 mod queue;
+mod queue_property;
 pub mod request;
 mod sync_args;
 mod sync_entry;
 mod syncobj;
 mod timeline;
 mod vm;
+mod wait_fence;
 mod wire;
 
 pub use blocking::ioctl_blocking;
+pub use cookie::{Accepted, Cookie};
+pub use descriptors::{Descriptors, NoDescriptors, Shared};
 pub use dialect::Dialect;
 pub use request::Call;
 
-use crate::device::{ClientId, Device, DeviceState, Ticket};
+use crate::device::{ClientId, Device, DeviceState};
 use crate::error::Error;
 use barexe_hal::{ClientMemory, Hal, Nanos};
 
@@ -42,21 +48,31 @@ use barexe_hal::{ClientMemory, Hal, Nanos};
 pub enum Answer {
     /// It is finished; the non-negative return value.
     Done(u32),
-    /// Not yet: poll or relax the device and make the same call again with the same bytes.
+    /// Not yet: poll or relax the device and make the same call again with the same bytes, by [`ioctl_again`].
     ///
     /// Nothing is kept of the call in between. Each repetition looks at the objects as they are then, so what another
     /// thread of the client does to them meanwhile counts.
     Wait {
-        /// At the latest at this instant of the HAL's clock; `None`: there is no deadline.
+        /// At the latest at this instant of the HAL's clock; `None`: there is no deadline. Of a call that is repeated the
+        /// first answer counts: if it is not over at that instant, it ends with [`Error::TimedOut`].
         until: Option<Nanos>,
     },
-    /// It is accepted and waits for its work: never to be made again. Its return value is 0 once the work is over, or
-    /// the work's error. [`wait_for`](crate::device::wait::wait_for) finds out.
-    Accepted(Ticket),
+    /// It is accepted and waits for its work. Its return value is 0 once the work is over, or the work's error:
+    /// [`wait_for`](crate::device::wait::wait_for) finds out. Whether the wait may be given up the [`Accepted`] says.
+    Accepted(Accepted),
 }
 
 /// The call is finished, with nothing to say beyond its outputs.
 const DONE: Result<Answer, Error> = Ok(Answer::Done(0));
+
+/// What a call that has to wait is made again with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// The instant at which it was made first: a time limit that is a length counts from there.
+    pub began: Nanos,
+    /// The client's environment wants the wait to end.
+    pub interrupted: bool,
+}
 
 /// One ioctl of one client.
 ///
@@ -66,13 +82,47 @@ const DONE: Result<Answer, Error> = Ok(Answer::Done(0));
 /// order. No call waits inside: see [`Answer::Wait`] and [`Answer::Accepted`], and [`ioctl_blocking`].
 ///
 /// # Errors
-/// The code of the specification is [`Error::errno`]. `arg` and client memory are as before then.
+/// The code of the specification is [`Error::errno`]. Client memory is as before then, and so is `arg`, but for what is
+/// left of a time limit: an embedder copies the struct of a call with outputs
+/// ([`copies_back`](request::copies_back)) back to the client whatever became of the call.
 pub fn ioctl<H: Hal>(
     device: &mut Device<'_, H>,
     client: ClientId,
     request: u32,
     arg: &mut [u8],
     memory: &mut dyn ClientMemory,
+) -> Result<Answer, Error> {
+    ioctl_with(device, client, request, arg, (memory, &mut NoDescriptors), None)
+}
+
+/// As [`ioctl`], for a call that was answered with [`Answer::Wait`] and is made again.
+///
+/// # Errors
+/// As [`ioctl`]; [`Error::Interrupted`] if it still had to wait and the environment does not want that: nothing was
+/// accepted, and the client can make the call anew.
+pub fn ioctl_again<H: Hal>(
+    device: &mut Device<'_, H>,
+    client: ClientId,
+    request: u32,
+    arg: &mut [u8],
+    memory: &mut dyn ClientMemory,
+    again: Again,
+) -> Result<Answer, Error> {
+    ioctl_with(device, client, request, arg, (memory, &mut NoDescriptors), Some(again))
+}
+
+/// As [`ioctl`], or as [`ioctl_again`] for a call that is made again, for an embedder whose clients have file
+/// descriptors. This is the shell around every call (bind-and-exec sheet §2.8).
+///
+/// # Errors
+/// As those two.
+pub fn ioctl_with<H: Hal>(
+    device: &mut Device<'_, H>,
+    client: ClientId,
+    request: u32,
+    arg: &mut [u8],
+    (memory, fds): (&mut dyn ClientMemory, &mut dyn Descriptors),
+    again: Option<Again>,
 ) -> Result<Answer, Error> {
     match device.state() {
         DeviceState::Live => {}
@@ -84,6 +134,20 @@ pub fn ioctl<H: Hal>(
     let dialect = Dialect::of(call, request)?;
     let len_bytes = arg.len().min(request::size_bytes(request)).min(dialect.size_bytes(call));
     let arg = arg.get_mut(..len_bytes).unwrap_or_default();
+    // One that only looks looks once more. The others have not happened yet, and shall not now.
+    if again.is_some_and(|again| again.interrupted) && call != Call::WaitUserFence {
+        return Err(Error::Interrupted);
+    }
+    dispatch(device, client, (call, dialect, again), arg, (memory, fds))
+}
+
+fn dispatch<H: Hal>(
+    device: &mut Device<'_, H>,
+    client: ClientId,
+    (call, dialect, again): (Call, Dialect, Option<Again>),
+    arg: &mut [u8],
+    (memory, fds): (&mut dyn ClientMemory, &mut dyn Descriptors),
+) -> Result<Answer, Error> {
     match call {
         Call::DeviceQuery => query::device_query(device, client, arg, memory),
         Call::GemCreate => gem::create(device, client, arg, memory),
@@ -94,12 +158,20 @@ pub fn ioctl<H: Hal>(
         Call::VmBind => bind::vm_bind(device, client, dialect, arg, memory),
         Call::ExecQueueCreate => queue::create(device, client, arg, memory),
         Call::ExecQueueDestroy => queue::destroy(device, client, arg),
-        Call::Exec => exec::exec(device, client, arg, memory),
+        Call::ExecQueueGetProperty => queue_property::get(device, client, arg),
+        Call::ExecQueueSetProperty => queue_property::set(device, client, arg),
+        Call::Exec => exec::exec(device, client, dialect, arg, memory),
+        Call::WaitUserFence => wait_fence::wait(device, client, arg, memory, again),
         Call::SyncobjCreate => syncobj::create(device, client, arg),
         Call::SyncobjDestroy => syncobj::destroy(device, client, arg),
+        Call::SyncobjHandleToFd => descriptors::handle_to_fd(device, client, arg, fds),
+        Call::SyncobjFdToHandle => descriptors::fd_to_handle(device, client, arg, fds),
         Call::SyncobjWait => syncobj::wait(device, client, arg, memory),
         Call::SyncobjReset => syncobj::reset(device, client, arg, memory),
+        Call::SyncobjSignal => syncobj::signal(device, client, arg, memory),
         Call::SyncobjTimelineWait => timeline::wait(device, client, arg, memory),
         Call::SyncobjQuery => timeline::query(device, client, arg, memory),
+        Call::SyncobjTransfer => timeline::transfer(device, client, arg),
+        Call::SyncobjTimelineSignal => timeline::signal(device, client, arg, memory),
     }
 }

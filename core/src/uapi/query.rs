@@ -1,9 +1,9 @@
 //! `XE_DEVICE_QUERY` (bind-and-exec sheet §2.5, §3.13): the shell that all queries share. Answers are in
-//! [`answers`].
+//! [`answers`], those to a question in client memory in [`asked`].
 
 mod answers;
+mod asked;
 
-use super::client::SharedMemory;
 use super::wire::{Field, Zero, check_zero, read, write};
 use super::{Answer, DONE};
 use crate::Error;
@@ -14,18 +14,6 @@ const QUERY: Field<u32> = Field::at(8);
 const SIZE: Field<u32> = Field::at(12);
 const DATA: Field<u64> = Field::at(16);
 const MUST_BE_ZERO: [Zero; 2] = [Zero::extensions(), Zero::reserved(24)];
-
-/// Layout of `query_uc_fw_version`.
-mod firmware {
-    use super::{Field, Zero};
-
-    pub(super) const LEN: usize = 32;
-    pub(super) const TYPE: Field<u16> = Field::at(0);
-    pub(super) const MUST_BE_ZERO: [Zero; 3] = [Zero::pad(2, 2), Zero::pad(20, 4), Zero::pad(24, 8)];
-
-    /// The submission firmware, GuC, and the one for media, HuC.
-    pub(super) const LAST_TYPE: u16 = 1;
-}
 
 /// Length of `query_pxp_status`.
 const PXP_STATUS_LEN: usize = 8;
@@ -39,7 +27,7 @@ enum Reply {
 }
 
 pub(super) fn device_query<H: Hal>(
-    device: &Device<'_, H>,
+    device: &mut Device<'_, H>,
     client: ClientId,
     arg: &mut [u8],
     memory: &mut dyn ClientMemory,
@@ -54,8 +42,8 @@ pub(super) fn device_query<H: Hal>(
         // The embedder's table, if it has one: nothing is put together here.
         4 => return reply(arg, memory, device.hwconfig()),
         5 => answers::topology(info),
-        6 => return Err(Error::Unsupported { what: "query ENGINE_CYCLES" }),
-        7 => return firmware_version(arg, memory),
+        6 => return asked::engine_cycles(device, arg, memory),
+        7 => return asked::firmware_version(&info.platform.firmware, arg, memory),
         8 => answers::oa_units(info),
         9 => return pxp_status(arg),
         10 => return Err(Error::NoFacility { what: "EU stall sampling" }),
@@ -85,18 +73,6 @@ fn reply(arg: &mut [u8], memory: &mut dyn ClientMemory, answer: &[u8]) -> Result
         memory.copy_out(data, answer)?;
     }
     DONE
-}
-
-/// Query 7. This core loads no firmware.
-fn firmware_version(arg: &mut [u8], memory: &mut dyn ClientMemory) -> Result<Answer, Error> {
-    let Reply::To(data) = check_size(arg, firmware::LEN)? else { return DONE };
-    let asked: [u8; firmware::LEN] = SharedMemory::new(memory).read(Some(data.get()))?;
-    check_zero(&asked, &firmware::MUST_BE_ZERO)?;
-    let kind = read(&asked, firmware::TYPE);
-    if kind > firmware::LAST_TYPE {
-        return Err(Error::invalid("firmware type", u64::from(kind)));
-    }
-    Err(Error::NoFacility { what: "firmware of that type" })
 }
 
 /// Query 9. This core has no protected content.

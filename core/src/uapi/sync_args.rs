@@ -4,6 +4,7 @@ use super::client::SharedMemory;
 use super::sync_entry;
 use super::wire::{Field, Zero, check_flags, check_zero, read};
 use crate::Error;
+use barexe_hal::ClientAddr;
 
 /// Sync arguments, checked by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +45,14 @@ impl SyncArgs {
         Ok(Self { count, addr, wait: flags & WAIT_FOR_OP != 0, cookie })
     }
 
-    /// Rules K1, K3 to K5 of the cookie (bind-and-exec sheet §2.2); whether the call only resumes a wait (K6).
-    ///
-    /// The cookie is read and never written: a wait for accepted work is not interrupted here (R54), so there is never
-    /// anything to resume but what the client made up itself.
+    /// Rules K1 to K7 of the cookie (bind-and-exec sheet §2.2), in their order.
     ///
     /// # Errors
     /// [`Error::Invalid`]: a cookie without the flag, syncs with it, alignment. [`Error::ClientFault`]: the cookie
     /// cannot be read.
-    pub(super) fn resumes(&self, memory: &SharedMemory<'_>) -> Result<bool, Error> {
+    pub(super) fn choice(&self, memory: &SharedMemory<'_>) -> Result<Choice, Error> {
         if !self.wait {
-            return if self.cookie == 0 { Ok(false) } else { Err(Error::invalid("cookie without wait", self.cookie)) };
+            return self.check_no_cookie().map(|()| Choice::Return);
         }
         if self.count > 0 {
             return Err(Error::invalid("syncs of a call that waits, number", u64::from(self.count)));
@@ -62,6 +60,43 @@ impl SyncArgs {
         if self.cookie & 7 != 0 {
             return Err(Error::invalid("cookie address", self.cookie));
         }
-        Ok(self.cookie != 0 && memory.read::<8>(Some(self.cookie))? != [0; 8])
+        let Some(addr) = ClientAddr::new(self.cookie).filter(|addr| *addr != ClientAddr::ZERO) else {
+            return Ok(Choice::Wait { cookie: None });
+        };
+        match u64::from_le_bytes(memory.read(Some(self.cookie))?) {
+            0 => Ok(Choice::Wait { cookie: Some(addr) }),
+            value => Ok(Choice::Resume { cookie: addr, value }),
+        }
     }
+
+    /// The rule of a call that cannot wait (R44): neither the number of syncs nor the cookie is looked at first.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with the flag, [`Error::Invalid`] for a cookie without it.
+    pub(super) const fn check_no_wait(&self) -> Result<(), Error> {
+        if self.wait { Err(Error::Unsupported { what: "an exec that waits" }) } else { self.check_no_cookie() }
+    }
+
+    const fn check_no_cookie(&self) -> Result<(), Error> {
+        if self.cookie == 0 { Ok(()) } else { Err(Error::invalid("cookie without wait", self.cookie)) }
+    }
+}
+
+/// What a call chose: whether it waits, and whether it only goes on waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// K2: it returns once it is accepted.
+    Return,
+    /// K7: it is carried out and waits for its work.
+    Wait {
+        /// What tells the client if the wait is interrupted.
+        cookie: Option<ClientAddr>,
+    },
+    /// K6: it was accepted before and waits on.
+    Resume {
+        /// As for [`Wait`](Self::Wait).
+        cookie: ClientAddr,
+        /// What the cookie holds.
+        value: u64,
+    },
 }

@@ -1,4 +1,4 @@
-//! Calls on sync objects: create, destroy, reset, wait (bind-and-exec sheet §2.5, §3.12).
+//! Calls on sync objects: create, destroy, reset, signal, wait (bind-and-exec sheet §2.5, §3.12).
 
 use super::client::{ClientArray, SharedMemory};
 use super::wire::{Field, Zero, check_flags, check_zero, read, write};
@@ -42,7 +42,7 @@ pub(super) mod wait_flags {
     pub(crate) const DEADLINE: u32 = 8;
 }
 
-/// Layout of the argument struct of reset.
+/// Layout of the argument struct of reset and signal.
 mod array {
     use super::{Field, Zero};
 
@@ -90,6 +90,19 @@ pub(super) fn reset<H: Hal>(
     let memory = SharedMemory::new(memory);
     let mut handles = handles(&memory, read(arg, array::HANDLES), read(arg, array::COUNT))?;
     device.syncobj_reset(client, &mut handles)?;
+    DONE
+}
+
+pub(super) fn signal<H: Hal>(
+    device: &mut Device<'_, H>,
+    client: ClientId,
+    arg: &[u8],
+    memory: &mut dyn ClientMemory,
+) -> Result<Answer, Error> {
+    check_zero(arg, &array::MUST_BE_ZERO)?;
+    let memory = SharedMemory::new(memory);
+    let mut handles = handles(&memory, read(arg, array::HANDLES), read(arg, array::COUNT))?;
+    device.syncobj_signal(client, &mut handles)?;
     DONE
 }
 

@@ -1,14 +1,14 @@
-//! Calls on points of timelines: wait, query (bind-and-exec sheet §2.5, §3.12).
+//! Calls on points of timelines: wait, query, signal, transfer (bind-and-exec sheet §2.5, §3.12).
 
 use super::client::{ClientArray, SharedMemory};
 use super::syncobj::{handles, not_yet, wait_flags};
-use super::wire::{Field, check_flags, read, write};
+use super::wire::{Field, Zero, check_flags, check_zero, read, write};
 use super::{Answer, DONE};
 use crate::device::request::Source;
-use crate::device::{ClientId, Device, SyncobjLook, TimelineLook};
+use crate::device::{ClientId, Device, SyncobjLook, SyncobjPoint, TimelineLook};
 use crate::num::u64_of;
 use crate::{Capacity, Error};
-use barexe_hal::{ClientAddr, ClientFault, ClientMemory, Hal};
+use barexe_hal::{ClientAddr, ClientFault, ClientMemory, Hal, Nanos};
 
 /// Layout of the argument struct of wait.
 mod waiting {
@@ -22,7 +22,7 @@ mod waiting {
     pub(super) const FIRST_SIGNALED: Field<u32> = Field::at(32);
 }
 
-/// Layout of the argument struct of query.
+/// Layout of the argument struct of query and signal.
 mod asking {
     use super::Field;
 
@@ -33,6 +33,21 @@ mod asking {
 
     pub(super) const LAST_SUBMITTED: u32 = 1;
 }
+
+/// Layout of the argument struct of transfer.
+mod moving {
+    use super::{Field, Zero};
+
+    pub(super) const FROM: Field<u32> = Field::at(0);
+    pub(super) const TO: Field<u32> = Field::at(4);
+    pub(super) const FROM_POINT: Field<u64> = Field::at(8);
+    pub(super) const TO_POINT: Field<u64> = Field::at(16);
+    pub(super) const FLAGS: Field<u32> = Field::at(24);
+    pub(super) const MUST_BE_ZERO: [Zero; 1] = [Zero::pad(28, 4)];
+}
+
+/// How long a transfer waits for its source (commands-and-fences sheet §5.6).
+const SUBMIT_LIMIT: Nanos = Nanos::from_millis(5000);
 
 /// Most objects of one query: their values are gathered before any is told.
 const MAX_VALUES: usize = 256;
@@ -54,7 +69,7 @@ pub(super) fn wait<H: Hal>(
     let memory = SharedMemory::new(memory);
     let mut handles = handles(&memory, read(arg, waiting::HANDLES), count)?;
     let at = read(arg, waiting::POINTS);
-    let mut points = ClientArray::new(&memory, at, count, |bytes: &[u8; 8]| Ok(u64::from_le_bytes(*bytes)));
+    let mut points = point_array(&memory, at, count);
     let points: Option<&mut dyn Source<u64>> = if at == 0 { None } else { Some(&mut points) };
     let has = |flag| flags & flag != 0;
     let objects = SyncobjLook { all: has(wait_flags::ALL), for_submit: has(wait_flags::FOR_SUBMIT) };
@@ -99,6 +114,41 @@ pub(super) fn query<H: Hal>(
     unknown?;
     tell(&memory, read(arg, asking::POINTS), &values)?;
     DONE
+}
+
+pub(super) fn signal<H: Hal>(
+    device: &mut Device<'_, H>,
+    client: ClientId,
+    arg: &[u8],
+    memory: &mut dyn ClientMemory,
+) -> Result<Answer, Error> {
+    check_flags("timeline signal flags", read(arg, asking::FLAGS), 0)?;
+    let (count, at) = (read(arg, asking::COUNT), read(arg, asking::POINTS));
+    let memory = SharedMemory::new(memory);
+    let mut handles = handles(&memory, read(arg, asking::HANDLES), count)?;
+    let mut points = point_array(&memory, at, count);
+    let points: Option<&mut dyn Source<u64>> = if at == 0 { None } else { Some(&mut points) };
+    device.syncobj_timeline_signal(client, &mut handles, points)?;
+    DONE
+}
+
+/// The first answer "wait" says until when: 5 s from then on. Whoever repeats the call beyond gives it up
+/// ([`Answer::Wait`]).
+pub(super) fn transfer<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg: &[u8]) -> Result<Answer, Error> {
+    check_zero(arg, &moving::MUST_BE_ZERO)?;
+    let flags = read(arg, moving::FLAGS);
+    check_flags("transfer flags", flags, wait_flags::FOR_SUBMIT)?;
+    let from = SyncobjPoint { handle: read(arg, moving::FROM), point: read(arg, moving::FROM_POINT) };
+    let to = SyncobjPoint { handle: read(arg, moving::TO), point: read(arg, moving::TO_POINT) };
+    if device.syncobj_transfer(client, from, to, flags & wait_flags::FOR_SUBMIT != 0)? {
+        return DONE;
+    }
+    Ok(Answer::Wait { until: Some(device.now().saturating_add(SUBMIT_LIMIT)) })
+}
+
+/// The `count` points at `addr`.
+fn point_array<'s, 'm>(memory: &'s SharedMemory<'m>, addr: u64, count: u32) -> impl Source<u64> + use<'s, 'm> {
+    ClientArray::new(memory, addr, count, |bytes: &[u8; 8]| Ok(u64::from_le_bytes(*bytes)))
 }
 
 /// Writes values one behind the other, in one piece: all of them or none.

@@ -7,6 +7,7 @@ use crate::Error;
 use core::marker::PhantomData;
 
 /// A field: where it starts, and the integer it is.
+#[derive(Clone, Copy)]
 pub(super) struct Field<T> {
     offset: usize,
     word: PhantomData<fn() -> T>,

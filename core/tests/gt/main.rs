@@ -11,6 +11,8 @@
 #[cfg(test)]
 mod bring_up;
 #[cfg(test)]
+mod engine_reset;
+#[cfg(test)]
 mod failure;
 #[cfg(test)]
 mod ggtt;

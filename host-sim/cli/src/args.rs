@@ -2,7 +2,8 @@
 
 use crate::decode;
 use crate::demo::{self, Check, Demo};
-use crate::replay::{Options, replay_file};
+use crate::replay::{Options, Report};
+use crate::replays::{Sum, Unusable, recordings, replay_all};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ struct Command {
 enum What {
     /// Probe a simulated GPU, bind memory, run a batch, see its fence signal, check every result (the default)
     Demo(DemoArgs),
-    /// Replay the recording of a real client and compare every answer and every byte the GPU wrote
+    /// Replay recordings of real clients and compare every answer and every byte the GPU wrote
     Replay(ReplayArgs),
     /// Show what the driver made for the GPU in a form that people can read
     Decode(DecodeArgs),
@@ -43,9 +44,10 @@ struct DemoArgs {
 
 #[derive(Args)]
 struct ReplayArgs {
-    /// The recording: JSON Lines, one client process
-    file: PathBuf,
-    /// Print one line of JSON; differences go to standard error
+    /// Recordings: JSON Lines, one client process each; of a folder, all its .jsonl files
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Print a line of JSON for each recording, and one for the sum of several; differences go to standard error
     #[arg(long)]
     json: bool,
     /// Engines of the simulated GPU take work and never run it: for tests of the comparison
@@ -133,19 +135,34 @@ const fn failed_if(failed: bool) -> u8 {
 }
 
 fn run_replay(args: &ReplayArgs) -> Outcome {
-    let report = match replay_file(&args.file, &Options { execution: !args.no_execution }) {
-        Ok(report) => report,
-        Err(error) => {
-            let err = format!("barexe: {}: {error}\n", args.file.display());
-            return Outcome { err, status: UNUSABLE, ..Outcome::default() };
-        }
-    };
-    let status = failed_if(report.differences > 0);
-    if !args.json {
-        return Outcome { out: report.to_string().into_bytes(), status, ..Outcome::default() };
+    let results = replay_all(recordings(&args.paths), &Options { execution: !args.no_execution });
+    let sum = Sum::of(&results);
+    let mut outcome = Outcome { status: failed_if(sum.differences > 0), ..Outcome::default() };
+    for result in &results {
+        show(result, args.json, &mut outcome);
     }
-    let err = if report.differences > 0 { report.table() } else { String::new() };
-    Outcome { out: format!("{}\n", report.json()).into_bytes(), err, status }
+    // One recording is its own sum.
+    if results.len() > 1 {
+        let text = if args.json { format!("{}\n", sum.json()) } else { format!("\n{sum}") };
+        outcome.out.extend(text.into_bytes());
+    }
+    outcome
+}
+
+fn show(result: &Result<Report, Unusable>, json: bool, outcome: &mut Outcome) {
+    match result {
+        Err(unusable) => {
+            outcome.err.push_str(&format!("barexe: {unusable}\n"));
+            outcome.status = UNUSABLE;
+        }
+        Ok(report) if json => {
+            outcome.out.extend(format!("{}\n", report.json()).into_bytes());
+            if report.differences > 0 {
+                outcome.err.push_str(&format!("{} on {}\n{}", report.client, report.platform, report.table()));
+            }
+        }
+        Ok(report) => outcome.out.extend(report.to_string().into_bytes()),
+    }
 }
 
 fn run_decode(args: &DecodeArgs) -> Outcome {

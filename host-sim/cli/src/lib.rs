@@ -10,7 +10,8 @@
 //! | [`args`] | command line, exit status |
 //! | [`demo`] | one bind, one batch, one fence |
 //! | [`recording`] | reads recordings, and refuses what does not hold together |
-//! | [`replay`] | plays them |
+//! | [`replay`] | plays one |
+//! | [`replays`] | plays several, with progress and a sum |
 //! | [`decode`] | page tables at one moment of either |
 //! | [`machine`] | a device on a simulated GPU, opened and closed with care; bounded waits |
 //! | [`hex`] | bytes as recordings write them |
@@ -26,3 +27,4 @@ pub mod hex;
 pub mod machine;
 pub mod recording;
 pub mod replay;
+pub mod replays;

@@ -100,6 +100,76 @@ fn a_recording_without_execution_differs() {
     assert_eq!(ran.status.code(), Some(1));
 }
 
+const ONE: &str = "tgl-xe_exec_store-basic-store";
+const TWO: &str = "tgl-xe_vm-invalid-pad";
+
+/// A folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn with(name: &str, files: &[(&str, String)]) -> Self {
+        let path = std::env::temp_dir().join(format!("barexe-{}-{name}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        for (name, text) in files {
+            std::fs::write(path.join(name), text).unwrap();
+        }
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn contents(name: &str) -> String {
+    std::fs::read_to_string(recording(name)).unwrap()
+}
+
+#[test]
+fn several_recordings_and_folders_are_summed_up() {
+    let files = [("b.jsonl", contents(ONE)), ("a.jsonl", contents(TWO)), ("README.md", String::from("no recording"))];
+    let folder = Folder::with("clean", &files);
+    let ran = barexe(&["replay", folder.path(), &recording(TWO)]);
+    let out = text(&ran.stdout);
+    assert_eq!((ran.status.code(), text(&ran.stderr)), (Some(0), ""), "no terminal, no progress: {out}");
+    let shown: Vec<&str> = out.lines().filter(|line| line.contains(" on a simulated ")).collect();
+    let on = |client| format!("{client} on a simulated tgl");
+    assert_eq!(shown, [on("xe_vm/invalid-pad"), on("xe_exec_store/basic-store"), on("xe_vm/invalid-pad")]);
+    assert!(out.contains("\n3 of 3 recordings without a difference\n"), "{out}");
+    let ran = barexe(&["replay", "--json", folder.path()]);
+    let lines: Vec<serde_json::Value> =
+        text(&ran.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [first, second, sum] = &lines[..] else { panic!("{lines:?}") };
+    for key in ["calls", "compared_bytes", "differences"] {
+        let total = first[key].as_u64().unwrap() + second[key].as_u64().unwrap();
+        assert_eq!(sum[key].as_u64(), Some(total), "{key}");
+    }
+    assert_eq!((&sum["recordings"], &sum["clean"], &sum["unusable"]), (&2.into(), &2.into(), &0.into()));
+}
+
+#[test]
+fn one_difference_in_one_of_several_counts_and_what_cannot_be_used_counts_more() {
+    let altered = contents(ONE).replace(r#""runs":[[72,"56341200"]]"#, r#""runs":[[72,"56341300"]]"#);
+    let folder = Folder::with("altered", &[("1.jsonl", altered), ("2.jsonl", contents(TWO))]);
+    let ran = barexe(&["replay", folder.path()]);
+    assert_eq!((ran.status.code(), text(&ran.stderr)), (Some(1), ""));
+    assert!(text(&ran.stdout).contains("\n1 of 2 recordings without a difference\n"), "{}", text(&ran.stdout));
+    let ran = barexe(&["replay", "/no/such/file", folder.path(), "--json"]);
+    assert_eq!((ran.status.code(), text(&ran.stdout).lines().count()), (Some(2), 3));
+    let err = text(&ran.stderr);
+    assert!(err.starts_with("barexe: /no/such/file: ") && err.contains("BO 1"), "{err}");
+    let empty = Folder::with("empty", &[]);
+    let ran = barexe(&["replay", empty.path()]);
+    assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(2), ""));
+    assert!(text(&ran.stderr).ends_with("no .jsonl file in this folder\n"), "{}", text(&ran.stderr));
+}
+
 #[test]
 fn files_that_cannot_be_used_are_named_on_standard_error() {
     let foreign = Scratch::new("foreign.jsonl", b"{\"type\":\"header\",\"format\":\"something else\"}\n");
@@ -158,7 +228,7 @@ fn bad_usage_exits_with_2() {
         &["decode", "--page-tables", "--at", "3"],
         &["decode", "--page-tables", "--platform", "lnl", "a"],
     ];
-    let others = [&["replay"][..], &["demo", "--platform", "hsw"], &["frobnicate"], &["replay", "a", "b"], &["--json"]];
+    let others = [&["replay"][..], &["demo", "--platform", "hsw"], &["frobnicate"], &["replay", "--json"], &["--json"]];
     for args in of_decode.into_iter().chain(others) {
         let ran = barexe(args);
         assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(2), ""), "{args:?}");

@@ -26,8 +26,16 @@ impl Dialect {
         (request >> 16 & 0x3FFF) as usize
     }
 
-    /// The interface as posted and reviewed. `EXEC` has no form of its own there yet.
-    pub const A: Self = Self { name: "A", bind: 0x40A0_6445, bind_syncs: (104, 120), ..Self::U };
+    /// The interface as posted and reviewed.
+    pub const A: Self = Self {
+        name: "A",
+        bind: 0x40A0_6445,
+        bind_syncs: (104, 120),
+        exec: 0x4058_6449,
+        exec_queue: 12,
+        exec_syncs: (16, 32),
+        exec_batch: (56, 64),
+    };
 
     /// The merged interface.
     pub const U: Self = Self {

@@ -8,13 +8,29 @@ mod checks;
 #[cfg(test)]
 mod client_memory;
 #[cfg(test)]
+mod cookies;
+#[cfg(test)]
+mod exec_checks;
+#[cfg(test)]
+mod exec_order;
+#[cfg(test)]
+mod gone_wrong;
+#[cfg(test)]
+mod objects_and_queries;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
+mod parallel;
+#[cfg(test)]
 mod prefetch;
+#[cfg(test)]
+mod queues;
 #[cfg(test)]
 mod refused_arrays;
 #[cfg(test)]
 mod sweep;
+#[cfg(test)]
+mod syncobjs;
 #[cfg(test)]
 mod syncs;
 #[cfg(test)]
@@ -22,9 +38,15 @@ mod table;
 #[cfg(test)]
 mod tiles;
 #[cfg(test)]
+mod user_fence_waits;
+#[cfg(test)]
 mod vmas;
 #[cfg(test)]
+mod waiting;
+#[cfg(test)]
 mod waits;
+#[cfg(test)]
+mod zero_batch;
 #[cfg(test)]
 mod zero_op_checks;
 #[cfg(test)]
@@ -40,13 +62,23 @@ const CHAPTERS: &[&[Scenario]] = &[
     atomicity::ALL,
     checks::ALL,
     client_memory::ALL,
+    cookies::ALL,
+    exec_checks::ALL,
+    exec_order::ALL,
+    gone_wrong::ALL,
+    objects_and_queries::ALL,
     order::ALL,
+    parallel::ALL,
     prefetch::ALL,
+    queues::ALL,
     refused_arrays::ALL,
+    syncobjs::ALL,
     syncs::ALL,
     tiles::ALL,
+    user_fence_waits::ALL,
     vmas::ALL,
     waits::ALL,
+    zero_batch::ALL,
     zero_op_checks::ALL,
     zero_ops::ALL,
 ];

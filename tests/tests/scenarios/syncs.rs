@@ -1,17 +1,18 @@
-//! Sync entries of binds: S65, S81, S85 to S90.
+//! Sync entries of binds and execs: S65, S81, S85 to S90.
 
-use barexe_core::Errno::{EFAULT, EINVAL, ENOENT, EOPNOTSUPP};
+use barexe_core::Errno::{self, EFAULT, EINVAL, ENOENT, EOPNOTSUPP};
+use barexe_core::gt::EngineClass;
 use barexe_tests::scenarios;
-use barexe_tests::trial::{Bind, Mapping, NOWHERE, Need, Trial, op, sync};
+use barexe_tests::trial::{Bind, Exec, Mapping, NOWHERE, Need, Trial, op, sync};
 use barexe_tests::wire::Bytes;
 
 scenarios! {
     s65_a_refused_array_leaves_its_out_syncs { cases: 2, holds: [R24, D26] }
-    s81_a_sync_object_may_be_listed_twice { cases: 3, holds: [R23] }
-    s85_an_entry_has_a_type_flags_and_reserved_words { cases: 3, holds: [R6] }
-    s86_an_entry_names_an_object { cases: 4, holds: [R6] }
-    s87_an_in_sync_needs_a_fence { cases: 1, holds: [] }
-    s88_an_in_point_has_been_submitted { cases: 4, holds: [] }
+    s81_a_sync_object_may_be_listed_twice { cases: 6, holds: [R23] }
+    s85_an_entry_has_a_type_flags_and_reserved_words { cases: 6, holds: [R6] }
+    s86_an_entry_names_an_object { cases: 8, holds: [R6] }
+    s87_an_in_sync_needs_a_fence { cases: 2, holds: [] }
+    s88_an_in_point_has_been_submitted { cases: 8, holds: [] }
     s89_a_user_fence_of_a_bind_is_in_client_memory { cases: 4, holds: [R7] }
     s90_a_long_running_vm_has_in_syncs_alone { cases: 5, holds: [R7, R16] }
     m4_extensions_of_an_entry_are_looked_at { cases: 3, holds: [M4], needs: [Need::DialectA] }
@@ -42,67 +43,117 @@ fn check_all_signalled(on: &mut Trial<'_>, objects: [u32; 3], want: bool) {
     }
 }
 
+/// A call with these sync entries: a bind of a VM, or an exec of a queue, without operations or batches.
+#[derive(Clone, Copy)]
+enum Call {
+    Bind(u32),
+    Exec(u32),
+}
+
+impl Call {
+    /// One of each on a new VM.
+    fn both(on: &mut Trial<'_>) -> [(&'static str, Self); 2] {
+        let vm = on.vm();
+        let queue = on.queue(vm, EngineClass::Copy);
+        [("bind", Self::Bind(vm)), ("exec", Self::Exec(queue))]
+    }
+
+    fn made(self, on: &mut Trial<'_>, entries: &[Bytes]) {
+        match self {
+            Self::Bind(vm) => on.bind(&entries.iter().cloned().fold(Bind::on(vm), Bind::sync)),
+            Self::Exec(queue) => on.exec(&entries.iter().cloned().fold(Exec::on(queue), Exec::sync)),
+        }
+    }
+
+    fn refused(self, on: &mut Trial<'_>, entry: Bytes, errno: Errno) {
+        match self {
+            Self::Bind(vm) => on.bind_refused(&Bind::on(vm).sync(entry), errno),
+            Self::Exec(queue) => on.exec_refused(&Exec::on(queue).sync(entry), errno),
+        }
+    }
+}
+
 fn s81_a_sync_object_may_be_listed_twice(on: &mut Trial<'_>) {
-    let (vm, twice, mixed, other) = (on.vm(), on.syncobj(), on.syncobj(), on.syncobj());
-    let b0 = on.blocked();
-    on.bind(&Bind::on(vm).op(op::null(VA, PAGE)).after(b0));
-    let call = Bind::on(vm).op(op::null(VA + PAGE, PAGE)).out(twice).out(twice);
-    // The last entry wins (L8): a binary one drops the point before it, a point makes a timeline of the object.
-    let call = call.sync(sync::out_point(mixed, 3)).out(mixed).out(other).sync(sync::out_point(other, 7));
-    on.bind(&call);
-    on.case("not before the bind");
-    on.settle();
-    check_all_signalled(on, [twice, mixed, other], false);
-    on.case("the last entry wins");
-    on.check_value("point dropped", mixed, true, 0);
-    on.check_value("point added", other, true, 7);
-    on.case("all signal");
-    on.unblock(b0);
-    on.settle();
-    check_all_signalled(on, [twice, mixed, other], true);
-    on.check_value("value", other, false, 7);
+    for (name, call) in Call::both(on) {
+        let before = on.device.fences_in_use();
+        let (twice, mixed, other, b0) = (on.syncobj(), on.syncobj(), on.syncobj(), on.blocked());
+        call.made(on, &[sync::wait(b0.syncobj)]);
+        let entries = [
+            sync::out(twice),
+            sync::out(twice),
+            // The last entry wins (L8): a binary one drops the point before it, a point makes a timeline of the object.
+            sync::out_point(mixed, 3),
+            sync::out(mixed),
+            sync::out(other),
+            sync::out_point(other, 7),
+        ];
+        call.made(on, &entries);
+        on.case(&format!("{name}: not before what is held"));
+        on.settle();
+        check_all_signalled(on, [twice, mixed, other], false);
+        on.case(&format!("{name}: the last entry wins"));
+        on.check_value("point dropped", mixed, true, 0);
+        on.check_value("point added", other, true, 7);
+        on.case(&format!("{name}: all signal, and nothing is left"));
+        on.unblock(b0);
+        on.settle();
+        check_all_signalled(on, [twice, mixed, other], true);
+        on.check_value("value", other, false, 7);
+        for object in [twice, mixed, other, b0.syncobj] {
+            on.syncobj_destroy(object);
+        }
+        let after = on.device.fences_in_use();
+        on.check("fences in use", after, before);
+    }
 }
 
 fn s85_an_entry_has_a_type_flags_and_reserved_words(on: &mut Trial<'_>) {
-    let (vm, done) = (on.vm(), on.signalled_syncobj());
-    for (name, at, value) in [("type 3", 8, 3), ("flags 2", 12, 2), ("reserved 1", 32, 1)] {
-        on.case(name);
-        on.bind_refused(&Bind::on(vm).sync(sync::wait(done).u32(at, value)), EINVAL);
+    let done = on.signalled_syncobj();
+    for (call_name, call) in Call::both(on) {
+        for (name, at, value) in [("type 3", 8, 3), ("flags 2", 12, 2), ("reserved 1", 32, 1)] {
+            on.case(&format!("{call_name}: {name}"));
+            call.refused(on, sync::wait(done).u32(at, value), EINVAL);
+        }
     }
 }
 
 fn s86_an_entry_names_an_object(on: &mut Trial<'_>) {
-    let (vm, done) = (on.vm(), on.signalled_syncobj());
+    let done = on.signalled_syncobj();
     let entries =
         |handle| [sync::wait(handle), sync::out(handle), sync::wait_point(handle, 1), sync::out_point(handle, 1)];
-    for (upper, unknown) in entries(done).into_iter().zip(entries(0x7777)) {
-        on.case(&format!("entry {:02x?}", &upper.0[8..16]));
-        on.bind_refused(&Bind::on(vm).sync(upper.u32(20, 1)), EINVAL);
-        on.bind_refused(&Bind::on(vm).sync(unknown), ENOENT);
+    for (name, call) in Call::both(on) {
+        for (upper, unknown) in entries(done).into_iter().zip(entries(0x7777)) {
+            on.case(&format!("{name}: entry {:02x?}", &upper.0[8..16]));
+            call.refused(on, upper.u32(20, 1), EINVAL);
+            call.refused(on, unknown, ENOENT);
+        }
     }
 }
 
 fn s87_an_in_sync_needs_a_fence(on: &mut Trial<'_>) {
-    let (vm, empty) = (on.vm(), on.syncobj());
-    on.case("new object");
-    on.bind_refused(&Bind::on(vm).op(op::null(VA, PAGE)).sync(sync::wait(empty)), EINVAL);
+    let empty = on.syncobj();
+    for (name, call) in Call::both(on) {
+        on.case(&format!("{name}: new object"));
+        call.refused(on, sync::wait(empty), EINVAL);
+    }
 }
 
 fn s88_an_in_point_has_been_submitted(on: &mut Trial<'_>) {
-    let (vm, timeline, binary) = (on.vm(), on.syncobj(), on.signalled_syncobj());
-    on.bind(&Bind::on(vm).sync(sync::out_point(timeline, 5)));
-    on.settle();
-    let wait = |handle, point| Bind::on(vm).sync(sync::wait_point(handle, point));
-    on.case("point 0");
-    on.bind_refused(&wait(timeline, 0), EINVAL);
-    on.case("point 6");
-    on.bind_refused(&wait(timeline, 6), EINVAL);
-    on.case("point 5: nothing to wait for");
-    let out = on.syncobj();
-    on.bind(&wait(timeline, 5).out(out));
-    on.check_signalled("at return", out, true);
-    on.case("binary object");
-    on.bind_refused(&wait(binary, 5), EINVAL);
+    for (name, call) in Call::both(on) {
+        let (timeline, binary) = (on.syncobj(), on.signalled_syncobj());
+        call.made(on, &[sync::out_point(timeline, 5)]);
+        on.settle();
+        on.case(&format!("{name}: point 0"));
+        call.refused(on, sync::wait_point(timeline, 0), EINVAL);
+        on.case(&format!("{name}: point 6"));
+        call.refused(on, sync::wait_point(timeline, 6), EINVAL);
+        on.case(&format!("{name}: point 5: nothing to wait for"));
+        let out = on.syncobj();
+        call.made(on, &[sync::wait_point(timeline, 5), sync::out(out)]);
+        on.check_signalled("at return", out, true);
+        on.case(&format!("{name}: binary object"));
+        call.refused(on, sync::wait_point(binary, 5), EINVAL);
+    }
 }
 
 fn s89_a_user_fence_of_a_bind_is_in_client_memory(on: &mut Trial<'_>) {

@@ -1,101 +1,36 @@
-//! Binds that wait, and their cookie: S36 to S46. Dialect A alone has them.
-//!
-//! Waits for accepted work are not interrupted (R54); S37 and S38 are played in that form of theirs.
+//! Binds that wait: S36 to S46, but for those that are made again (`cookies`). Dialect A alone has them.
 
+use crate::waiting::{COOKIE, PAGE, VA, bind_waiting, hold, waiting, with_cookie};
+use barexe_core::Errno;
 use barexe_core::Errno::{EFAULT, EINVAL, ENOENT};
-use barexe_core::device::Device;
-use barexe_core::device::wait::Lend;
+use barexe_core::device::TicketState;
 use barexe_core::gt::EngineClass;
-use barexe_core::uapi::ioctl_blocking;
-use barexe_core::{Errno, Error};
-use barexe_hal::{Interrupted, Nanos};
-use barexe_sim::{Fault, SimHal};
+use barexe_hal::{ClientAddr, Interrupted};
+use barexe_sim::Fault;
+use barexe_tests::rig::SPACE;
 use barexe_tests::scenarios;
-use barexe_tests::trial::{Bind, Exec, FENCES, Mapping, NOWHERE, Need, Trial, op, sync};
-use barexe_tests::wire::Bytes;
+use barexe_tests::trial::{Bind, Exec, FENCES, NOWHERE, Need, Trial, op, sync};
 
 scenarios! {
     s36_a_call_that_waits_takes_no_syncs { cases: 3, holds: [R36, R45], needs: [Need::DialectA] }
     s37_an_interruption_does_not_end_a_wait_for_accepted_work {
         cases: 2, holds: [R37, R51, R54], needs: [Need::DialectA]
     }
-    s38_a_cookie_is_not_written_and_the_bind_happens_once { cases: 2, holds: [R54], needs: [Need::DialectA] }
-    s39_an_interruption_before_commit_leaves_everything { cases: 2, holds: [R52, R55], needs: [Need::DialectA] }
-    s41_nobody_is_held_up_by_a_wait { cases: 4, holds: [D9, D10], needs: [Need::DialectA] }
-    s42_a_wait_is_never_over_before_its_work { cases: 2, holds: [D11, R37], needs: [Need::DialectA] }
+    s39_an_interruption_before_commit_leaves_everything { cases: 2, holds: [R49, R52, R55], needs: [Need::DialectA] }
+    s41_nobody_is_held_up_by_a_wait { cases: 5, holds: [D9, D10], needs: [Need::DialectA] }
     s43_a_prefetch_with_nothing_to_move_waits_like_any_bind { cases: 4, holds: [R25, D19], needs: [Need::DialectA] }
-    s44_a_bad_cookie_is_refused { cases: 3, holds: [R50], needs: [Need::DialectA] }
+    s44_a_bad_cookie_is_refused { cases: 3, holds: [R47, R50], needs: [Need::DialectA] }
     s45_a_cookie_needs_the_wait_flag { cases: 1, holds: [], needs: [Need::DialectA] }
     s46_a_barrier_that_waits_keeps_the_order_of_calls { cases: 4, holds: [R31, R41, R57], needs: [Need::DialectA] }
-    a_cookie_that_is_not_zero_resumes_a_wait { cases: 5, holds: [R50], needs: [Need::DialectA] }
+    r58_an_out_sync_tells_what_a_wait_would { cases: 2, holds: [R58], needs: [Need::DialectA] }
     a_wait_ends_with_the_error_of_its_work { cases: 3, holds: [R56], needs: [Need::DialectA] }
-    a_wait_ends_with_the_queue_it_waits_on { cases: 1, holds: [M13], needs: [Need::DialectA] }
+    a_wait_ends_with_the_queue_it_waits_on { cases: 2, holds: [M13], needs: [Need::DialectA] }
 }
 
-const VA: u64 = 0x40_0000;
 /// In another block of directories: what is bound here is not ordered against what is bound there.
 const ELSEWHERE: u64 = VA + (3 << 39);
-const PAGE: u64 = 0x1000;
-
-/// Fields of the sync struct in the call (bind-and-exec sheet §2.4).
-const FLAGS: usize = 108;
-const COOKIE: usize = 112;
-
-fn waiting(call: Bind) -> Bind {
-    call.patch(FLAGS, &1u32.to_le_bytes())
-}
-
-fn with_cookie(call: Bind, addr: u64) -> Bind {
-    waiting(call).patch(COOKIE, &addr.to_le_bytes())
-}
-
-/// What others do while a call sleeps; whether the call is interrupted then.
-type Doing<'d> = &'d mut dyn FnMut(&mut Trial<'_>) -> Result<(), Interrupted>;
-
-/// Lends a trial's device to a call that waits. While the call sleeps the device is everybody's.
-struct Lender<'t, 's, 'd, 'e> {
-    trial: &'t mut Trial<'s>,
-    doings: &'d mut [Doing<'e>],
-    sleeps: usize,
-}
-
-impl<'s> Lend<'s, SimHal> for Lender<'_, 's, '_, '_> {
-    fn with<T>(&mut self, work: impl FnOnce(&mut Device<'s, SimHal>) -> T) -> T {
-        work(&mut self.trial.device)
-    }
-
-    fn idle(&mut self, _until: Nanos) -> Result<(), Interrupted> {
-        let doing = self.doings.get_mut(self.sleeps);
-        self.sleeps += 1;
-        assert!(self.sleeps < 1000, "{}: the wait does not end", self.trial);
-        match doing {
-            Some(doing) => doing(self.trial),
-            None => {
-                self.trial.settle();
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Makes a bind that waits; its result, and whether everything that was to happen meanwhile did.
-fn bind_waiting(on: &mut Trial<'_>, call: &Bind, doings: &mut [Doing<'_>]) -> (Result<u32, Errno>, bool) {
-    let (request, arg) = on.bind_arg(call);
-    let (mut arg, mut memory, client) = (arg.0, on.memory.clone(), on.client);
-    let (count, before) = (doings.len(), memory.contents());
-    let mut lender = Lender { trial: on, doings, sleeps: 0 };
-    let result = ioctl_blocking(&mut lender, client, request, &mut arg, &mut memory);
-    let all = lender.sleeps >= count;
-    on.check("client memory is as before", memory.contents() == before, true);
-    (result.map_err(|error: Error| error.errno()), all)
-}
-
-/// A bind of one page whose work nothing but the fence holds up.
-fn hold(on: &mut Trial<'_>, vm: u32, queue: u32) -> barexe_tests::trial::Blocked {
-    let b0 = on.blocked();
-    on.bind(&Bind::on(vm).queue(queue).op(op::null(VA + 0x10_0000, PAGE)).after(b0));
-    b0
-}
+/// Where the client's own memory is, and where it is mapped.
+const USER: u64 = 0x5000_0000;
 
 fn s36_a_call_that_waits_takes_no_syncs(on: &mut Trial<'_>) {
     let (vm, bo, done) = (on.vm(), on.bo(PAGE), on.signalled_syncobj());
@@ -131,24 +66,6 @@ fn s37_an_interruption_does_not_end_a_wait_for_accepted_work(on: &mut Trial<'_>)
     on.check("seen", on.seen(vm, VA), Some(7));
 }
 
-fn s38_a_cookie_is_not_written_and_the_bind_happens_once(on: &mut Trial<'_>) {
-    let (vm, bo) = (on.vm(), on.bo(PAGE));
-    let b0 = hold(on, vm, 0);
-    on.case("one pass");
-    let map = with_cookie(Bind::on(vm).op(op::map(bo, 0, VA, PAGE)), FENCES);
-    let mut interrupt = |_: &mut Trial<'_>| Err(Interrupted);
-    let mut signal = |on: &mut Trial<'_>| {
-        on.unblock(b0);
-        Ok(())
-    };
-    let done = bind_waiting(on, &map, &mut [&mut interrupt, &mut signal]);
-    on.check("0 after b0", done, (Ok(0), true));
-    on.check("cookie", on.fence_word(FENCES), 0);
-    on.case("applied once");
-    let other = VA + 0x10_0000;
-    on.check_mappings(vm, &[Mapping::of(bo, 0, VA, VA + PAGE), Mapping::null(other, other + PAGE)]);
-}
-
 /// Operations of one such call.
 const SPREAD: u64 = 40;
 
@@ -171,7 +88,7 @@ fn s39_an_interruption_before_commit_leaves_everything(on: &mut Trial<'_>) {
             on.settle();
             return false;
         }
-        on.check("code", result, Err(Errno::EINTR));
+        on.check("code", result.map_err(|error| error.errno()), Err(Errno::EINTR));
         let (before, after) = (before.0, on.whole().0);
         on.check("what changed", before.difference(&after), None);
         true
@@ -190,6 +107,10 @@ fn s41_nobody_is_held_up_by_a_wait(on: &mut Trial<'_>) {
     let (extra, exec) = (on.bind_queue(vm), on.queue(vm, EngineClass::Copy));
     on.write_store(batch, 0, ELSEWHERE + 0x800, 0xB0B);
     on.bind_now(&Bind::on(vm).op(op::map(batch, 0, ELSEWHERE, PAGE)));
+    on.sim.user_map(SPACE, USER..USER + PAGE, PAGE);
+    let userptr = op::on(op::MAP_USERPTR, USER, PAGE).u64(16, USER);
+    on.bind_now(&Bind::on(vm).op(op::with_pat(userptr, on.pat())));
+    on.check("client memory is mapped", on.seen(vm, USER).is_some(), true);
     let b0 = hold(on, vm, 0);
     let mut bind = |on: &mut Trial<'_>| {
         on.case("a bind on an extra queue");
@@ -207,6 +128,15 @@ fn s41_nobody_is_held_up_by_a_wait(on: &mut Trial<'_>) {
         on.check("stored", on.read(batch, 0x800), 0xB0B);
         Ok(())
     };
+    let mut invalidate = |on: &mut Trial<'_>| {
+        on.case("an invalidation of client memory");
+        let ticket = ClientAddr::new(USER).map(|at| on.device.user_invalidate(SPACE, at, PAGE));
+        on.settle();
+        let state = ticket.map(|ticket| on.device.invalidation_state(ticket));
+        on.check("invalidation", state, Some(TicketState::Done));
+        on.check("taken from the device", on.seen(vm, USER), None);
+        Ok(())
+    };
     let mut create = |on: &mut Trial<'_>| {
         on.case("an object private to the VM");
         let private = on.bo_of(PAGE, vm);
@@ -218,31 +148,9 @@ fn s41_nobody_is_held_up_by_a_wait(on: &mut Trial<'_>) {
         Ok(())
     };
     let map = waiting(Bind::on(vm).op(op::map(bo, 0, VA, PAGE)));
-    let done = bind_waiting(on, &map, &mut [&mut bind, &mut run, &mut create, &mut signal]);
+    let done = bind_waiting(on, &map, &mut [&mut bind, &mut run, &mut invalidate, &mut create, &mut signal]);
     on.case("the call that waited");
     on.check("0 after b0", done, (Ok(0), true));
-}
-
-fn s42_a_wait_is_never_over_before_its_work(on: &mut Trial<'_>) {
-    let (vm, bo) = (on.vm(), on.bo(PAGE));
-    on.number_pages(bo, 9);
-    let cases = [("MAP", op::map(bo, 0, VA, PAGE), None, Some(9)), ("UNMAP", op::unmap(VA, PAGE), Some(9), None)];
-    for (name, op, before, after) in cases {
-        on.case(name);
-        let b0 = hold(on, vm, 0);
-        let mut interrupt = |on: &mut Trial<'_>| {
-            on.settle();
-            on.check("as before", on.seen(vm, VA), before);
-            Err(Interrupted)
-        };
-        let mut signal = |on: &mut Trial<'_>| {
-            on.unblock(b0);
-            Err(Interrupted)
-        };
-        let done = bind_waiting(on, &waiting(Bind::on(vm).op(op)), &mut [&mut interrupt, &mut signal]);
-        on.check("0 after b0", done, (Ok(0), true));
-        on.check("work is done", on.seen(vm, VA), after);
-    }
 }
 
 fn s43_a_prefetch_with_nothing_to_move_waits_like_any_bind(on: &mut Trial<'_>) {
@@ -318,42 +226,10 @@ fn s46_a_barrier_that_waits_keeps_the_order_of_calls(on: &mut Trial<'_>) {
     on.check_signalled("call after the barrier", second, true);
 }
 
-fn a_cookie_that_is_not_zero_resumes_a_wait(on: &mut Trial<'_>) {
-    let vm = on.vm();
-    let (other, extra) = (on.vm(), on.bind_queue(vm));
-    on.put(FENCES, &[0, 0, 0, 0, 0, 0, 0, 0x80]);
-    // No operation of this kind exists: whoever looked would say so.
-    let wrong = || Bytes::new(80).u32(40, 99);
-    let resume = |vm| with_cookie(Bind::on(vm).op(wrong()), FENCES);
-    on.case("checks of the queue are made");
-    on.bind_refused(&resume(vm).queue(0x7777), ENOENT);
-    on.bind_refused(&resume(other).queue(extra), EINVAL);
-    on.bind_refused(&resume(0x7777), EINVAL);
-    on.case("nothing is left to wait for");
-    on.bind(&resume(vm));
-    on.check_mappings(vm, &[]);
-    on.case("it waits for what the queue has accepted");
-    let b0 = hold(on, vm, 0);
-    let mut signal = |on: &mut Trial<'_>| {
-        on.unblock(b0);
-        Err(Interrupted)
-    };
-    let done = bind_waiting(on, &resume(vm), &mut [&mut signal]);
-    on.check("0 after b0", done, (Ok(0), true));
-    on.case("on its own queue");
-    let b1 = hold(on, vm, extra);
-    on.bind(&resume(vm));
-    on.unblock(b1);
-    on.settle();
-    on.case("and does nothing");
-    let other = VA + 0x10_0000;
-    on.check_mappings(vm, &[Mapping::null(other, other + PAGE)]);
-}
-
 fn a_wait_ends_with_the_error_of_its_work(on: &mut Trial<'_>) {
     let (vm, bo) = (on.vm(), on.bo(PAGE));
     let b0 = hold(on, vm, 0);
-    on.case("K8: the error of the change, and never 0");
+    on.case("K8: behind a change that failed it is canceled, and never 0");
     let mut fail = |on: &mut Trial<'_>| {
         on.device.fail_next_table_change();
         on.unblock(b0);
@@ -361,8 +237,8 @@ fn a_wait_ends_with_the_error_of_its_work(on: &mut Trial<'_>) {
     };
     let (failed, all) = bind_waiting(on, &waiting(Bind::on(vm).op(op::map(bo, 0, VA, PAGE))), &mut [&mut fail]);
     on.check("everything happened", all, true);
-    let code = failed.expect_err("a change that failed");
-    on.check("code", code, Errno::EIO);
+    let code = failed.map_err(|error| error.errno()).expect_err("a change that failed");
+    on.check("code", code, Errno::ECANCELED);
     on.case("the VM is banned");
     on.bind_refused(&waiting(Bind::on(vm)), ENOENT);
     on.case("a resumed wait still tells how the work ended");
@@ -370,25 +246,49 @@ fn a_wait_ends_with_the_error_of_its_work(on: &mut Trial<'_>) {
     on.bind_refused(&with_cookie(Bind::on(vm), FENCES), code);
 }
 
+/// The queue is gone by the next look, together with the work: how that ended is still told.
 fn a_wait_ends_with_the_queue_it_waits_on(on: &mut Trial<'_>) {
-    let (vm, bo) = (on.vm(), on.bo(PAGE));
-    on.number_pages(bo, 3);
-    let extra = on.bind_queue(vm);
-    let b0 = hold(on, vm, extra);
-    on.case("its queue is destroyed meanwhile");
-    let mut destroy = |on: &mut Trial<'_>| {
-        on.queue_destroy(extra);
-        on.settle();
-        on.check("not yet", on.seen(vm, VA), None);
-        Ok(())
-    };
+    for fails in [false, true] {
+        let (vm, bo) = (on.vm(), on.bo(PAGE));
+        on.number_pages(bo, 3);
+        let extra = on.bind_queue(vm);
+        let b0 = hold(on, vm, extra);
+        on.case(if fails { "its queue is destroyed and the change before it fails" } else { "its queue is destroyed" });
+        let mut destroy = |on: &mut Trial<'_>| {
+            on.queue_destroy(extra);
+            on.settle();
+            on.check("not yet", on.seen(vm, VA), None);
+            Ok(())
+        };
+        let mut signal = |on: &mut Trial<'_>| {
+            if fails {
+                on.device.fail_next_table_change();
+            }
+            on.unblock(b0);
+            on.settle();
+            Ok(())
+        };
+        let map = waiting(Bind::on(vm).queue(extra).op(op::map(bo, 0, VA, PAGE)));
+        let (done, all) = bind_waiting(on, &map, &mut [&mut destroy, &mut signal]);
+        let want = if fails { Err(Errno::ECANCELED) } else { Ok(0) };
+        on.check("after b0", (done.map_err(|error| error.errno()), all), (want, true));
+        on.check("the work is done", on.seen(vm, VA), (!fails).then_some(3));
+    }
+}
+
+fn r58_an_out_sync_tells_what_a_wait_would(on: &mut Trial<'_>) {
+    let (vm, out) = (on.vm(), on.syncobj());
+    let b0 = hold(on, vm, 0);
+    on.bind(&Bind::on(vm).op(op::null(VA, PAGE)).out(out));
+    on.case("neither is over before b0");
     let mut signal = |on: &mut Trial<'_>| {
-        on.unblock(b0);
         on.settle();
+        on.check_signalled("Out", out, false);
+        on.unblock(b0);
         Ok(())
     };
-    let map = waiting(Bind::on(vm).queue(extra).op(op::map(bo, 0, VA, PAGE)));
-    let done = bind_waiting(on, &map, &mut [&mut destroy, &mut signal]);
-    on.check("0 after b0", done, (Ok(0), true));
-    on.check("the work is done", on.seen(vm, VA), Some(3));
+    let done = bind_waiting(on, &waiting(Bind::on(vm)), &mut [&mut signal]);
+    on.check("a barrier that waits", done, (Ok(0), true));
+    on.case("both are when it returns");
+    on.check_signalled("Out", out, true);
 }

@@ -19,6 +19,8 @@ mod rows_bind_ops;
 #[cfg(test)]
 mod rows_exec;
 #[cfg(test)]
+mod rows_exec_a;
+#[cfg(test)]
 mod rows_objects;
 #[cfg(test)]
 mod rows_pat;
@@ -27,11 +29,15 @@ mod rows_query;
 #[cfg(test)]
 mod rows_queue;
 #[cfg(test)]
+mod rows_sharing;
+#[cfg(test)]
 mod rows_sync;
 #[cfg(test)]
 mod rows_timeline;
 #[cfg(test)]
 mod rows_vm;
+#[cfg(test)]
+mod rows_wait;
 #[cfg(test)]
 mod shell;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::table::{accepts, refuses, row};
 use barexe_core::Errno::{self, ECANCELED, EINVAL, ENODEV, ENOENT, ENOTTY, EOPNOTSUPP};
 use barexe_core::device::{DeviceState, TableWriter};
+use barexe_core::gt::EngineClass;
 use barexe_core::uapi::request::{XE_EXEC, XE_EXEC_A, XE_GEM_CREATE, XE_VM_BIND, XE_VM_CREATE};
 use barexe_core::uapi::{self, Call};
 use barexe_hal::Nanos;
@@ -22,7 +23,7 @@ fn requests_are_told_apart_by_type_and_number() {
         refuses(rig, 0xC020_6343, vec![row("2 type", no_struct(), ENOTTY, "request 0xc0206343")]);
         refuses(rig, 0xC040_6400, vec![row("2 VERSION", no_struct(), EINVAL, "ioctl number")]);
         refuses(rig, 0xC020_6450, vec![row("2 number", no_struct(), EINVAL, "ioctl number")]);
-        refuses(rig, 0xC048_644A, vec![row("not there yet", no_struct(), EOPNOTSUPP, "XE_WAIT_USER_FENCE")]);
+        refuses(rig, 0x4020_644B, vec![row("not there", no_struct(), EOPNOTSUPP, "XE_OBSERVATION")]);
     });
 }
 
@@ -64,7 +65,10 @@ fn bind_and_exec_take_the_sizes_of_their_dialects_and_no_other() {
         for len in [0, 55, 57, 72, 80, 136, 160] {
             refuses(rig, sized(XE_EXEC, len), vec![row("2.8-3", bind(200), EINVAL, "size of the argument struct")]);
         }
-        refuses(rig, XE_EXEC_A, vec![row("not there yet", bind(88), EOPNOTSUPP, "XE_EXEC of dialect A")]);
+        // Each form has its own place for the queue: 8 in U, 12 in A.
+        let queue = rig.queue(vm, rig.engine(EngineClass::Copy));
+        accepts(rig, sized(XE_EXEC, 56), &Bytes::new(88).u32(8, queue), &Ram::new());
+        accepts(rig, XE_EXEC_A, &Bytes::new(88).u32(12, queue), &Ram::new());
     });
 }
 

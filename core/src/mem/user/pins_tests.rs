@@ -96,7 +96,7 @@ fn parts_go_in_front_behind_and_from_the_middle() {
     assert_eq!(left(0x3000, 0x5000), [0x1000, 0x5000]);
     assert_eq!(left(0, 0x2000), [0x5000]);
     assert_eq!(left(0x7000, 0x8000), [0x5000]);
-    assert_eq!(left(0, u64::MAX), []);
+    assert!(left(0, u64::MAX).is_empty());
     assert_eq!(pool.live(), 0);
 }
 
@@ -108,7 +108,7 @@ fn a_hole_without_a_place_for_the_second_half_stays_pinned() {
     pins.unpin_range(&mut pool, &mut client, ClientRange { start: 0x2000, end: 0x3000 });
     assert_eq!((pool.live(), client.pinned.len()), (1, 3));
     pins.unpin(&mut pool, &mut client);
-    assert_eq!(client.pinned, []);
+    assert!(client.pinned.is_empty());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::machine::Patience;
 use crate::recording::Call;
 use barexe_core::Error;
 use barexe_core::device::{ClientId, Ticket, TicketState};
-use barexe_core::uapi::{self, Answer};
+use barexe_core::uapi::{self, Again, Answer};
 use barexe_hal::Nanos;
 
 /// How a call ended.
@@ -68,14 +68,20 @@ impl Player<'_, '_> {
     /// Makes a call until it does not want to wait any more.
     fn make(&mut self, client: ClientId, call: &Call, arg: &mut [u8]) -> End {
         let mut patience = Patience::new(self.device);
+        let (request, began) = (call.request_code(), self.device.now());
+        let mut again = None;
         loop {
             self.deliver();
-            let answer = uapi::ioctl(self.device, client, call.request_code(), arg, &mut self.memory);
+            let answer = match again {
+                None => uapi::ioctl(self.device, client, request, arg, &mut self.memory),
+                Some(again) => uapi::ioctl_again(self.device, client, request, arg, &mut self.memory, again),
+            };
+            again = Some(Again { began, interrupted: false });
             self.memory.store(self.device);
             self.give_user();
             match answer {
                 Ok(Answer::Done(value)) => return End::Done(value),
-                Ok(Answer::Accepted(ticket)) => return self.wait_for_work(ticket, &mut patience),
+                Ok(Answer::Accepted(accepted)) => return self.wait_for_work(accepted.ticket, &mut patience),
                 Err(error) => return End::Refused(error),
                 Ok(Answer::Wait { until }) => {
                     if !patience.wait(self.device, until) {

@@ -1,0 +1,95 @@
+//! One job of 40 dwords into its ring, against copying the same dwords there.
+
+use super::{Limit, line, median_seconds};
+use barexe_core::context::layout::LrcAddrs;
+use barexe_core::family::XE2;
+use barexe_core::gt::EngineClass;
+use barexe_core::ring::command::BatchAddr;
+use barexe_core::ring::emitter::Emitter;
+use barexe_core::ring::job::{JOB_DWORDS_MAX, JobRequest, emit_job};
+use barexe_core::ring::writer::RingState;
+use barexe_core::sync::seqno::Seqno;
+use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GgttAddr, GpuVa};
+use barexe_sim::{Platform, Sim, SimConfig};
+use core::hint::black_box;
+use core::time::Duration;
+use std::time::Instant;
+
+const RING_BYTES: u32 = 16 << 10;
+const JOBS: usize = 1000;
+const ROUNDS: usize = 501;
+
+/// Addresses of a context, as a queue on the render engine of the part has.
+fn addrs() -> LrcAddrs {
+    let layout = XE2.lrc.layout(EngineClass::Render, RING_BYTES).unwrap();
+    layout.addrs(GgttAddr::new(0x00A0_0000).unwrap(), GgttAddr::new(0x00FE_0000).unwrap()).unwrap()
+}
+
+/// With a user fence a render job has 40 dwords there (commands sheet §2.6).
+fn job(seqno: Seqno) -> JobRequest {
+    let (batch, fence) = (GpuVa::new(0x1A_0000).unwrap(), GpuVa::new(0x1A_0218).unwrap());
+    JobRequest {
+        batch: BatchAddr::Ppgtt(batch),
+        seqno,
+        flush_tlb: false,
+        user_fence: Some((fence, u64::from(seqno.get()))),
+        force_reset: false,
+        virtual_function: false,
+    }
+}
+
+fn memory() -> (Sim, DmaBuffer) {
+    let sim = Sim::new(&SimConfig::new(Platform::lnl())).unwrap();
+    let request = DmaRequest {
+        len_bytes: u64::from(RING_BYTES),
+        align_bytes: 4096,
+        last_addr: BusAddr::new(u64::MAX >> 20).unwrap(),
+        caching: DmaCaching::WriteBack,
+        owner: DmaOwner::Driver,
+    };
+    let buffer = sim.hal().alloc(request).unwrap();
+    (sim, buffer)
+}
+
+/// As contexts put jobs into their rings: built aside, then copied in one piece into room that was made certain of.
+fn emit(ring: &mut RingState, buffer: &DmaBuffer, addrs: &LrcAddrs) -> Duration {
+    let mut seqno = Seqno::FIRST;
+    let begin = Instant::now();
+    for _ in 0..JOBS {
+        let mut room = [0; JOB_DWORDS_MAX];
+        let mut out = Emitter::new(&mut room);
+        emit_job(&XE2.ring, black_box(EngineClass::Render), addrs, &black_box(job(seqno)), &mut out).unwrap();
+        let reserved = ring.reserve(buffer, ring.tail_bytes(), JOB_DWORDS_MAX).unwrap();
+        black_box(reserved.write(out.dwords()).unwrap());
+        seqno = seqno.next();
+    }
+    begin.elapsed()
+}
+
+/// The same dwords, known beforehand, to the same places.
+fn copy(dwords: &[u32], buffer: &DmaBuffer) -> Duration {
+    let (bytes, mut at) = (dwords.len() * 4, 0);
+    let begin = Instant::now();
+    for _ in 0..JOBS {
+        buffer.copy_u32(at, black_box(dwords)).unwrap();
+        at += bytes;
+        if at + bytes > RING_BYTES as usize {
+            at = 0;
+        }
+    }
+    begin.elapsed()
+}
+
+pub(crate) fn report() {
+    let ((_sim, buffer), addrs) = (memory(), addrs());
+    let mut ring = RingState::new(0, RING_BYTES, 0).unwrap();
+    let mut room = [0; JOB_DWORDS_MAX];
+    let mut out = Emitter::new(&mut room);
+    emit_job(&XE2.ring, EngineClass::Render, &addrs, &job(Seqno::FIRST), &mut out).unwrap();
+    assert_eq!(out.dwords().len(), 40);
+    let emitted = median_seconds(ROUNDS, JOBS, || emit(&mut ring, &buffer, &addrs));
+    let copied = median_seconds(ROUNDS, JOBS, || copy(out.dwords(), &buffer));
+    line("a job of 40 dwords into its ring", emitted * 1e9, "ns", None);
+    line("copying these 40 dwords there", copied * 1e9, "ns", None);
+    line("speed of emitting, against copying", copied / emitted, "", Some(Limit::Least(0.8)));
+}

@@ -7,7 +7,8 @@
 //!
 //! The first word of an entry begins with its key: a mapping's first address, with something else below the page; or
 //! where a child begins, as a number of a page, with the child's number in the 18 bits below. A search counts the samples
-//! and then the keys of one block that are not above the address. Wide nodes pay: a tree of a million mappings has three levels, all but the leaves stay in the cache.
+//! and then the keys of one block that are not above the address. Wide nodes pay: a tree of a million mappings has three
+//! levels, all but the leaves stay in the cache.
 
 use super::ADDRESS_END;
 use crate::num::{low32, u64_of, usize_capped};
@@ -143,7 +144,7 @@ impl VmaNode {
         }
         // Nothing is above the last page; and no child has the highest number, so this is below a free place's word.
         let addr = if addr < ADDRESS_END { addr } else { ADDRESS_END - 1 };
-        (addr & !IN_PAGE) << PAGE_SHIFT | CHILD - 1
+        (addr & !IN_PAGE) << PAGE_SHIFT | (CHILD - 1)
     }
 
     /// How many entries begin on the page of `addr` or before.

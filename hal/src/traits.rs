@@ -114,8 +114,10 @@ pub trait Clock {
     /// The current instant. **Implementor**: never goes backwards.
     fn now(&mut self) -> Nanos;
 
-    /// What a clock says now, for clients that set device time against it. **Implementor**: a machine that has one
-    /// clock and no calendar leaves this alone; like an operating system there, its days begin when the clock does.
+    /// What a clock says now, for clients that set device time against it.
+    ///
+    /// **Implementor**: the monotonic clock is that of [`now`](Self::now). A machine that has one clock and no calendar
+    /// leaves this alone; like an operating system there, its days begin when the clock does.
     fn now_by(&mut self, clock: ClockKind) -> Nanos {
         let _only = clock;
         self.now()

@@ -23,10 +23,7 @@ pub const BINDS: [&str; 5] = [
 ];
 
 /// Recordings that do not replay yet, and what they need that is not there. Whoever builds it takes them out.
-pub const NOT_YET: [(&str, &str); 2] = [
-    ("tgl-xe_exec_balancer-no-exec-parallel-basic", "parallel queues"),
-    ("tgl-xe_exec_balancer-once-parallel-basic", "parallel queues"),
-];
+pub const NOT_YET: [(&str, &str); 0] = [];
 
 /// Names of all recordings, in order.
 ///

@@ -13,7 +13,7 @@ use barexe_core::gt::engine_error::{EngineError, EngineErrorKind};
 use barexe_core::gt::{Engine, EngineClass};
 use barexe_core::{Errno, Error};
 use barexe_hal::Nanos;
-use barexe_sim::{Fault, SimConfig};
+use barexe_sim::{Fault, Platform, SimConfig};
 use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, binary, on_opened, platforms, store, store_batch};
 
 const VA: u64 = 0x1A_0000;
@@ -351,5 +351,41 @@ fn if_an_engine_does_not_come_back_all_gts_are_reset_and_others_go_on() {
             assert_eq!(rig.wait(job), TicketState::Done);
             assert_eq!(rig.read(bo, 0), u32::from(unit.id) + 1);
         }
+    });
+}
+
+/// Engine ids repeat on each tile: a reset must hit the engine of the right one.
+#[test]
+fn a_reset_on_one_tile_does_not_touch_the_other() {
+    let config = Config {
+        tables: TableWriter::Cpu,
+        job_timeout: JOB_TIMEOUT,
+        preempt_timeout: PREEMPT_TIMEOUT,
+        ..Config::default()
+    };
+    on_opened(&SimConfig::new(Platform::tgl_with_tiles(2)), config, |rig| {
+        let space = Space::new(rig);
+        let copies: Vec<Engine> = rig.engines().into_iter().filter(|unit| unit.class == EngineClass::Copy).collect();
+        let [near, far] = [0, 1].map(|tile| *copies.iter().find(|unit| unit.tile == tile).unwrap());
+        assert_eq!(near.id, far.id);
+        // On the other tile runs a job that would begin anew if it were reset: it counts how often it began.
+        let counter = VA + RESULT;
+        let mut counting = vec![0x1700_0003, counter as u32 + 8, 0, counter as u32, 0];
+        counting.extend(store(counter, 1));
+        counting.extend([0x0E00_C003, 1, counter as u32 + 16, 0, 0]);
+        counting.extend([BATCH_END, 0]);
+        let (guilty, innocent) = (rig.queue(space.vm, far), rig.queue(space.vm, near));
+        let running = space.run(rig, innocent, 1, &counting);
+        let endless = space.run(rig, guilty, 0, &spin(0, false));
+        pass(rig, Nanos::from_millis(2));
+        let other = rig.queue(space.vm, far);
+        let waiting = space.store(rig, other, 3, 5);
+        pass(rig, Nanos::from_millis(10));
+        assert_eq!((code(rig, endless), state(rig, waiting)), (Some(Errno::EIO), TicketState::Done));
+        assert_eq!(rig.device.first_hang().map(|hang| (hang.tile, hang.error.engine)), Some((1, far.id)));
+        rig.write(space.bo, RESULT + 16, &[1]);
+        pass(rig, Nanos::from_millis(2));
+        assert_eq!(state(rig, running), TicketState::Done);
+        assert_eq!((space.result(rig, 0), space.result(rig, 1)), (1, 0), "it began once");
     });
 }

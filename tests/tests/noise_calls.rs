@@ -142,8 +142,9 @@ fn request(random: &mut Random, number: u32) -> u32 {
 
 /// Where a handle of a sync object lies in the hostile client's memory.
 const HANDLES: u64 = MEMORY + 512;
-/// Calls that one hostile client makes, as long as it leaves nothing running behind.
+/// Fewest calls that one hostile client makes, and most clients for a number.
 const CALLS_OF_ONE: u64 = 100;
+const CLIENTS: u64 = 100;
 const EXEC: u32 = 0x49;
 
 /// A struct that is right, or nearly, with this number: offsets of bind-and-exec sheet §2.5.
@@ -236,7 +237,7 @@ fn one_client(rig: &mut Rig<'_>, number: u32, calls: u64, neighbour: &Owned, ran
 /// So many calls of one number; how many of them were not refused. The neighbour works all the same afterwards.
 fn make_noise(rig: &mut Rig<'_>, number: u32, calls: u64, neighbour: &Owned, random: &mut Random) -> u64 {
     // Nothing ends a batch that runs wild yet, and so nothing frees its queue: one client makes all execs.
-    let each = if number == EXEC { calls } else { CALLS_OF_ONE.min(calls) };
+    let each = if number == EXEC { calls } else { calls.div_ceil(CLIENTS).max(CALLS_OF_ONE) };
     let rounds = calls.div_ceil(each);
     let accepted = (0..rounds).map(|_| one_client(rig, number, each, neighbour, random)).sum();
     works(rig, neighbour, number << 16 | 0xABC);

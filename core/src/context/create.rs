@@ -4,6 +4,7 @@ use super::LrcFormat;
 use super::batches::{BATCH_DWORDS_MAX, CACHELINE_DWORDS, emit_context_batch, emit_indirect_batch};
 use super::image::RegisterImage;
 use super::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES, START_SEQNO_BYTES};
+use super::tables::RegisterTable;
 use crate::gt::EngineClass;
 use crate::num::{u32_capped, usize_of};
 use crate::ring::command;
@@ -142,6 +143,21 @@ pub fn write_image(
     }
     let image = RegisterImage::of(format, request, lines);
     Ok(buffer.copy_u32(at(layout.registers), image.dwords())?)
+}
+
+/// Gives a saved register page, which starts at `at_bytes` of `buffer`, the addresses of another engine of the class.
+///
+/// The hardware takes them as relative to the engine that restores the context; whether it looks at the base in them at
+/// all is not determined (engines sheet §6.3), so they are kept right.
+///
+/// # Errors
+/// [`OutOfBounds`].
+pub fn rebase(table: &RegisterTable, engine_base: u32, buffer: &DmaBuffer, at_bytes: usize) -> Result<(), OutOfBounds> {
+    for (dword, register) in table.registers() {
+        let address = engine_base.wrapping_add(u32::from(register));
+        buffer.write_u32(at_bytes.saturating_add(dword.saturating_mul(4)), address)?;
+    }
+    Ok(())
 }
 
 /// Writes the two words of a seqno page, which starts at `at_bytes` of `buffer`, for a context without jobs.

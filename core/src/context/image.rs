@@ -46,11 +46,9 @@ impl RegisterImage {
     fn lay_out(&mut self, table: &RegisterTable, engine_base: u32) {
         for group in table.groups {
             self.set(group.at, group.header());
-            let mut at = group.at.wrapping_add(1);
-            for register in group.registers {
-                self.set(at, engine_base.wrapping_add(u32::from(*register)));
-                at = at.wrapping_add(2);
-            }
+        }
+        for (at, register) in table.registers() {
+            self.set(at, engine_base.wrapping_add(u32::from(register)));
         }
         self.set(table.end, END_MARKER);
     }

@@ -27,6 +27,20 @@ pub struct RegisterTable {
     pub end: usize,
 }
 
+impl RegisterTable {
+    /// Where each register's address stands, and its offset from the engine base.
+    pub fn registers(&self) -> impl Iterator<Item = (usize, u16)> {
+        self.groups.iter().flat_map(|group| {
+            let first = group.at.wrapping_add(1);
+            group
+                .registers
+                .iter()
+                .enumerate()
+                .map(move |(n, register)| (first.wrapping_add(n.wrapping_mul(2)), *register))
+        })
+    }
+}
+
 impl RegisterGroup {
     /// Header of the command: length, relative to the engine base, posted or not.
     #[must_use]

@@ -94,12 +94,18 @@ impl<H: Hal> Device<'_, H> {
         work: &mut BindWork,
     ) -> Result<bool, Error> {
         let Some(vm) = vm.filter(|vm| self.pools.vms.get(*vm).is_some()) else { return Ok(true) };
+        if self.pools.vms.get(vm).is_some_and(|vm| vm.state == VmState::Banned) {
+            // A change before this one has failed: what was accepted behind it makes nothing visible any more.
+            work.failure = work.failure.or(Some(Error::Canceled));
+        }
         if work.by_engine && !self.migrations.is_empty() {
             if !self.write_by_engine(queue, vm, work)? {
                 return Ok(false);
             }
-        } else {
+        } else if work.failure.is_none() {
             self.write_by_cpu(vm, work);
+        } else {
+            work.steps.all_done(&mut self.pools.steps);
         }
         work.failure = work.failure.or_else(|| self.injection.take_failure());
         let Some(vm) = self.pools.vms.get_mut(vm) else { return Ok(true) };

@@ -19,14 +19,18 @@ use crate::Error;
 use crate::device::request::VmFlags;
 use crate::exec::lrc::Lrc;
 use crate::exec::migration::Migrations;
-use crate::exec::queue::{Queue, QueueState, Queues};
+use crate::exec::queue::{ExecPart, Queue, QueueState, Queues};
 use crate::gt::Registers;
 use crate::gt::engine_error::EngineErrorKind;
+use crate::pool::Handle;
 use crate::submit::{Holder, Submission};
 use barexe_hal::{Hal, Nanos};
 
-/// Priority of page-table jobs: above every client's.
-const KERNEL_PRIORITY: u32 = 3;
+/// How urgent a context is: its queue's priority, then whether it is its gang's turn.
+type Rank = (u32, bool);
+
+/// Page-table jobs go before every client's.
+const KERNEL: Rank = (3, false);
 
 /// What the scheduler wants of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,16 +87,24 @@ impl<H: Hal> Device<'_, H> {
     /// Whether the running context is to make room: its queue is banned or gone, something more urgent waits, or its
     /// time slice is over and something as urgent waits.
     fn must_leave(&self, engine: u8, holder: Holder, since: Nanos) -> bool {
-        let Holder::Queue(queue) = holder else { return false };
-        let Some(queue) = self.pools.queues.get(queue) else { return false };
+        let Holder::Queue(handle) = holder else { return false };
+        let Some(queue) = self.pools.queues.get(handle) else { return false };
         let Some(exec) = queue.exec() else { return false };
         let slice = Nanos::from_micros(u64::from(exec.properties.timeslice_us));
         let slice_is_over = self.now >= since.saturating_add(slice);
+        let own = self.rank(handle, queue, exec);
         let waiting = || self.contender(engine, holder);
         queue.state != QueueState::Live
-            || waiting().is_some_and(|(priority, _)| {
-                priority > exec.properties.priority || (priority == exec.properties.priority && slice_is_over)
-            })
+            || waiting().is_some_and(|(rank, _)| rank > own || (rank == own && slice_is_over))
+    }
+
+    fn rank(&self, handle: Handle<Queue>, queue: &Queue, exec: &ExecPart) -> Rank {
+        (exec.properties.priority, self.turn.is_of(handle, queue))
+    }
+
+    /// Whether an engine may still touch the queue's context.
+    fn is_held(&self, engine: u8, queue: Handle<Queue>) -> bool {
+        self.ports.get(usize::from(engine)).is_some_and(|port| port.holds(queue))
     }
 
     /// Whether the engine is known to have taken its context over, so that another may be put on top of it. The busy bit
@@ -187,28 +199,37 @@ impl<H: Hal> Device<'_, H> {
 
     /// The most urgent context beside `but` that has unfinished jobs in its ring, and its priority. Page tables come
     /// first, for work waits for them; queues of one priority take turns by position.
-    fn contender(&self, engine: u8, but: Holder) -> Option<(u32, Holder)> {
+    fn contender(&self, engine: u8, but: Holder) -> Option<(Rank, Holder)> {
         if but != Holder::Migration && self.is_running(engine, Holder::Migration) {
-            return Some((KERNEL_PRIORITY, Holder::Migration));
+            return Some((KERNEL, Holder::Migration));
         }
         let start = self.ports.get(usize::from(engine))?.next_queue;
-        let mut best: Option<(u32, bool, Holder)> = None;
+        let mut best: Option<(Rank, bool, Holder)> = None;
         for (handle, queue) in self.pools.queues.iter() {
             let (holder, live) = (Holder::Queue(handle), queue.state == QueueState::Live);
-            let Some(exec) = queue.exec().filter(|exec| live && exec.engine == engine && exec.lrc.is_busy()) else {
-                continue;
-            };
-            let (priority, is_next) = (exec.properties.priority, handle.index() >= start);
-            if holder != but && best.is_none_or(|(other, others_turn, _)| (priority, is_next) > (other, others_turn)) {
-                best = Some((priority, is_next, holder));
+            let may_run = |exec: &&ExecPart| live && exec.placements.has(engine) && exec.lrc.is_busy();
+            let Some(exec) = queue.exec().filter(may_run) else { continue };
+            let (rank, is_next) = (self.rank(handle, queue, exec), handle.index() >= start);
+            if holder != but
+                && best.is_none_or(|(other, others_turn, _)| (rank, is_next) > (other, others_turn))
+                && (exec.engine == engine || !self.is_held(exec.engine, handle))
+            {
+                best = Some((rank, is_next, holder));
             }
         }
-        best.map(|(priority, _, holder)| (priority, holder))
+        best.map(|(rank, _, holder)| (rank, holder))
     }
 
     /// Gives the engine a context. `switches`: it runs another one now.
     fn give(&mut self, engine: u8, next: Holder, switches: bool) -> Result<bool, Error> {
         let ids = &self.info.platform.family.lrc.descriptor;
+        if let Holder::Queue(queue) = next
+            && let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut)
+            && exec.engine != engine
+        {
+            exec.lrc.move_to(engine, &self.info, &mut self.hal);
+            exec.engine = engine;
+        }
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
         let lrc = context(engine, next, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let Some(lrc) = lrc else { return Ok(false) };

@@ -10,8 +10,8 @@ use super::{Device, Pools, Ticket};
 use crate::exec::job::{Job, Work};
 use crate::exec::lrc::RING_JOBS;
 use crate::exec::queue::{Queue, QueueState};
-use crate::num::usize_of;
 use crate::pool::Handle;
+use crate::ring::gang::MEMBERS_MAX;
 use crate::sync::fence::{Fence, Timeline};
 use crate::vm::{Vm, VmState};
 use crate::{Error, ObjectKind};
@@ -27,9 +27,8 @@ pub(crate) struct ExecFrom<'c> {
     pub(crate) refuses_full_ring: bool,
 }
 
-/// Most batches of a call: the interface has no wider queues (row 2 of exec queue create).
-const MAX_WIDTH: usize = 9;
-type Batches = heapless::Vec<GpuVa, MAX_WIDTH>;
+/// The batches of a call: no queue is wider.
+type Batches = heapless::Vec<GpuVa, { MEMBERS_MAX + 1 }>;
 
 impl<H: Hal> Device<'_, H> {
     /// Runs a batch on an exec queue, or, without batches, makes a barrier: its out-syncs signal when everything
@@ -72,9 +71,9 @@ impl<H: Hal> Device<'_, H> {
         let mut captured = self.capture_syncs(client, rules, syncs, None)?;
         let fence = match self.ready_exec(handle, call, &mut captured) {
             Ok(None) => self.pools.push_barrier(handle, captured),
-            Ok(Some((work, repin))) => {
+            Ok(Some((work, batches, repin))) => {
                 self.carry_out_repin(repin);
-                self.pools.push_exec(handle, work, captured)
+                self.pools.push_exec(handle, work, &batches, captured)
             }
             Err(error) => {
                 self.pools.release_syncs(captured);
@@ -97,7 +96,7 @@ impl<H: Hal> Device<'_, H> {
         handle: Handle<Queue>,
         call: ExecFrom<'_>,
         syncs: &mut CallSyncs,
-    ) -> Result<Option<(Work, Option<Repin>)>, Error> {
+    ) -> Result<Option<(Work, Batches, Option<Repin>)>, Error> {
         let batches = read_batches(call.batches)?;
         let vm = self.pools.live_vm_of_queue(handle)?;
         let Some(batch) = batches.first().copied() else {
@@ -105,7 +104,7 @@ impl<H: Hal> Device<'_, H> {
         };
         let repin = self.repin_for_exec(vm)?;
         match self.pools.exec_work(handle, batch, call.refuses_full_ring, syncs) {
-            Ok(work) => Ok(Some((work, repin))),
+            Ok(work) => Ok(Some((work, batches, repin))),
             Err(error) => {
                 self.give_up_repin(repin);
                 Err(error)
@@ -120,7 +119,7 @@ fn check_queue(queue: &Queue, call: &ExecFrom<'_>) -> Result<(), Error> {
     if width == 0 {
         return Err(Error::invalid("exec queue id", u64::from(call.queue)));
     }
-    if count != 0 && (count != width || usize_of(count) > MAX_WIDTH) {
+    if count != 0 && count != width {
         return Err(Error::invalid("number of batches", u64::from(count)));
     }
     if queue.state != QueueState::Live {
@@ -181,7 +180,7 @@ impl Pools<'_> {
     /// fence itself (R22), and nothing is kept of the call. `None` only for a queue that is gone.
     fn push_barrier(&mut self, handle: Handle<Queue>, syncs: CallSyncs) -> Option<Fence> {
         if !syncs.wait.is_empty() {
-            return self.push_exec(handle, Work::Barrier, syncs);
+            return self.push_exec(handle, Work::Barrier, &[], syncs);
         }
         let queue = self.queues.get(handle)?;
         let last = Fence::last_of(&self.timelines, queue.timeline);
@@ -190,12 +189,19 @@ impl Pools<'_> {
     }
 
     /// The call has happened from here on. `None` only for a queue that is gone, which the caller has looked up.
-    fn push_exec(&mut self, handle: Handle<Queue>, work: Work, mut syncs: CallSyncs) -> Option<Fence> {
+    fn push_exec(
+        &mut self,
+        handle: Handle<Queue>,
+        work: Work,
+        batches: &[GpuVa],
+        mut syncs: CallSyncs,
+    ) -> Option<Fence> {
         let queue = self.queues.get_mut(handle)?;
         let timeline = queue.timeline;
         let point = self.timelines.get_mut(timeline).map_or(0, Timeline::accept);
         let wait = core::mem::take(&mut syncs.wait);
         queue.push(&mut self.jobs, Job { point, wait, work });
+        self.push_parts(handle, point, batches);
         let fence = Fence { timeline, point };
         self.signal_outs(syncs, fence);
         Some(fence)

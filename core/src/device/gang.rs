@@ -11,13 +11,13 @@ use super::client::ClientId;
 use super::request::{EngineRef, QueueProperties};
 use super::{Device, Pools};
 use crate::Error;
+use crate::chain::LinkHandle;
 use crate::exec::job::{Job, Jobs, Work};
 use crate::exec::lrc::{BatchRequest, Emitted, Lrc};
 use crate::exec::queue::{ExecPart, Members, Placements, Queue, QueueKind, Role};
 use crate::exec::watch::Watch;
 use crate::gt::EngineClass;
 use crate::mem::tlb::RingMark;
-use crate::num::{u64_of, usize_of};
 use crate::pool::Handle;
 use crate::ring::RingFormat;
 use crate::ring::gang::{MEMBERS_MAX, Part};
@@ -85,7 +85,7 @@ impl<H: Hal> Device<'_, H> {
         Ok(())
     }
 
-    fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
+    pub(super) fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
         let fits = |engine: &crate::gt::Engine| {
             !engine.reserved
                 && engine.class == named.class
@@ -200,6 +200,9 @@ impl<H: Hal> Device<'_, H> {
         }
         let after = self.turn.lead.map_or(0, |lead| lead.index().saturating_add(1));
         let next = queues.iter().find(|(handle, queue)| handle.index() >= after && busy(queue));
+        if next.is_none() && self.turn.lead.is_none() {
+            return;
+        }
         self.turn = Turn { lead: next.map(|(handle, _)| handle), until: self.now.saturating_add(TURN) };
     }
 }
@@ -250,6 +253,23 @@ impl Pools<'_> {
         }
         let Some(lrc) = lrc_of(self, lead) else { return Ok(None) };
         lrc.emit_part(format, class, (request, Part::Lead(&addrs)), hal)
+    }
+
+    /// Notes where a job of the queue, or the lead's part of it, lies in the ring.
+    pub(super) fn note_emitted(
+        &mut self,
+        queue: Handle<Queue>,
+        job: LinkHandle<Job>,
+        place: Emitted,
+        flushed: RingMark,
+    ) {
+        let after = Jobs::after(&self.jobs, job);
+        if let Some(exec) = self.queues.get_mut(queue).and_then(Queue::exec_mut) {
+            (exec.next_to_emit, exec.flushed) = (after, flushed);
+        }
+        if let Some(Work::Batch { emitted, .. }) = self.jobs.get_mut(job).map(|link| &mut link.value.work) {
+            *emitted = Some(place);
+        }
     }
 
     /// Takes the oldest part out of every member: the lead's job is over.

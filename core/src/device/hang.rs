@@ -12,7 +12,7 @@
 use super::{Device, Pools};
 use crate::Error;
 use crate::exec::lrc::Lrc;
-use crate::exec::queue::{Queue, QueueState};
+use crate::exec::queue::{Queue, QueueState, Queues, set_state};
 use crate::gt::engine_error::{EngineError, EngineErrorKind, EngineState, engine_error};
 use crate::gt::engine_reset::EngineReset;
 use crate::gt::{self, Engine, EngineMask, Registers};
@@ -73,18 +73,19 @@ impl<H: Hal> Device<'_, H> {
     pub(super) fn ban_queue(&mut self, handle: Handle<Queue>, engine: u8, kind: EngineErrorKind) {
         let Some(unit) = self.info.engines.get(usize::from(engine)) else { return };
         let error = EngineError { engine: unit.id, kind };
-        let Some(queue) = self.pools.queues.get_mut(handle) else { return };
-        let vm = queue.vm;
-        if queue.state == QueueState::Live {
-            queue.state = QueueState::Banned;
+        let lead = self.pools.queues.get(handle).and_then(Queue::lead).unwrap_or(handle);
+        let Some(queue) = self.pools.queues.get_mut(lead) else { return };
+        let (vm, state) = (queue.vm, queue.state);
+        if state == QueueState::Live {
             if let Some(exec) = queue.exec_mut() {
                 exec.blame = Some(Error::Engine(error));
             }
+            set_state(&mut self.pools.queues, lead, QueueState::Banned);
         }
         let asid = self.pools.vms.get(vm).map(|vm| vm.asid);
         let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), unit.tile);
         let state = EngineState::read(&mut regs, unit);
-        self.keep_report(HangReport { error, tile: unit.tile, queue: Some(handle.id()), asid, state });
+        self.keep_report(HangReport { error, tile: unit.tile, queue: Some(lead.id()), asid, state });
     }
 
     fn keep_report(&mut self, report: HangReport) {
@@ -158,7 +159,7 @@ impl<H: Hal> Device<'_, H> {
             port.idle.rewind(&self.info, &mut self.hal);
             for holder in [Some(port.holder), port.leaving].into_iter().flatten() {
                 let lrc = match holder {
-                    Holder::Queue(queue) => self.pools.queues.get_mut(queue).and_then(|queue| hit(queue, self.now)),
+                    Holder::Queue(queue) => hit(&mut self.pools.queues, queue, self.now),
                     Holder::Migration => {
                         self.migrations.iter_mut().find(|own| own.engine == engine).map(|own| &mut own.lrc)
                     }
@@ -174,15 +175,16 @@ impl<H: Hal> Device<'_, H> {
 }
 
 /// Counts the reset against the queue, and bans it if its oldest job has seen too many; its context.
-fn hit(queue: &mut Queue, now: Nanos) -> Option<&mut Lrc> {
+fn hit<'q>(queues: &'q mut Queues<'_>, handle: Handle<Queue>, now: Nanos) -> Option<&'q mut Lrc> {
+    let queue = queues.get_mut(handle)?;
     let state = queue.state;
     let exec = queue.exec_mut()?;
     exec.watch.stopped(now);
     exec.hits = exec.hits.saturating_add(u8::from(exec.lrc.is_busy()));
     if exec.hits >= MAX_HITS && state == QueueState::Live {
-        queue.state = QueueState::Banned;
+        set_state(queues, handle, QueueState::Banned);
     }
-    queue.exec_mut().map(|exec| &mut exec.lrc)
+    queues.get_mut(handle).and_then(Queue::exec_mut).map(|exec| &mut exec.lrc)
 }
 
 impl Pools<'_> {

@@ -1,5 +1,6 @@
 //! Opening and closing a device.
 
+use super::gang::Turn;
 use super::inject::Injection;
 use super::{Config, Device, DeviceState, Pools};
 use crate::Error;
@@ -97,6 +98,7 @@ impl<'a, H: Hal> Device<'a, H> {
             user_fences_reserved: 0,
             last_user_fence: 0,
             next_look: Nanos::ZERO,
+            turn: Turn::default(),
             now: Nanos::ZERO,
             reset: None,
             first_hang: None,

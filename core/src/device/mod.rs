@@ -12,6 +12,7 @@
 //! | `sync_share`, `transfer` | sync objects and sync files between clients; what they are given by hand |
 //! | `bind`, `plan`, `commit` | binds: checked and accepted; what they change; carried out |
 //! | `exec`, `syncs` | execs; the syncs of a call |
+//! | `gang` | queues on several engines: placements, and jobs with a part on each of several |
 //! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
 //! | `page_fault` | mappings that get their entries when they are touched |
 //! | `work`, `engines`, `hang` | accepted work moved forward; which context an engine runs; what happens when work goes wrong |
@@ -28,6 +29,7 @@ mod commit;
 mod cycles;
 mod engines;
 mod exec;
+mod gang;
 mod hang;
 mod inject;
 mod inspect;
@@ -156,6 +158,8 @@ pub struct Device<'a, H: Hal> {
     hwconfig: &'a [u8],
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    /// Which gang goes before others.
+    turn: gang::Turn,
     /// The instant of the poll that is going on; zero between polls.
     now: Nanos,
     /// The reset of engines that is going on.

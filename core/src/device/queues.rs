@@ -2,42 +2,29 @@
 
 use super::Device;
 use super::client::ClientId;
-use super::request::{EngineRef, QueueProperties, QueueRequest, VmFlags};
+use super::request::{QueueProperties, QueueRequest, VmFlags};
 use crate::exec::lrc::{Lrc, LrcRequest};
-use crate::exec::queue::{ExecPart, Queue, QueueKind, QueueState};
-use crate::exec::watch::Watch;
-use crate::mem::tlb::RingMark;
+use crate::exec::queue::{Queue, QueueKind, QueueState, set_state};
+use crate::num::u32_capped;
 use crate::pool::Handle;
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
 
 impl<H: Hal> Device<'_, H> {
-    /// Creates an exec queue on one engine; its id.
+    /// Creates an exec queue; its id. It takes one place among the queues for each parallel position.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for engines that do not exist, are reserved, or are more than one; [`Error::NotFound`] (the
-    /// VM); [`Error::NotPermitted`]; [`Error::Exhausted`], the HAL's.
+    /// Those of [`check_placements`](Self::check_placements); [`Error::NotFound`] (the VM); [`Error::NotPermitted`];
+    /// [`Error::Exhausted`], the HAL's.
     pub fn exec_queue_create(&mut self, client: ClientId, request: &QueueRequest<'_>) -> Result<u32, Error> {
         self.check_live()?;
         let privileged = self.check_client(client)?.privileged;
-        let engine = self.engine_of(request)?;
+        let places = self.places_of(request.placements, request.width)?;
         let vm = self.live_vm_of(client, request.vm)?;
         request.properties.check(privileged)?;
-        self.room_for_queue()?;
-        let lrc = self.make_lrc(engine, vm)?;
-        let properties = request.properties;
-        let exec = ExecPart {
-            engine,
-            lrc,
-            next_to_emit: None,
-            flushed: RingMark::default(),
-            properties,
-            watch: Watch::NEW,
-            hits: 0,
-            blame: None,
-        };
-        Ok(self.add_queue(client, vm, QueueKind::Exec(exec), false)?.id())
+        self.room_for_queues(u32_capped(places.len()))?;
+        Ok(self.add_exec_queue((client, vm), &places, request.properties)?.id())
     }
 
     /// Creates a bind queue of a VM; its id.
@@ -49,7 +36,7 @@ impl<H: Hal> Device<'_, H> {
         self.check_client(client)?;
         let vm = self.live_vm_of(client, vm)?;
         self.room_for_queue()?;
-        Ok(self.add_queue(client, vm, QueueKind::Bind, false)?.id())
+        Ok(self.add_queue((client, vm), QueueKind::Bind, false, None)?.id())
     }
 
     /// Destroys a queue. Binds it accepted still complete; batches that are not in the ring are cancelled; fences of
@@ -105,9 +92,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     pub(super) fn kill_queue(&mut self, queue: Handle<Queue>) {
-        if let Some(queue) = self.pools.queues.get_mut(queue) {
-            queue.state = QueueState::Destroyed;
-        }
+        set_state(&mut self.pools.queues, queue, QueueState::Destroyed);
     }
 
     /// Checks that a VM can be given queues: it exists, and no page-table change of it has failed.
@@ -125,44 +110,17 @@ impl<H: Hal> Device<'_, H> {
     }
 
     pub(super) fn room_for_queue(&self) -> Result<(), Error> {
-        if self.pools.queues.room() == 0 {
+        self.room_for_queues(1)
+    }
+
+    fn room_for_queues(&self, count: u32) -> Result<(), Error> {
+        if self.pools.queues.room() < count {
             return Err(Error::Exhausted(Capacity::Queues));
         }
         if self.pools.timelines.room() == 0 { Err(Error::Exhausted(Capacity::Timelines)) } else { Ok(()) }
     }
 
-    /// Position of the one engine a request names: bind-and-exec sheet §3.6 row 6a.
-    fn engine_of(&self, request: &QueueRequest<'_>) -> Result<u8, Error> {
-        let [placement] = request.placements else {
-            return Err(Error::invalid("number of placements", crate::num::u64_of(request.placements.len())));
-        };
-        if request.width != 1 {
-            return Err(Error::invalid("queue width", u64::from(request.width)));
-        }
-        self.position_of(placement)
-    }
-
-    /// Checks that an engine exists and is for clients.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] with the instance.
-    pub fn check_engine(&self, named: &EngineRef) -> Result<(), Error> {
-        self.position_of(named).map(drop)
-    }
-
-    pub(super) fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
-        let fits = |engine: &crate::gt::Engine| {
-            !engine.reserved
-                && engine.class == named.class
-                && u16::from(engine.logical) == named.instance
-                && u16::from(engine.gt) == named.gt
-        };
-        let position = self.info.engines.iter().position(fits);
-        let position = position.and_then(|position| u8::try_from(position).ok());
-        position.ok_or(Error::invalid("engine instance", u64::from(named.instance)))
-    }
-
-    fn make_lrc(&mut self, engine: u8, vm: Handle<Vm>) -> Result<Lrc, Error> {
+    pub(super) fn make_lrc(&mut self, engine: u8, vm: Handle<Vm>) -> Result<Lrc, Error> {
         let vm = self.pools.vms.get(vm).ok_or(Error::invalid("VM", 0))?;
         let tile = self.info.engines.get(usize::from(engine)).map_or(0, |engine| engine.tile);
         let root = vm.tree(tile)?.root(&self.pages).ok_or(Error::invalid("root table", 0))?;

@@ -8,6 +8,7 @@ use crate::mem::pages::Reservation;
 use crate::mem::tlb::{AddressSpace, RingFlush};
 use crate::mem::tree::{CpuSink, PageTree, Stage, need_of_new};
 use crate::pool::Handle;
+use crate::sync::fence::Timeline;
 use crate::vm::index::VmaIndex;
 use crate::vm::vma::Vma;
 use crate::vm::{Vm, VmState, VmUsers};
@@ -55,7 +56,7 @@ impl<H: Hal> Device<'_, H> {
             teardown: None,
         };
         let vm = self.pools.vms.insert(vm).map_err(|_| Error::Exhausted(Capacity::Vms))?;
-        let queue = self.add_queue(client, vm, QueueKind::Bind, true)?;
+        let queue = self.add_queue((client, vm), QueueKind::Bind, true, None)?;
         if let Some(vm) = self.pools.vms.get_mut(vm) {
             vm.default_queue = Some(queue);
         }
@@ -177,13 +178,16 @@ impl<H: Hal> Device<'_, H> {
     /// A bind queue or exec queue of `vm`, with its timeline. There is room (see `room_for_queue`).
     pub(super) fn add_queue(
         &mut self,
-        client: ClientId,
-        vm: Handle<Vm>,
+        (client, vm): (ClientId, Handle<Vm>),
         kind: QueueKind,
         hidden: bool,
+        timeline: Option<Handle<Timeline>>,
     ) -> Result<Handle<Queue>, Error> {
         let full = Error::Exhausted(Capacity::Queues);
-        let timeline = self.pools.timelines.insert(Default::default()).map_err(|_| full)?;
+        let timeline = match timeline {
+            Some(shared) => shared,
+            None => self.pools.timelines.insert(Timeline::default()).map_err(|_| full)?,
+        };
         let queue = Queue {
             client,
             vm,

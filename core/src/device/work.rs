@@ -7,7 +7,7 @@
 use super::{Device, DeviceState};
 use crate::Error;
 use crate::exec::job::Work;
-use crate::exec::queue::{Queue, QueueKind, QueueState};
+use crate::exec::queue::{Queue, QueueKind, QueueState, Role};
 use crate::gt::{self, IrqReport, Registers};
 use crate::pool::Handle;
 use crate::submit::Submission;
@@ -37,6 +37,7 @@ impl<H: Hal> Device<'_, H> {
         let mut report = PollReport::default();
         if self.state == DeviceState::Live {
             self.now = self.hal.now();
+            self.take_turns();
             let due = self.is_look_due();
             report.interrupt = self.look_at_interrupt(due);
             let said = report.interrupt.map_or(0, |interrupt| interrupt.error);
@@ -139,6 +140,9 @@ impl<H: Hal> Device<'_, H> {
     }
 
     fn step_queue(&mut self, queue: Handle<Queue>) -> Result<bool, Error> {
+        if self.pools.queues.get(queue).is_some_and(|queue| queue.lead().is_some()) {
+            return Ok(false);
+        }
         let mut moved = false;
         while self.finish_oldest(queue)? {
             moved = true;
@@ -151,11 +155,13 @@ impl<H: Hal> Device<'_, H> {
 
     /// Finishes the queue's oldest job if it is over; whether it was.
     fn finish_oldest(&mut self, queue: Handle<Queue>) -> Result<bool, Error> {
+        let on_an_engine = self.is_on_an_engine(queue);
         let pools = &mut self.pools;
         let Some(found) = pools.queues.get_mut(queue) else { return Ok(false) };
         let Some(oldest) = found.jobs.first() else { return Ok(false) };
         let state = found.state;
         let Some(job) = pools.jobs.get_mut(oldest).map(|link| &mut link.value) else { return Ok(false) };
+        let is_batch = matches!(job.work, Work::Batch { .. });
         let over = match &mut job.work {
             Work::Barrier => job.wait.are_met(&mut pools.dependencies, &pools.timelines).then_some(None),
             Work::Batch { emitted: None, .. } => (state != QueueState::Live).then_some(Some(Error::Canceled)),
@@ -167,7 +173,7 @@ impl<H: Hal> Device<'_, H> {
                     exec.lrc.retire(emitted);
                     exec.hits = 0;
                     Some(None)
-                } else if state != QueueState::Live && !self.ports.iter().any(|port| port.holds(queue)) {
+                } else if state != QueueState::Live && !on_an_engine {
                     // Off its engine, and never to return.
                     Some(Some(exec.blame.take().unwrap_or(Error::Canceled)))
                 } else {
@@ -177,6 +183,9 @@ impl<H: Hal> Device<'_, H> {
             Work::Bind(_) => self.step_bind(queue, oldest)?.then_some(None),
         };
         if let Some(error) = over {
+            if is_batch {
+                self.pools.finish_parts(queue, &mut self.hal)?;
+            }
             self.finish(queue, error);
         }
         Ok(over.is_some())
@@ -211,14 +220,19 @@ impl<H: Hal> Device<'_, H> {
         if !job.wait.are_met(&mut pools.dependencies, &pools.timelines) {
             return Ok(false);
         }
-        if let Work::Batch { batch, user_fence, emitted } = &mut job.work {
+        if let Work::Batch { batch, user_fence, .. } = &job.work {
             let class = self.info.engines.get(usize::from(exec.engine)).map(|engine| engine.class);
             let (Some(class), Some(vm), true) = (class, vm, live) else { return Ok(false) };
             let flush = vm.has_scratch() || vm.ring_flush.is_due(exec.flushed);
             let request = crate::exec::lrc::BatchRequest { batch: *batch, user_fence: *user_fence, flush_tlb: flush };
-            let Some(done) = exec.lrc.emit(&family.ring, class, &request, &mut self.hal)? else { return Ok(false) };
-            *emitted = Some(done);
-            exec.flushed = vm.ring_flush.mark();
+            let mark = vm.ring_flush.mark();
+            let done = match exec.role {
+                Role::Lead(_) => pools.emit_parts(queue, (&family.ring, class), &request, &mut self.hal)?,
+                Role::Alone | Role::Member(_) => exec.lrc.emit(&family.ring, class, &request, &mut self.hal)?,
+            };
+            let Some(done) = done else { return Ok(false) };
+            self.pools.note_emitted(queue, next, done, mark);
+            return Ok(true);
         }
         exec.next_to_emit = after;
         Ok(true)
@@ -229,20 +243,29 @@ impl<H: Hal> Device<'_, H> {
         let Some(queue) = self.pools.queues.get(handle) else { return false };
         let vm_closed = self.pools.vms.get(queue.vm).is_none_or(|vm| vm.state == VmState::Closed);
         let wanted = queue.state == QueueState::Destroyed || (queue.hidden && vm_closed);
-        let held = self.ports.iter().any(|port| port.holds(handle));
-        if !wanted || queue.live_jobs > 0 || held {
+        if queue.lead().is_some() || !wanted || queue.live_jobs > 0 || self.is_on_an_engine(handle) {
             return false;
         }
         self.free_queue(handle);
         true
     }
 
+    /// Frees a queue and its members.
     pub(super) fn free_queue(&mut self, handle: Handle<Queue>) {
-        let Some(queue) = self.pools.queues.remove(handle) else { return };
-        if let Some(timeline) = self.pools.timelines.get(queue.timeline) {
-            self.failures.note(queue.timeline, timeline.record());
+        while let Some(member) = self.pools.queues.get_mut(handle).and_then(Queue::pop_member) {
+            self.free_context(member);
         }
-        self.pools.end_timeline(queue.timeline);
+        self.free_context(handle);
+    }
+
+    fn free_context(&mut self, handle: Handle<Queue>) {
+        let Some(queue) = self.pools.queues.remove(handle) else { return };
+        if queue.lead().is_none() {
+            if let Some(timeline) = self.pools.timelines.get(queue.timeline) {
+                self.failures.note(queue.timeline, timeline.record());
+            }
+            self.pools.end_timeline(queue.timeline);
+        }
         if let Some(vm) = self.pools.vms.get_mut(queue.vm) {
             vm.queues = vm.queues.saturating_sub(1);
         }

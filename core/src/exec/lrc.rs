@@ -4,9 +4,10 @@
 //! is only written when the context leaves the engine.
 
 use crate::Error;
-use crate::context::create::{ContextRequest, VmRoot, write_context, write_image, write_seqno_page};
+use crate::context::create::{ContextRequest, VmRoot, rebase, write_context, write_image, write_seqno_page};
 use crate::context::descriptor::Descriptor;
 use crate::context::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES, START_SEQNO_BYTES};
+use crate::context::tables::REGISTER_DWORDS;
 use crate::gt::{DeviceInfo, EngineClass};
 use crate::mem::format::GgttCaching;
 use crate::mem::ggtt::{Ggtt, GgttRange};
@@ -14,7 +15,10 @@ use crate::num::{u64_of, usize_of};
 use crate::ring::RingFormat;
 use crate::ring::command::{BatchAddr, FlushScope};
 use crate::ring::emitter::NoRoom;
-use crate::ring::job::{JOB_DWORDS_MAX, JobRequest, MigrationRequest, emit_job, emit_marker, emit_migration};
+use crate::ring::gang::{GANG_DWORDS_MAX, Part};
+use crate::ring::job::{
+    JOB_DWORDS_MAX, JobRequest, MigrationRequest, emit_job, emit_marker, emit_migration, emit_part,
+};
 use crate::ring::writer::{RingError, RingState};
 use crate::sync::seqno::Seqno;
 use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, DwordWriter, GpuVa, Hal};
@@ -23,6 +27,9 @@ use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, DwordWr
 pub const RING_BYTES: u32 = 16 << 10;
 /// Jobs a ring has room for, each as long as jobs get.
 pub const RING_JOBS: u32 = crate::num::u32_capped((usize_of(RING_BYTES) / 4) / JOB_DWORDS_MAX);
+
+/// Room that any part of a job of several engines needs, in dwords.
+const PART_DWORDS_MAX: usize = JOB_DWORDS_MAX + GANG_DWORDS_MAX;
 
 /// A context to create.
 #[derive(Clone, Copy, Debug)]
@@ -245,17 +252,40 @@ impl Lrc {
         request: &BatchRequest,
         dma: &mut impl DmaMemory,
     ) -> Result<Option<Emitted>, Error> {
-        let seqno = self.last.next();
-        let job = JobRequest {
-            batch: BatchAddr::Ppgtt(request.batch),
-            seqno,
-            flush_tlb: request.flush_tlb,
-            user_fence: request.user_fence,
-            force_reset: false,
-            virtual_function: false,
-        };
-        let addrs = self.addrs;
-        self.write(seqno, dma, |out| emit_job(format, class, &addrs, &job, out))
+        let (job, addrs) = (job(self.last.next(), request), self.addrs);
+        self.write::<JOB_DWORDS_MAX>(job.seqno, dma, |out| emit_job(format, class, &addrs, &job, out))
+    }
+
+    /// Puts one part of a job of several engines into the ring; all contexts of a gang get all of its jobs, so their
+    /// numbers agree.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn emit_part(
+        &mut self,
+        format: &RingFormat,
+        class: EngineClass,
+        (request, part): (&BatchRequest, Part<'_>),
+        dma: &mut impl DmaMemory,
+    ) -> Result<Option<Emitted>, Error> {
+        let (job, addrs) = (job(self.last.next(), request), self.addrs);
+        self.write::<PART_DWORDS_MAX>(job.seqno, dma, |out| emit_part(format, class, (&addrs, part), &job, out))
+    }
+
+    /// Whether any part of a job has room in the ring now.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn has_room_for_part(&mut self) -> Result<bool, Error> {
+        match self.ring.reserve(&self.buffer, self.head_bytes, PART_DWORDS_MAX) {
+            Ok(_) => Ok(true),
+            Err(RingError::Full { .. }) => Ok(false),
+            Err(_) => Err(self.broken_ring()),
+        }
+    }
+
+    const fn broken_ring(&self) -> Error {
+        Error::DeviceBroken { what: "ring", value: self.ring.tail_bytes() as u64 }
     }
 
     /// Puts a job without a batch into the ring: it only writes its number and raises the interrupt.
@@ -270,7 +300,7 @@ impl Lrc {
     ) -> Result<Option<Emitted>, Error> {
         let seqno = self.last.next();
         let addrs = self.addrs;
-        self.write(seqno, dma, |out| emit_marker(format, class, &addrs, seqno, out))
+        self.write::<JOB_DWORDS_MAX>(seqno, dma, |out| emit_marker(format, class, &addrs, seqno, out))
     }
 
     /// Puts a job of two batches into the ring, translations being dropped between them and after (page-tables sheet
@@ -286,18 +316,18 @@ impl Lrc {
         let seqno = self.last.next();
         let job = MigrationRequest { first, second, seqno, flush: FlushScope::TLB, virtual_function: false };
         let addrs = self.addrs;
-        self.write(seqno, dma, |out| emit_migration(&addrs, &job, out))
+        self.write::<JOB_DWORDS_MAX>(seqno, dma, |out| emit_migration(&addrs, &job, out))
     }
 
-    fn write(
+    fn write<const ROOM: usize>(
         &mut self,
         seqno: Seqno,
         dma: &mut impl DmaMemory,
         emit: impl FnOnce(&mut DwordWriter<'_>) -> Result<(), NoRoom>,
     ) -> Result<Option<Emitted>, Error> {
-        let broken = Error::DeviceBroken { what: "ring", value: u64::from(self.ring.tail_bytes()) };
-        let reserved = self.ring.reserve(&self.buffer, self.head_bytes, JOB_DWORDS_MAX);
-        let span = match reserved.and_then(|reservation| reservation.emit::<JOB_DWORDS_MAX>(emit)) {
+        let broken = self.broken_ring();
+        let reserved = self.ring.reserve(&self.buffer, self.head_bytes, ROOM);
+        let span = match reserved.and_then(|reservation| reservation.emit::<ROOM>(emit)) {
             Ok(span) => span,
             Err(RingError::Full { .. }) => return Ok(None),
             Err(_) => return Err(broken),
@@ -340,6 +370,22 @@ impl Lrc {
         self.retire(job);
     }
 
+    /// Lets another engine of the same class run the context. No engine has it, and what it saved stays.
+    pub fn move_to<H: Hal>(&mut self, engine: u8, info: &DeviceInfo, hal: &mut H) {
+        let Some(unit) = info.engines.get(usize::from(engine)) else { return };
+        self.request.engine = engine;
+        let format = &info.platform.family.lrc;
+        let (instance, has_vm) = (u16::from(unit.instance), self.request.vm.is_some());
+        self.descriptor = format.descriptor.describe(unit.class, instance, &self.addrs, has_vm);
+        let start = usize_of(self.layout.registers);
+        let page = start..start.saturating_add(REGISTER_DWORDS.saturating_mul(4));
+        hal.observe(&self.buffer, page.clone());
+        // The buffer was laid out by this very table when the context was made.
+        let _ = rebase(format.table(unit.class), unit.base.get(), &self.buffer, start);
+        hal.publish(&self.buffer, page);
+        self.force_restore = true;
+    }
+
     /// Makes the context begin anew with its oldest job that is not over. For one that a reset threw off its engine:
     /// what it saved is older than what it did since.
     pub fn rewind<H: Hal>(&mut self, info: &DeviceInfo, hal: &mut H) {
@@ -350,6 +396,17 @@ impl Lrc {
         let _ = self.buffer.write_u32(usize_of(self.layout.ring_head()), self.head_bytes);
         hal.publish(&self.buffer, usize_of(self.layout.registers)..usize_of(self.layout.total_bytes));
         self.force_restore = true;
+    }
+}
+
+const fn job(seqno: Seqno, request: &BatchRequest) -> JobRequest {
+    JobRequest {
+        batch: BatchAddr::Ppgtt(request.batch),
+        seqno,
+        flush_tlb: request.flush_tlb,
+        user_fence: request.user_fence,
+        force_reset: false,
+        virtual_function: false,
     }
 }
 

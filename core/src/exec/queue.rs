@@ -7,7 +7,9 @@ use crate::chain::LinkHandle;
 use crate::device::Client;
 use crate::device::request::QueueProperties;
 use crate::mem::tlb::RingMark;
+use crate::num::{low8, u32_capped, u64_of};
 use crate::pool::{Handle, Pool};
+use crate::ring::gang::MEMBERS_MAX;
 use crate::sync::fence::{Fence, Timeline};
 use crate::vm::Vm;
 use crate::{Capacity, Error};
@@ -28,8 +30,12 @@ pub enum QueueKind {
 /// The part of a queue that runs batches.
 #[derive(Debug)]
 pub struct ExecPart {
-    /// Position of its engine in [`DeviceInfo::engines`](crate::gt::DeviceInfo).
+    /// Position in [`DeviceInfo::engines`](crate::gt::DeviceInfo) of the engine it runs on, or ran on last.
     pub engine: u8,
+    /// The engines it may run on.
+    pub placements: Placements,
+    /// Whether its jobs have parts on other engines.
+    pub role: Role,
     /// Ring and context image.
     pub lrc: Lrc,
     /// Oldest job that is not in the ring yet.
@@ -45,6 +51,51 @@ pub struct ExecPart {
     /// Why the job that ran last was taken off its engine; the jobs after it are cancelled.
     pub blame: Option<Error>,
 }
+
+/// A set of engines, by position in [`DeviceInfo::engines`](crate::gt::DeviceInfo).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Placements(u32);
+
+impl Placements {
+    /// With one more engine.
+    #[must_use]
+    pub const fn with(self, engine: u8) -> Self {
+        Self(self.0 | 1u32.unbounded_shl(engine as u32))
+    }
+
+    /// Whether an engine is in it.
+    #[must_use]
+    pub const fn has(self, engine: u8) -> bool {
+        1u32.unbounded_shl(engine as u32) & self.0 != 0
+    }
+}
+
+/// What a context does in jobs that run on several engines at once (see [`gang`](crate::ring::gang)).
+#[derive(Debug)]
+pub enum Role {
+    /// Jobs of the queue run on one engine.
+    Alone,
+    /// The queue's own context; the others, in the order of parallel positions.
+    Lead(Members),
+    /// One of the others. The queue that clients name.
+    Member(Handle<Queue>),
+}
+
+/// Puts a queue into another state, and every queue that its jobs have parts on. `queue` may be any of them.
+pub fn set_state(queues: &mut Queues<'_>, queue: Handle<Queue>, state: QueueState) {
+    let lead = queues.get(queue).and_then(Queue::lead).unwrap_or(queue);
+    let Some(found) = queues.get_mut(lead) else { return };
+    found.state = state;
+    for at in 0..MEMBERS_MAX {
+        let member = queues.get(lead).and_then(|lead| lead.members().get(at).copied());
+        if let Some(member) = member.and_then(|member| queues.get_mut(member)) {
+            member.state = state;
+        }
+    }
+}
+
+/// The contexts beside the lead, each a hidden queue: the lead's jobs move theirs.
+pub type Members = heapless::Vec<Handle<Queue>, MEMBERS_MAX>;
 
 /// What a queue still accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,19 +152,49 @@ impl Queue {
         }
     }
 
+    /// The contexts beside its own that its jobs run on.
+    #[must_use]
+    pub fn members(&self) -> &[Handle<Self>] {
+        match self.exec().map(|exec| &exec.role) {
+            Some(Role::Lead(members)) => members,
+            Some(Role::Alone | Role::Member(_)) | None => &[],
+        }
+    }
+
+    /// Takes one member out.
+    pub fn pop_member(&mut self) -> Option<Handle<Self>> {
+        match self.exec_mut().map(|exec| &mut exec.role) {
+            Some(Role::Lead(members)) => members.pop(),
+            Some(Role::Alone | Role::Member(_)) | None => None,
+        }
+    }
+
+    /// Whether an engine is the one its own context runs on, or ran on last.
+    #[must_use]
+    pub fn is_on(&self, engine: u8) -> bool {
+        self.exec().is_some_and(|exec| exec.engine == engine)
+    }
+
+    /// Batches of each of its jobs; 0 for a bind queue.
+    #[must_use]
+    pub fn width(&self) -> u16 {
+        let others = u16::from(low8(u64_of(self.members().len())));
+        if self.exec().is_some() { others.saturating_add(1) } else { 0 }
+    }
+
+    /// The queue whose jobs move its own, if it is part of another.
+    #[must_use]
+    pub const fn lead(&self) -> Option<Handle<Self>> {
+        match self.exec() {
+            Some(ExecPart { role: Role::Member(lead), .. }) => Some(*lead),
+            _ => None,
+        }
+    }
+
     /// The fence of the newest job like this that is not over.
     pub fn last_job(&self, jobs: &JobPool<'_>, like: impl Fn(&Job) -> bool) -> Option<Fence> {
         let newest = self.jobs.iter(jobs).filter(|job| like(job)).last();
         newest.map(|job| Fence { timeline: self.timeline, point: job.point })
-    }
-
-    /// Batches per exec call: as many as it runs side by side, 0 for a bind queue.
-    #[must_use]
-    pub const fn width(&self) -> u16 {
-        match self.kind {
-            QueueKind::Exec(_) => 1,
-            QueueKind::Bind => 0,
-        }
     }
 
     /// Whether the queue has as many batches as it takes. Binds have no limit of their own (bind-and-exec sheet §3.2), and
@@ -128,7 +209,8 @@ impl Queue {
     /// # Errors
     /// [`Error::Exhausted`].
     pub fn room_for_job(&self, jobs: &JobPool<'_>) -> Result<(), Error> {
-        if jobs.room() == 0 { Err(Error::Exhausted(Capacity::Jobs)) } else { Ok(()) }
+        let parts = u32_capped(self.members().len()).saturating_add(1);
+        if jobs.room() < parts { Err(Error::Exhausted(Capacity::Jobs)) } else { Ok(()) }
     }
 
     /// Appends a job; there is room (see [`room_for_job`](Self::room_for_job)).

@@ -171,6 +171,12 @@ pub const fn wait_dword_equals(addr: GgttAddr, value: u32) -> [u32; 5] {
     [0x0E40_C003, value, addr.get(), 0, 0]
 }
 
+/// MI_SEMAPHORE_WAIT that polls a dword of the GGTT until it is another than `value`.
+#[must_use]
+pub const fn wait_dword_differs(addr: GgttAddr, value: u32) -> [u32; 5] {
+    [0x0E40_D003, value, addr.get(), 0, 0]
+}
+
 /// MI_FLUSH_DW without a write: everything earlier on this engine is done before what follows.
 #[must_use]
 pub const fn flush() -> [u32; 4] {
@@ -253,6 +259,7 @@ mod tests {
     fn waits_poll_for_equality() {
         assert_eq!(wait_register_equals(0x4208, 0), [0x0E01_C003, 0, 0x4208, 0, 0]);
         assert_eq!(wait_dword_equals(ADDR, 0xDEAD), [0x0E40_C003, 0xDEAD, 0x00FE_0008, 0, 0]);
+        assert_eq!(wait_dword_differs(ADDR, 0xDEAD), [0x0E40_D003, 0xDEAD, 0x00FE_0008, 0, 0]);
     }
 
     #[test]
@@ -270,7 +277,7 @@ mod tests {
             0x26 => (dw0 & 0x3F) + 2,
             _ => (dw0 & 0xFF) + 2,
         };
-        let commands: [&[u32]; 11] = [
+        let commands: [&[u32]; 12] = [
             &batch_start(BatchAddr::Ggtt(ADDR)),
             &store_dword(ADDR, 0),
             &store_qword(GpuVa::ZERO, 0),
@@ -280,6 +287,7 @@ mod tests {
             &store_engine_register(0, ADDR),
             &wait_register_equals(0, 0),
             &wait_dword_equals(ADDR, 0),
+            &wait_dword_differs(ADDR, 0),
             &flush_then_store(ADDR, 0, FlushScope::all()),
             &user_interrupt(),
         ];

@@ -11,6 +11,7 @@
 use super::RingFormat;
 use super::command::{self, BatchAddr, FlushScope};
 use super::emitter::{Emit, NoRoom};
+use super::gang::Part;
 use super::pipe::{PipeFlags, PipeGroup0, PipeGroup1, pipe_control};
 use crate::context::layout::{FLUSH_SCRATCH_BYTES, LrcAddrs};
 use crate::gt::EngineClass;
@@ -65,6 +66,21 @@ pub fn emit_job(
     job: &JobRequest,
     out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
+    emit_part(format, class, (lrc, Part::Whole), job, out)
+}
+
+/// Emits one part of a job that runs on several engines at once (see [`gang`](super::gang)), or a whole job.
+///
+/// # Errors
+/// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`] and [`GANG_DWORDS_MAX`](super::gang::GANG_DWORDS_MAX).
+#[inline]
+pub fn emit_part(
+    format: &RingFormat,
+    class: EngineClass,
+    (lrc, part): (&LrcAddrs, Part<'_>),
+    job: &JobRequest,
+    out: &mut impl Emit,
+) -> Result<(), NoRoom> {
     if job.force_reset {
         hang_until_watchdog(lrc, out)?;
     }
@@ -74,7 +90,9 @@ pub fn emit_job(
         EngineClass::VideoDecode | EngineClass::VideoEnhance => prepare_video(format, class, lrc, job, out)?,
         EngineClass::Render | EngineClass::Compute => prepare_pipe(format, class, lrc, job, out)?,
     }
+    part.wait_for_start(lrc, job.seqno, out)?;
     out.emit(command::batch_start(job.batch))?;
+    part.wait_for_end(job.seqno, out)?;
     out.emit(command::arbitration(false))?;
     match class {
         EngineClass::Render | EngineClass::Compute => complete_pipe(format, class, lrc, job, out)?,

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`job`] | what one job puts into its ring, step by step |
+//! | [`gang`] | what holds the parts of a job on several engines together |
 //! | [`writer`] | room in a ring, and the copy into it |
 //! | [`format`] | what differs between families |
 //! | [`pipe`] | flags of PIPE_CONTROL |
@@ -13,6 +14,7 @@
 pub mod command;
 pub mod emitter;
 pub mod format;
+pub mod gang;
 pub mod job;
 pub mod pipe;
 pub mod writer;

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::device::request::{EngineRef, QueueRequest, Source};
 use crate::device::{ClientId, Device};
 use crate::gt::EngineClass;
-use crate::num::{u64_of, usize_of};
+use crate::num::usize_of;
 use barexe_hal::{ClientMemory, Hal};
 
 /// Layout of the argument struct of create.
@@ -58,6 +58,9 @@ struct Instance {
     instance: u16,
     gt: u16,
 }
+
+/// The engines of a create call.
+type NamedEngines = heapless::Vec<EngineRef, { usize_of(MAX_INSTANCES) }>;
 
 /// What a create call asks for, before engines are looked up.
 struct Request {
@@ -159,7 +162,7 @@ fn create_exec_queue<H: Hal>(
     request: &Request,
     memory: &SharedMemory<'_>,
 ) -> Result<u32, Error> {
-    let placements = [find_engine(device, request)?];
+    let placements = find_engines(device, request)?;
     device.check_vm_live(client, request.vm)?;
     let privileged = device.client_is_privileged(client)?;
     let properties = extension::queue_properties(memory, request.extensions, privileged)?;
@@ -167,38 +170,17 @@ fn create_exec_queue<H: Hal>(
     device.exec_queue_create(client, &queue)
 }
 
-/// Rows 6a and 6b: engines must exist and be for clients, and several of them need firmware that schedules. A class
-/// whose engines never work on one job together is told so before (S97).
-fn find_engine<H: Hal>(device: &Device<'_, H>, request: &Request) -> Result<EngineRef, Error> {
-    let named = engine_ref(device, request.first())?;
-    if request.count() == 1 {
-        return Ok(named);
+/// Rows 6a and 6b.
+fn find_engines<H: Hal>(device: &Device<'_, H>, request: &Request) -> Result<NamedEngines, Error> {
+    let mut engines = NamedEngines::new();
+    for named in request.instances.iter().take(usize_of(request.count())) {
+        let Instance { class, instance, gt } = *named;
+        let class = EngineClass::from_client_code(class).ok_or(Error::invalid("engine class", u64::from(class)))?;
+        // Row 2 has checked the number.
+        let _ = engines.push(EngineRef { class, instance, gt });
     }
-    let (width, placements) = (usize::from(request.width), usize::from(request.placements));
-    let positions = request.instances.iter().take(usize_of(request.count()));
-    for (position, instance) in positions.enumerate() {
-        let other = engine_ref(device, *instance)?;
-        // The instance of the position before in the same placement; the first of each is free.
-        let before = position.checked_sub(1).filter(|_| position.checked_rem(width) != Some(0));
-        let before = before.and_then(|before| request.instances.get(before)).map(|before| before.instance);
-        let follows = before.is_none_or(|before| before.checked_add(1) == Some(other.instance));
-        if (other.class, other.gt) != (named.class, named.gt) || !follows {
-            return Err(Error::invalid("engine instance", u64::from(other.instance)));
-        }
-    }
-    let together = matches!(named.class, EngineClass::VideoDecode | EngineClass::VideoEnhance);
-    if width > 1 && !together {
-        return Err(Error::Unsupported { what: "jobs of several engines of this class" });
-    }
-    let count = u64_of(width.saturating_mul(placements));
-    Err(Error::invalid("number of engine instances without scheduling firmware", count))
-}
-
-fn engine_ref<H: Hal>(device: &Device<'_, H>, named: Instance) -> Result<EngineRef, Error> {
-    let Instance { class, instance, gt } = named;
-    let class = EngineClass::from_client_code(class).ok_or(Error::invalid("engine class", u64::from(class)))?;
-    let named = EngineRef { class, instance, gt };
-    device.check_engine(&named).map(|()| named)
+    device.check_placements(&engines, request.width)?;
+    Ok(engines)
 }
 
 pub(super) fn destroy<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg: &[u8]) -> Result<Answer, Error> {

@@ -1,7 +1,7 @@
 //! Rules of configuration space, time and the interrupt switch.
 
 use super::{Broken, Trial, code};
-use crate::{Hal, HalErrorKind, Nanos};
+use crate::{ClockKind, Hal, HalErrorKind, Nanos};
 
 /// Slack of a wait: what "shortly after" means on a busy machine.
 const SLACK: Nanos = Nanos::from_millis(50);
@@ -40,7 +40,10 @@ pub(super) fn time_never_goes_backwards<H: Hal>(s: &mut Trial<'_, H>) -> Result<
         }
         let now = s.hal.now();
         s.check(now >= last, "time went backwards to", now.get())?;
-        last = now;
+        let monotonic = s.hal.now_by(ClockKind::Monotonic);
+        last = s.hal.now();
+        let same = (now..=last).contains(&monotonic);
+        s.check(same, "the monotonic clock is another one and says", monotonic.get())?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "makes DMA buffers from heap memory")]
 
 use barexe_hal::{
-    BusAddr, Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, HalErrorKind, InterruptLine, Interrupted,
-    Mmio, Nanos, PinRequest, PinnedRun, RegOffset, UserPages,
+    BusAddr, Clock, ClockKind, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, HalErrorKind, InterruptLine,
+    Interrupted, Mmio, Nanos, PinRequest, PinnedRun, RegOffset, UserPages,
 };
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -28,6 +28,7 @@ pub(crate) enum Fault {
     ConfigRounds,
     ConfigWritesFirst,
     TimeJitters,
+    MonotonicIsAnotherClock,
     TimeStands,
     Oversleeps,
     EnablesOnce,
@@ -232,6 +233,11 @@ impl Clock for Memory {
         self.turn += 1;
         let back = if self.has(Fault::TimeJitters) && self.turn % 100 == 99 { 5 } else { 0 };
         Nanos::new(self.now.saturating_sub(back))
+    }
+
+    fn now_by(&mut self, clock: ClockKind) -> Nanos {
+        let ahead = if self.has(Fault::MonotonicIsAnotherClock) && clock == ClockKind::Monotonic { 1 } else { 0 };
+        self.now().saturating_add(Nanos::new(ahead))
     }
 
     fn relax(&mut self, until: Nanos) -> Result<(), Interrupted> {

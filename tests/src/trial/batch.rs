@@ -12,8 +12,9 @@ pub struct Spin {
 }
 
 /// Polls memory until it equals the value: `MI_SEMAPHORE_WAIT`.
+#[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
-const fn wait_equal(va: u64, value: u32) -> [u32; 4] {
+pub const fn wait_equal(va: u64, value: u32) -> [u32; 4] {
     [0x0E00_C002, value, va as u32, (va >> 32) as u32]
 }
 

@@ -19,6 +19,8 @@ pub enum Need {
     OwnCopyEngine,
     /// Two copy engines that clients use.
     TwoCopyEngines,
+    /// Two video decoders, which run jobs together.
+    TwoDecoders,
     /// The driver decides itself who writes page tables.
     AutoWriter,
     /// The copy engine writes them.
@@ -65,13 +67,14 @@ impl Board {
             // Parts with memory of their own are not simulated.
             Need::OneRegion => true,
             // Where there are several, one of them is the driver's from 20.00 on.
-            Need::OwnCopyEngine => self.platform.version >= 2000 && self.copy_engines() > 1,
-            Need::TwoCopyEngines => self.platform.version < 2000 && self.copy_engines() > 1,
+            Need::OwnCopyEngine => self.platform.version >= 2000 && self.engines(EngineClass::Copy) > 1,
+            Need::TwoCopyEngines => self.platform.version < 2000 && self.engines(EngineClass::Copy) > 1,
+            Need::TwoDecoders => self.engines(EngineClass::VideoDecode) > 1,
             Need::AutoWriter | Need::EngineWriter | Need::DialectA | Need::DialectU => true,
         }
     }
 
-    fn copy_engines(&self) -> usize {
-        self.platform.engines.iter().filter(|engine| engine.class == EngineClass::Copy).count()
+    fn engines(&self, class: EngineClass) -> usize {
+        self.platform.engines.iter().filter(|engine| engine.class == class).count()
     }
 }

@@ -20,13 +20,13 @@ mod scenario;
 mod stage;
 mod table;
 
-pub use batch::{Spin, copy_dword};
+pub use batch::{Spin, copy_dword, wait_equal};
 pub use board::{Board, Need, boards};
 pub use calls::{Bind, Exec, FENCES, NOWHERE, OPS, SYNCS, op, sync};
 pub use dialect::{DIALECTS, Dialect, requests};
 pub use look::Mapping;
 pub use make::{Blocked, Bo};
-pub use run::{Played, WRITERS, play, run};
+pub use run::{JOB_TIMEOUT, Played, WRITERS, play, run};
 pub use scenario::Scenario;
 pub use stage::Trial;
 pub use table::{ISSUE_3, missing_scenarios, table};

@@ -12,7 +12,7 @@ use barexe_core::device::request::BindOp;
 use barexe_core::device::{Config, Device, TableWriter};
 use barexe_core::mem::pages::{Directory, TableNote};
 use barexe_core::{Capacities, Storage};
-use barexe_hal::DmaBuffer;
+use barexe_hal::{DmaBuffer, Nanos};
 use barexe_sim::{DeviceSnapshot, Sim, SimConfig, SimHal};
 use core::panic::AssertUnwindSafe;
 use std::panic::{catch_unwind, resume_unwind};
@@ -22,6 +22,8 @@ pub const WRITERS: [TableWriter; 3] = [TableWriter::Auto, TableWriter::Cpu, Tabl
 
 /// Most commands between two looks of the driver: a batch that spins costs no more.
 const RELAX_COMMANDS: u64 = 2_000;
+/// Longest time of a job: none of a scenario that goes well takes as long.
+pub const JOB_TIMEOUT: Nanos = Nanos::from_millis(100);
 /// Longest piece of memory: objects and tables come in several.
 const PIECE_BYTES: u64 = 2 << 20;
 
@@ -71,7 +73,8 @@ fn suits(need: Need, writer: TableWriter, dialect: &Dialect) -> bool {
         | Need::NoFaultMode
         | Need::OneRegion
         | Need::OwnCopyEngine
-        | Need::TwoCopyEngines => true,
+        | Need::TwoCopyEngines
+        | Need::TwoDecoders => true,
     }
 }
 
@@ -171,7 +174,8 @@ impl Lent {
 }
 
 fn open<'a>(sim: &Sim, storage: Storage<'a>, (board, writer): (&Board, TableWriter)) -> Device<'a, SimHal> {
-    let config = Config { tables: writer, platforms: rows(&board.platform), ..Config::default() };
+    let config =
+        Config { tables: writer, platforms: rows(&board.platform), job_timeout: JOB_TIMEOUT, ..Config::default() };
     Device::open(sim.hal(), storage, config, None).unwrap_or_else(|refused| panic!("open: {}", refused.error))
 }
 

@@ -14,9 +14,13 @@ mod exec_checks;
 #[cfg(test)]
 mod exec_order;
 #[cfg(test)]
+mod gone_wrong;
+#[cfg(test)]
 mod objects_and_queries;
 #[cfg(test)]
 mod order;
+#[cfg(test)]
+mod parallel;
 #[cfg(test)]
 mod prefetch;
 #[cfg(test)]
@@ -61,8 +65,10 @@ const CHAPTERS: &[&[Scenario]] = &[
     cookies::ALL,
     exec_checks::ALL,
     exec_order::ALL,
+    gone_wrong::ALL,
     objects_and_queries::ALL,
     order::ALL,
+    parallel::ALL,
     prefetch::ALL,
     queues::ALL,
     refused_arrays::ALL,

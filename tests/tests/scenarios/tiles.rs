@@ -1,12 +1,11 @@
 //! Several tiles, two copy engines, page faults: S54, S63, S83, S97.
 
-use barexe_core::Errno::{EINVAL, ENOBUFS, ENOENT, ENOMEM, EOPNOTSUPP};
+use barexe_core::Errno::{ENOBUFS, ENOENT, ENOMEM};
 use barexe_core::device::{FaultAccess, PageFault, TicketState};
 use barexe_core::gt::EngineClass;
 use barexe_sim::Fault;
 use barexe_tests::scenarios;
-use barexe_tests::trial::{Bind, Bo, Dialect, Exec, Mapping, Need, OPS, Trial, copy_dword, op, requests};
-use barexe_tests::wire::Bytes;
+use barexe_tests::trial::{Bind, Bo, Exec, Mapping, Need, Trial, copy_dword, op};
 
 scenarios! {
     s54_a_mapping_that_nobody_touched_is_cut_without_entries { cases: 4, holds: [], needs: [Need::FaultMode] }
@@ -14,7 +13,6 @@ scenarios! {
     s63_a_failure_on_one_tile_is_one_of_the_call { cases: 4, holds: [R56, M11], needs: [Need::Tiles(2)] }
     s83_a_barrier_holds_on_every_tile { cases: 2, holds: [D22], needs: [Need::Tiles(2)] }
     three_tiles_are_bound_in_one_call { cases: 2, holds: [M8, D22], needs: [Need::Tiles(3)] }
-    s97_engines_that_do_not_work_together { cases: 3, holds: [], needs: [Need::TwoCopyEngines] }
 }
 
 /// VM create flags: long-running, with page faults (bind-and-exec sheet §2.6).
@@ -182,27 +180,4 @@ fn three_tiles_are_bound_in_one_call(on: &mut Trial<'_>) {
         on.settle();
         on.check(&format!("tile {tile}"), u64::from(on.read(word, 8 * tile)), 500 + tile);
     }
-}
-
-/// A queue over engines of one class (its number for clients), one job on all of them.
-fn together(on: &mut Trial<'_>, vm: u32, class: u16, instances: [u16; 2]) -> Bytes {
-    let of = |instance| Bytes::new(8).u16(0, class).u16(2, instance).0;
-    on.put(OPS, &instances.map(of).concat());
-    let arg = Bytes::new(Dialect::size(requests::QUEUE_CREATE));
-    arg.u16(8, 2).u16(10, 1).u32(12, vm).u64(24, OPS)
-}
-
-fn s97_engines_that_do_not_work_together(on: &mut Trial<'_>) {
-    const COPY: u16 = 1;
-    const DECODE: u16 = 2;
-    let vm = on.vm();
-    on.case("two copy engines");
-    let arg = together(on, vm, COPY, [0, 1]);
-    on.refused(requests::QUEUE_CREATE, &arg, EOPNOTSUPP);
-    on.case("decoders 0 and 2 by their numbers in hardware");
-    let arg = together(on, vm, DECODE, [0, 2]);
-    on.refused(requests::QUEUE_CREATE, &arg, EINVAL);
-    on.case("and as clients count them, without firmware that schedules");
-    let arg = together(on, vm, DECODE, [0, 1]);
-    on.refused(requests::QUEUE_CREATE, &arg, EINVAL);
 }

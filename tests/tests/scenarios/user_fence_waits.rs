@@ -1,6 +1,6 @@
 //! Waits for user fences: S102 to S105.
 
-use barexe_core::Errno::{self, ECANCELED, EFAULT, EINVAL, EIO, ENOENT, ETIME};
+use barexe_core::Errno::{self, ECANCELED, EFAULT, EINTR, EINVAL, EIO, ENOENT, ETIME};
 use barexe_core::device::Device;
 use barexe_core::device::wait::Lend;
 use barexe_core::gt::EngineClass;
@@ -8,7 +8,7 @@ use barexe_core::uapi::ioctl_blocking;
 use barexe_hal::{ClientAddr, ClientFault, ClientMemory, Interrupted, Nanos};
 use barexe_sim::SimHal;
 use barexe_tests::scenarios;
-use barexe_tests::trial::{Bind, Exec, FENCES, NOWHERE, Trial, op, sync};
+use barexe_tests::trial::{Bind, Blocked, Exec, FENCES, NOWHERE, Trial, op, sync};
 use barexe_tests::wire::{Bytes, Ram};
 use core::cell::RefCell;
 
@@ -18,6 +18,7 @@ scenarios! {
     s104_words_are_compared_under_a_mask_and_without_sign { cases: 3, holds: [] }
     s105_what_holds_counts_before_a_ban { cases: 2, holds: [R56, M6] }
     a_ban_ends_a_wait_that_is_under_way { cases: 1, holds: [R56] }
+    an_interrupted_wait_leaves_the_rest_and_is_made_again { cases: 2, holds: [R52] }
     a_batch_that_stores_its_user_fence_ends_a_wait { cases: 2, holds: [] }
 }
 
@@ -55,8 +56,8 @@ impl ClientMemory for Shared<'_> {
     }
 }
 
-/// What happens, and after which time of the wait.
-type Doing<'d> = (Nanos, &'d mut dyn FnMut(&mut Trial<'_>));
+/// What happens, and after which time of the wait; whether the wait is interrupted then.
+type Doing<'d> = (Nanos, &'d mut dyn FnMut(&mut Trial<'_>) -> Result<(), Interrupted>);
 
 /// Lends a trial's device to a call that waits; time passes while it sleeps.
 struct Sleeper<'t, 's, 'd> {
@@ -75,10 +76,10 @@ impl<'s> Lend<'s, SimHal> for Sleeper<'_, 's, '_> {
         assert!(self.sleeps < 10_000, "{}: the wait does not end", self.trial);
         self.trial.device.relax(until).unwrap();
         let now = self.trial.device.now();
-        if let Some((_, work)) = self.doing.take_if(|(at, _)| now >= *at) {
-            work(self.trial);
+        match self.doing.take_if(|(at, _)| now >= *at) {
+            Some((_, work)) => work(self.trial),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -102,6 +103,11 @@ fn waited(on: &mut Trial<'_>, arg: &Bytes, doing: Option<Doing<'_>>) -> End {
     let took = on.device.now().saturating_sub(began);
     on.memory = memory.into_inner();
     End { result: result.map_err(|error| error.errno()), rest: arg.get_u64(40), took }
+}
+
+fn unblock(on: &mut Trial<'_>, blocked: Blocked) -> Result<(), Interrupted> {
+    on.unblock(blocked);
+    Ok(())
 }
 
 fn s102_a_wait_for_a_user_fence_is_checked(on: &mut Trial<'_>) {
@@ -138,7 +144,7 @@ fn s103_a_wait_lasts_as_long_as_it_may(on: &mut Trial<'_>) {
     on.case("half the time");
     let (vm, b0) = (on.vm(), on.blocked());
     on.bind(&Bind::on(vm).op(op::null(VA, PAGE)).after(b0).sync(sync::user_fence(FENCES, 1)));
-    let end = waited(on, &within(LIMIT, 0), Some((Nanos::new(LIMIT / 2), &mut |on| on.unblock(b0))));
+    let end = waited(on, &within(LIMIT, 0), Some((Nanos::new(LIMIT / 2), &mut |on| unblock(on, b0))));
     on.check("code", end.result, Ok(0));
     on.check("about half is left", (LIMIT * 4 / 10..=LIMIT / 2).contains(&end.rest), true);
 }
@@ -154,7 +160,7 @@ fn s104_words_are_compared_under_a_mask_and_without_sign(on: &mut Trial<'_>) {
 }
 
 /// A queue whose VM is banned once `go` lets the bind before it fail.
-fn doomed(on: &mut Trial<'_>) -> (u32, barexe_tests::trial::Blocked) {
+fn doomed(on: &mut Trial<'_>) -> (u32, Blocked) {
     let vm = on.vm();
     let (queue, b0) = (on.queue(vm, EngineClass::Copy), on.blocked());
     on.bind(&Bind::on(vm).op(op::null(VA, PAGE)).after(b0));
@@ -190,8 +196,22 @@ fn a_ban_ends_a_wait_that_is_under_way(on: &mut Trial<'_>) {
     on.case("for ever, but for the ban");
     let (queue, b0) = doomed(on);
     let for_ever = within(u64::MAX, 0).u32(48, queue);
-    let end = waited(on, &for_ever, Some((Nanos::from_millis(1), &mut |on| on.unblock(b0))));
+    let end = waited(on, &for_ever, Some((Nanos::from_millis(1), &mut |on| unblock(on, b0))));
     on.check("code and rest", (end.result, end.rest), (Err(EIO), i64::MAX.cast_unsigned()));
+}
+
+fn an_interrupted_wait_leaves_the_rest_and_is_made_again(on: &mut Trial<'_>) {
+    on.case("interrupted");
+    let at = Nanos::new(LIMIT * 4 / 10);
+    let first = waited(on, &within(LIMIT, 0), Some((at, &mut |_| Err(Interrupted))));
+    on.check("code", first.result, Err(EINTR));
+    on.check("took as long", (at..at.saturating_add(Nanos::from_micros(200))).contains(&first.took), true);
+    on.check("the rest is left", (LIMIT * 55 / 100..=LIMIT * 6 / 10).contains(&first.rest), true);
+    on.case("with what is left");
+    let second = waited(on, &within(first.rest, 0), None);
+    on.check("code and rest", (second.result, second.rest), (Err(ETIME), 0));
+    let both = first.took.saturating_add(second.took).get();
+    on.check("both are as long as one would be", (LIMIT..LIMIT + 200_000).contains(&both), true);
 }
 
 /// The client sees the object that the batch's queue stores into through its own mapping.

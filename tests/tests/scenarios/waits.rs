@@ -22,6 +22,7 @@ scenarios! {
     s44_a_bad_cookie_is_refused { cases: 3, holds: [R47, R50], needs: [Need::DialectA] }
     s45_a_cookie_needs_the_wait_flag { cases: 1, holds: [], needs: [Need::DialectA] }
     s46_a_barrier_that_waits_keeps_the_order_of_calls { cases: 4, holds: [R31, R41, R57], needs: [Need::DialectA] }
+    r58_an_out_sync_tells_what_a_wait_would { cases: 2, holds: [R58], needs: [Need::DialectA] }
     a_wait_ends_with_the_error_of_its_work { cases: 3, holds: [R56], needs: [Need::DialectA] }
     a_wait_ends_with_the_queue_it_waits_on { cases: 2, holds: [M13], needs: [Need::DialectA] }
 }
@@ -273,4 +274,21 @@ fn a_wait_ends_with_the_queue_it_waits_on(on: &mut Trial<'_>) {
         on.check("after b0", (done.map_err(|error| error.errno()), all), (want, true));
         on.check("the work is done", on.seen(vm, VA), (!fails).then_some(3));
     }
+}
+
+fn r58_an_out_sync_tells_what_a_wait_would(on: &mut Trial<'_>) {
+    let (vm, out) = (on.vm(), on.syncobj());
+    let b0 = hold(on, vm, 0);
+    on.bind(&Bind::on(vm).op(op::null(VA, PAGE)).out(out));
+    on.case("neither is over before b0");
+    let mut signal = |on: &mut Trial<'_>| {
+        on.settle();
+        on.check_signalled("Out", out, false);
+        on.unblock(b0);
+        Ok(())
+    };
+    let done = bind_waiting(on, &waiting(Bind::on(vm)), &mut [&mut signal]);
+    on.check("a barrier that waits", done, (Ok(0), true));
+    on.case("both are when it returns");
+    on.check_signalled("Out", out, true);
 }

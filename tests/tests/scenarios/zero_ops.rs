@@ -14,6 +14,7 @@ scenarios! {
     s8_a_barrier_submits_and_signals_a_point { cases: 3, holds: [R23] }
     s13_bind_a_barrier_waits_for_all_in_syncs_and_its_queue { cases: 2, holds: [R21, R26, R27, D1, D5, M1] }
     s14_barriers_leave_no_fence_behind { cases: 2, holds: [R24, D2] }
+    d21_looking_at_a_last_fence_changes_nothing { cases: 2, holds: [D21] }
     s18_a_map_behind_a_barrier_with_an_in_sync_waits_for_it { cases: 4, holds: [R21, R23, R28, R29, D5, D23] }
 }
 
@@ -183,4 +184,26 @@ fn s18_a_map_behind_a_barrier_with_an_in_sync_waits_for_it(on: &mut Trial<'_>) {
         on.settle();
         on.check("what the batch read", on.read(batch, 0x800), 77);
     }
+}
+
+/// A barrier without syncs looks at the last fence, and that is all it does.
+fn d21_looking_at_a_last_fence_changes_nothing(on: &mut Trial<'_>) {
+    let (vm, bo) = (on.vm(), page(on));
+    on.bind_now(&Bind::on(vm).op(map(bo, VA)));
+    on.case("a fence that has signalled");
+    let before = (on.mappings(vm), on.device.fences_in_use(), on.device.tables_in_use());
+    on.bind(&Bind::on(vm));
+    on.bind(&Bind::on(vm));
+    on.check("state", (on.mappings(vm), on.device.fences_in_use(), on.device.tables_in_use()), before);
+    on.case("one that has not");
+    let b0 = on.blocked();
+    on.bind(&Bind::on(vm).op(map(bo, VA + 0x1000)).after(b0));
+    let (first, second) = (on.syncobj(), on.syncobj());
+    on.bind(&Bind::on(vm).out(first));
+    on.bind(&Bind::on(vm).out(second));
+    on.check_signalled("first", first, false);
+    on.unblock(b0);
+    on.settle();
+    on.check_signalled("first", first, true);
+    on.check_signalled("second", second, true);
 }

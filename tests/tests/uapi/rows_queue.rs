@@ -58,7 +58,7 @@ fn create_refuses_row_by_row() {
             row("5d property", create(vm).u64(0, OTHER), EINVAL, "priority")
                 .on(Ram::new().with(ARRAY, &engine(VM_BIND, 0, 0).0).with(OTHER, &property(0, 0, 3).0)),
             on_engine("5d chain", create(vm).u64(0, NOWHERE), &engine(VM_BIND, 0, 0), EFAULT, "client memory"),
-            row("6a placements", create(0x7777).u16(10, 2), EINVAL, "without scheduling firmware").on(copies()),
+            row("6c placements, unknown VM", create(0x7777).u16(10, 2), ENOENT, "no Vm").on(copies()),
             row("6a width, the same engine", create(0x7777).u16(8, 3), EINVAL, "engine instance").on(copies()),
             on_engine("6a class 6", create(0x7777), &engine(6, 0, 0), EINVAL, "engine class"),
             on_engine("6a instance", create(0x7777), &engine(COPY, 7, 0), EINVAL, "engine instance"),

@@ -108,6 +108,8 @@ pub enum Step {
     Exec(usize, Option<u64>, &'static [Sync]),
     /// The client's pages at an address are replaced by fresh ones: address, length in bytes.
     Change(u64, u64),
+    /// A task falls asleep on the newest call that gave a ticket, and is given up.
+    Sleep,
     /// The device works until nothing is left to do.
     Wait,
     /// Something must be so.
@@ -120,7 +122,7 @@ impl Step {
     /// Whether the step may be refused for want of room or memory.
     #[must_use]
     pub const fn can_be_refused(&self) -> bool {
-        matches!(self, Self::Make(_) | Self::Bind(..) | Self::Exec(..))
+        matches!(self, Self::Make(_) | Self::Bind(..) | Self::Exec(..) | Self::Sleep)
     }
 
     /// Whether the step makes something or hands work in: what a device that is gone refuses. A CPU mapping and a
@@ -222,6 +224,7 @@ pub const EVERYTHING: &[Step] = &[
     bind(0, &[], &[Sync::In(4), Sync::Out(0)]),
     Step::Exec(1, None, &[Sync::In(0), Sync::Out(3)]),
     Step::Exec(1, Some(BATCHES + 0x600), &[]),
+    Step::Sleep,
     Step::Wait,
     Step::Check(Check::Holds(2, 0x100, 3)),
     Step::Check(Check::Holds(2, 0x10_0000, 0)),

@@ -6,6 +6,7 @@ use crate::client::ClientPage;
 use crate::found::{core_state, settled};
 use crate::rig::{BATCH_END, SPACE, binary, point, rows, store};
 use crate::scenario::{Check, End, Op, Step, Sync, USER, USER_BYTES};
+use barexe_core::device::awaited::done;
 use barexe_core::device::request::{BindCall, BindFlags, BindKind, BindOp, ExecCall, SyncEntry, SyncTarget};
 use barexe_core::device::{Config, Device, DeviceState, OpenError, SyncobjLook, TicketState};
 use barexe_core::gt::IrqFlag;
@@ -13,6 +14,8 @@ use barexe_core::{Error, Storage};
 use barexe_hal::{ClientAddr, GpuVa, Hal, Nanos};
 use barexe_sim::{DeviceSnapshot, Platform, Sim, SimConfig, SimHal};
 use core::fmt::Debug;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
 use make::Made;
 use std::sync::Arc;
 
@@ -149,9 +152,19 @@ impl<'s> World<'s> {
             Step::Bind(vm, queue, ops, syncs) => self.bind(vm, queue, ops, syncs),
             Step::Exec(queue, batch, syncs) => self.exec(queue, batch, syncs),
             Step::Change(addr, len) => self.change(addr, len),
+            Step::Sleep => self.sleep(),
             Step::Wait => self.wait(),
             Step::Check(check) => self.check(check),
             Step::End(end) => self.end(end),
+        }
+    }
+
+    fn sleep(&mut self) -> Result<(), Error> {
+        let Some(ticket) = self.made.tickets.last().copied() else { return Ok(()) };
+        let task = pin!(done(&mut self.device, ticket));
+        match task.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
         }
     }
 

@@ -84,7 +84,12 @@ impl DmaBuffer {
     }
 
     #[inline]
-    const fn check(&self, offset_bytes: usize, access_bytes: usize, align: usize) -> Result<(), OutOfBounds> {
+    pub(crate) const fn check(
+        &self,
+        offset_bytes: usize,
+        access_bytes: usize,
+        align: usize,
+    ) -> Result<(), OutOfBounds> {
         let end = offset_bytes.checked_add(access_bytes);
         let inside = matches!(end, Some(end) if end <= self.len_bytes);
         if inside && offset_bytes & align.wrapping_sub(1) == 0 {
@@ -96,7 +101,7 @@ impl DmaBuffer {
 
     /// Pointer to `T` number `index` counted from a checked, aligned byte offset.
     #[inline]
-    const fn at<T>(&self, offset_bytes: usize, index: usize) -> *mut T {
+    pub(crate) const fn at<T>(&self, offset_bytes: usize, index: usize) -> *mut T {
         // Wrapping pointer arithmetic never leaves the mapping: every caller checked the whole run before.
         self.cpu.as_ptr().cast::<u8>().wrapping_add(offset_bytes).cast::<T>().wrapping_add(index)
     }
@@ -275,10 +280,10 @@ impl DmaBuffer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn with_buffer(test: impl FnOnce(&DmaBuffer)) {
+    pub(crate) fn with_buffer(test: impl FnOnce(&DmaBuffer)) {
         let mut words = [0u64; 16];
         let cpu = NonNull::new(words.as_mut_ptr()).unwrap();
         // SAFETY: `words` outlives the buffer and is not touched by name while it exists.

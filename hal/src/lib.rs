@@ -14,6 +14,7 @@
 //! | [`bar`] | [`bar::BarWindow`]: a mapped register BAR, for implementations on real PCI |
 //! | [`cache`] | hints to the processor's caches |
 //! | [`dma`] | [`DmaBuffer`]: memory shared with the device, and its bulk operations |
+//! | [`dwords`] | [`DwordWriter`]: dwords one behind the other into a run of it, checked once |
 //! | [`slice`](mod@slice) | moves inside a slice that cannot panic |
 //! | [`reg`], [`addr`], [`time`], [`error`] | the words the rest is written in |
 //!
@@ -45,6 +46,7 @@ pub mod cache;
 pub mod client;
 pub mod conformance;
 pub mod dma;
+pub mod dwords;
 pub mod error;
 pub mod reg;
 pub mod slice;
@@ -55,6 +57,7 @@ pub mod user;
 pub use addr::{BusAddr, ClientAddr, GgttAddr, GpuVa};
 pub use client::{ClientFault, ClientMemory};
 pub use dma::{DmaBuffer, OutOfBounds};
+pub use dwords::{DwordWriter, RunFull};
 pub use error::{HalError, HalErrorKind};
 pub use reg::RegOffset;
 pub use time::{ClockKind, Interrupted, Nanos};

@@ -212,6 +212,7 @@ impl<'s> World<'s> {
         let ticket = self.device.user_invalidate(SPACE, at, len);
         self.wait_until(|world| world.device.invalidation_state(ticket) != TicketState::Pending)?;
         self.sim.user_map(SPACE, addr..addr.saturating_add(len), 0x1000);
+        self.device.user_changed(ticket);
         Ok(())
     }
 

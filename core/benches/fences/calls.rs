@@ -45,6 +45,8 @@ impl Rig {
         let config = Config { tables: TableWriter::Cpu, ..Config::default() };
         let opened = Device::open(QuietHal::new(sim.hal()), storage(), config, None);
         let mut device = opened.map_err(|refused| refused.error).unwrap();
+        let hal = device.hal_mut();
+        hal.opened = hal.lent.len();
         let client = device.client_open(false).unwrap();
         let vm = device.vm_create(client, VmFlags::empty()).unwrap();
         let caching = CpuCaching::WriteBack;

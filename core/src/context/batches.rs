@@ -5,7 +5,7 @@
 
 use super::{ContextRequest, LrcFormat};
 use crate::ring::command;
-use crate::ring::emitter::{Emitter, NoRoom};
+use crate::ring::emitter::{Emit, Emitter, NoRoom};
 
 /// Room for either batch, in dwords; the longest has 32.
 pub const BATCH_DWORDS_MAX: usize = 48;

@@ -8,7 +8,7 @@ use super::tables::RegisterTable;
 use crate::gt::EngineClass;
 use crate::num::{u32_capped, usize_of};
 use crate::ring::command;
-use crate::ring::emitter::{Emitter, NoRoom};
+use crate::ring::emitter::{Emit, Emitter, NoRoom};
 use crate::sync::seqno::Seqno;
 use barexe_hal::{DmaBuffer, OutOfBounds};
 

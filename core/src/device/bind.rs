@@ -244,9 +244,12 @@ impl<'a, H: Hal> Device<'a, H> {
         plan: &Totals,
         syncs: &mut CallSyncs,
     ) -> Result<(), Error> {
-        let Pools { queues, jobs, timelines, dependencies, .. } = &mut self.pools;
+        let Pools { queues, jobs, timelines, dependencies, vms, .. } = &mut self.pools;
+        // Batches there need not end: they are suspended when the bind's turn has come.
+        let long_running = vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::LR_MODE));
         for (_, other) in queues.iter().filter(|(handle, other)| other.vm == vm && *handle != queue) {
             let waits = match other.kind {
+                QueueKind::Exec(_) if long_running || !plan.rebinds => None,
                 _ if plan.rebinds => Some(Fence::last_of(timelines, other.timeline)),
                 QueueKind::Exec(_) => None,
                 QueueKind::Bind => {
@@ -295,6 +298,7 @@ impl<'a, H: Hal> Device<'a, H> {
             reservation,
             span: totals.span,
             rebinds: totals.rebinds,
+            suspends: false,
             invalidation: None,
             dropped: Dropped::NONE,
             by_engine,

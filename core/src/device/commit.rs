@@ -76,8 +76,11 @@ impl<H: Hal> Device<'_, H> {
             if !link.value.wait.are_met(&mut pools.dependencies, &pools.timelines) {
                 return Ok(false);
             }
-            work.started = true;
             let vm = pools.queues.get(queue).map(|queue| queue.vm);
+            if !vm.is_none_or(|vm| self.has_way(vm, work)) {
+                return Ok(false);
+            }
+            work.started = true;
             if !self.write_tables(queue, vm, work)? {
                 return Ok(false);
             }
@@ -108,21 +111,25 @@ impl<H: Hal> Device<'_, H> {
             work.steps.all_done(&mut self.pools.steps);
         }
         work.failure = work.failure.or_else(|| self.injection.take_failure());
-        let Some(vm) = self.pools.vms.get_mut(vm) else { return Ok(true) };
+        let Some(found) = self.pools.vms.get_mut(vm) else { return Ok(true) };
         if work.failure.is_some() {
             // Nothing of this VM can be trusted: no address of it may lead anywhere from here on (R56).
             let mut sink = CpuSink::new(&mut self.hal);
             let format = &self.info.platform.family.pt;
             let mut stage = Stage::new(&mut self.pages, &mut work.reservation, format, &mut sink);
-            vm.state = VmState::Banned;
-            for tree in &vm.trees {
+            found.state = VmState::Banned;
+            for tree in &found.trees {
                 let _ = tree.cut_off(&mut stage);
             }
             let stale = stage.finish();
             work.stale.absorb(&mut self.pages, stale);
         }
         let stale = core::mem::take(&mut work.stale);
-        if invalidate(vm, stale, &mut self.tlb, work) {
+        let asked = invalidate(found, stale, &mut self.tlb, work);
+        if work.failure.is_some() {
+            self.pools.kill_long_running(vm);
+        }
+        if asked {
             self.poll_tlb()?;
         }
         Ok(true)

@@ -84,8 +84,8 @@ impl<H: Hal> Device<'_, H> {
         }
     }
 
-    /// Whether the running context is to make room: its queue is banned or gone, something more urgent waits, or its
-    /// time slice is over and something as urgent waits.
+    /// Whether the running context is to make room: its queue is banned or gone, is suspended, or has to make way for
+    /// queues of another mode; something more urgent waits; or its time slice is over and something as urgent waits.
     fn must_leave(&self, engine: u8, holder: Holder, since: Nanos) -> bool {
         let Holder::Queue(handle) = holder else { return false };
         let Some(queue) = self.pools.queues.get(handle) else { return false };
@@ -95,6 +95,7 @@ impl<H: Hal> Device<'_, H> {
         let own = self.rank(handle, queue, exec);
         let waiting = || self.contender(engine, holder);
         queue.state != QueueState::Live
+            || self.must_make_way(engine, queue)
             || waiting().is_some_and(|(rank, _)| rank > own || (rank == own && slice_is_over))
     }
 
@@ -152,15 +153,18 @@ impl<H: Hal> Device<'_, H> {
         }
     }
 
-    /// Notes that the context before the current one has left, once the current one has written its first number.
+    /// Notes that the context before the current one has left, once the current one has written its first number. One
+    /// that goes on in the middle of a long job may write none for ever: if somebody waits, that it runs is enough.
     fn settle(&mut self, engine: u8) -> Result<bool, Error> {
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
         let Some(leaving) = port.leaving else { return Ok(false) };
         let (holder, proof) = (port.holder, port.proof);
         let lrc = context(engine, holder, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let written = lrc.map(|lrc| lrc.completed(&mut self.hal)).transpose()?;
-        let proven = written.is_some_and(|written| proof.reached_by(written));
+        let proven = written.is_some_and(|written| proof.reached_by(written))
+            || self.is_waited_for(leaving) && holder != Holder::Idle && self.is_taken_over(engine)?;
         if proven {
+            let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
             port.leaving = None;
             if let Holder::Queue(queue) = leaving
                 && let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut)
@@ -217,6 +221,7 @@ impl<H: Hal> Device<'_, H> {
             if holder != but
                 && best.is_none_or(|(other, others_turn, _)| (rank, is_next) > (other, others_turn))
                 && (exec.engine == engine || !self.is_held(exec.engine, handle))
+                && self.may_have_engine(engine, queue)
             {
                 best = Some((rank, is_next, holder));
             }

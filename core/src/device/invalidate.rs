@@ -1,9 +1,10 @@
 //! A client's pages change: its mappings of them are taken from the device, and given back at the next use.
 //!
-//! An invalidation waits for nothing that a client could hold back for ever but for its own batches: those that run or
-//! are accepted in a VM that maps the pages. Meanwhile the VM takes no new ones, so the wait ends. Then the entries go,
-//! TLBs forget them, and the pages are unpinned. The next exec in the VM, or a PREFETCH, pins what is there by then and
-//! binds it anew, by the CPU: nothing in the VM runs that could mind.
+//! An invalidation waits for nothing that a client could hold back for ever. In an ordinary VM it waits for batches, those
+//! that run or are accepted; meanwhile the VM takes no new ones, so the wait ends. A long-running VM is suspended (see
+//! `suspend`), and one with page faults is not waited for. Then the entries go, TLBs forget them, and the pages are
+//! unpinned. The next exec in the VM, a PREFETCH, or in a long-running VM the [word](Device::user_changed) that the pages
+//! have changed, pins what is there by then and binds it anew, by the CPU: nothing in the VM runs that could mind.
 
 use super::client::ClientId;
 use super::request::VmFlags;
@@ -29,6 +30,13 @@ pub struct InvalidationTicket {
     number: u64,
 }
 
+impl InvalidationTicket {
+    /// Whether the pages may be the range's. What was mapped later is not about them.
+    fn is_about(&self, user: &UserRange) -> bool {
+        user.space == self.space && user.made_after < self.number && user.range.overlaps(&self.range)
+    }
+}
+
 impl<H: Hal> Device<'_, H> {
     /// Pages of a client are going to change: they are unmapped, or others come in their place. Until
     /// [`invalidation_state`](Self::invalidation_state) says that the invalidation is over, they must stay as they are.
@@ -39,8 +47,10 @@ impl<H: Hal> Device<'_, H> {
         let range = ClientRange::new(addr.get(), len_bytes);
         self.invalidations = self.invalidations.wrapping_add(1);
         let number = self.invalidations;
+        let ticket = InvalidationTicket { space, range, number };
         let Pools { user_ranges, user_pins, vms, .. } = &mut self.pools;
-        for (_, user) in user_ranges.iter_mut().filter(|(_, user)| user.space == space) {
+        for (_, user) in user_ranges.iter_mut().filter(|(_, user)| ticket.is_about(user)) {
+            user.changing = user.changing.saturating_add(1);
             if user.state == UserState::Valid && user.pins.overlap(user_pins, range) {
                 user.state = UserState::Stale;
                 user.stale_since = Some(number);
@@ -50,7 +60,18 @@ impl<H: Hal> Device<'_, H> {
             }
         }
         self.poll();
-        InvalidationTicket { space, range, number }
+        ticket
+    }
+
+    /// Pages have changed, or will not: once for every invalidation that is over.
+    ///
+    /// Queues of a long-running VM without page faults go on then, with the pages that are there. Without this they go on
+    /// when the VM is used next. Other VMs have no need of it.
+    pub fn user_changed(&mut self, ticket: InvalidationTicket) {
+        for (_, user) in self.pools.user_ranges.iter_mut().filter(|(_, user)| ticket.is_about(user)) {
+            user.changing = user.changing.saturating_sub(1);
+        }
+        self.poll();
     }
 
     /// Whether no job can reach the pages any more, as of the last [`poll`](Self::poll). On a device that has failed
@@ -102,9 +123,14 @@ impl<H: Hal> Device<'_, H> {
             return false;
         };
         let vm = user.vm;
-        // Where faults are served a batch only waits for its next one.
-        let faults = self.pools.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
-        if !faults && self.pools.runs_batches(vm) || self.pools.units(vm).is_none_or(Units::are_being_written) {
+        let Some(found) = self.pools.vms.get(vm) else { return false };
+        let is_used = match found.flags {
+            // Where faults are served a batch only waits for its next one.
+            flags if flags.contains(VmFlags::FAULT_MODE) => false,
+            _ if found.preempts() => !self.is_off_engines(vm),
+            _ => self.pools.runs_batches(vm),
+        };
+        if is_used || self.pools.units(vm).is_none_or(Units::are_being_written) {
             return false;
         }
         let proof = self.zap(vm, handle);
@@ -170,6 +196,7 @@ impl<H: Hal> Device<'_, H> {
         }
         let stale = stage.finish();
         let _ = self.retire(handle, stale);
+        self.pools.kill_long_running(handle);
     }
 
     /// Asks for the invalidation after which what was dropped is freed.
@@ -197,7 +224,7 @@ impl<H: Hal> Device<'_, H> {
 
 impl<'a> Pools<'a> {
     /// Whether a batch of the VM runs or is accepted.
-    fn runs_batches(&self, vm: Handle<Vm>) -> bool {
+    pub(super) fn runs_batches(&self, vm: Handle<Vm>) -> bool {
         let batch = |work: &Work| matches!(work, Work::Batch { .. });
         let mut queues = self.queues.iter().filter(|(_, queue)| queue.vm == vm && queue.exec().is_some());
         queues.any(|(_, queue)| queue.jobs.iter(&self.jobs).any(|job| batch(&job.work)))

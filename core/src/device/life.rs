@@ -100,6 +100,7 @@ impl<'a, H: Hal> Device<'a, H> {
             next_look: Nanos::ZERO,
             turn: Turn::default(),
             now: Nanos::ZERO,
+            modes: super::modes::Modes::default(),
             reset: None,
             first_hang: None,
             injection: Injection::NONE,

@@ -15,6 +15,7 @@
 //! | `gang` | queues on several engines: placements, and jobs with a part on each of several |
 //! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
 //! | `page_fault` | mappings that get their entries when they are touched |
+//! | `suspend`, `modes` | long-running queues kept from engines while memory moves; engines shared with queues that fault |
 //! | `work`, `engines`, `hang` | accepted work moved forward; which context an engine runs; what happens when work goes wrong |
 //! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
 //! | `cycles` | engine time beside CPU time |
@@ -35,6 +36,7 @@ mod inject;
 mod inspect;
 mod invalidate;
 mod life;
+mod modes;
 mod outside;
 mod page_fault;
 mod plan;
@@ -43,6 +45,7 @@ mod queues;
 mod repin;
 pub mod request;
 mod share;
+mod suspend;
 mod sync_share;
 mod syncobj;
 mod syncs;
@@ -162,6 +165,8 @@ pub struct Device<'a, H: Hal> {
     turn: gang::Turn,
     /// The instant of the poll that is going on; zero between polls.
     now: Nanos,
+    /// Which kind of queues each group of engines runs.
+    modes: modes::Modes,
     /// The reset of engines that is going on.
     reset: Option<EngineReset>,
     /// What stopped the first engine that was stopped.

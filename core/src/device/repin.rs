@@ -39,7 +39,10 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Pins every range of the VM whose pages have changed.
-    fn repin_for_use(&mut self, vm: Handle<Vm>) -> Result<Option<Repin>, Error> {
+    ///
+    /// # Errors
+    /// As [`repin_for_exec`](Self::repin_for_exec).
+    pub(super) fn repin_for_use(&mut self, vm: Handle<Vm>) -> Result<Option<Repin>, Error> {
         if self.pools.vms.get(vm).is_none_or(|vm| vm.users.unready == 0) {
             return Ok(None);
         }

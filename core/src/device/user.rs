@@ -60,7 +60,7 @@ impl<H: Hal> Device<'_, H> {
             let addr = ClientAddr::new(addr).unwrap_or(ClientAddr::ZERO);
             return Err(Error::ClientFault(ClientFault { addr, len_bytes: usize_capped(op.range_bytes) }));
         }
-        let handle = self.pools.add_user_range(vm, op, addr)?;
+        let handle = self.pools.add_user_range(vm, op, addr, self.invalidations)?;
         let before = pinned.last.replace(handle);
         match before.and_then(|before| self.pools.user_ranges.get_mut(before)) {
             Some(before) => before.next = Some(handle),
@@ -129,7 +129,13 @@ impl<H: Hal> Device<'_, H> {
 
 impl Pools<'_> {
     /// A range of client memory that an operation is going to map, without pages.
-    fn add_user_range(&mut self, vm: Handle<Vm>, op: &BindOp, addr: u64) -> Result<Handle<UserRange>, Error> {
+    fn add_user_range(
+        &mut self,
+        vm: Handle<Vm>,
+        op: &BindOp,
+        addr: u64,
+        invalidations: u64,
+    ) -> Result<Handle<UserRange>, Error> {
         let access = if op.flags.contains(BindFlags::READONLY) { UserAccess::Read } else { UserAccess::ReadWrite };
         let range = UserRange {
             vm,
@@ -145,6 +151,8 @@ impl Pools<'_> {
             leaving_after: None,
             stale_since: None,
             leaving_since: None,
+            made_after: invalidations,
+            changing: 0,
             wanted: false,
             next: None,
         };

@@ -52,6 +52,7 @@ impl<H: Hal> Device<'_, H> {
             queues: 0,
             ring_flush: RingFlush::default(),
             users: VmUsers::default(),
+            rebinds: 0,
             was_rebound: false,
             teardown: None,
         };

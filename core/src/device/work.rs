@@ -111,6 +111,7 @@ impl<H: Hal> Device<'_, H> {
                     moved |= self.step_queue(queue)?;
                 }
             }
+            moved |= self.step_modes();
             for engine in (0u8..).take(self.ports.len()) {
                 moved |= self.step_port(engine)?;
             }
@@ -118,6 +119,7 @@ impl<H: Hal> Device<'_, H> {
             for position in 0..self.pools.vms.positions() {
                 if let Some(vm) = self.pools.vms.handle_at(position) {
                     moved |= self.release_dropped_of(vm);
+                    moved |= self.resume(vm);
                     moved |= self.tear_down_vm(vm);
                 }
             }
@@ -194,7 +196,7 @@ impl<H: Hal> Device<'_, H> {
     /// Takes the oldest job out and signals its fence.
     fn finish(&mut self, queue: Handle<Queue>, error: Option<Error>) {
         let Some(found) = self.pools.queues.get_mut(queue) else { return };
-        let (client, timeline) = (found.client, found.timeline);
+        let (client, vm, timeline) = (found.client, found.vm, found.timeline);
         let Some(mut job) = found.pop(&mut self.pools.jobs) else { return };
         job.wait.clear(&mut self.pools.dependencies);
         let failure = if let Work::Bind(work) = &job.work { work.failure } else { None };
@@ -203,6 +205,7 @@ impl<H: Hal> Device<'_, H> {
             timeline.signal(job.point, error);
         }
         if let Work::Bind(work) = job.work {
+            self.pools.end_suspension(vm, &work);
             self.finish_bind(client, work, error.is_none());
         }
     }

@@ -67,6 +67,8 @@ pub struct BindWork {
     pub span: Option<VaRange>,
     /// It writes mappings again that work may be using: later binds that map, and execs, wait for it.
     pub rebinds: bool,
+    /// It keeps the queues of its VM, which is long-running, from the engines until it is over.
+    pub suspends: bool,
     /// Once carried out: the invalidation that must be over before old tables and mappings go.
     pub invalidation: Option<TlbTicket>,
     /// Tables that are gone from the page tables and wait for the invalidation.

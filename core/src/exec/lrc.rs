@@ -14,14 +14,14 @@ use crate::mem::ggtt::{Ggtt, GgttRange};
 use crate::num::{u64_of, usize_of};
 use crate::ring::RingFormat;
 use crate::ring::command::{BatchAddr, FlushScope};
-use crate::ring::emitter::{Emitter, NoRoom};
+use crate::ring::emitter::NoRoom;
 use crate::ring::gang::{GANG_DWORDS_MAX, Part};
 use crate::ring::job::{
     JOB_DWORDS_MAX, JobRequest, MigrationRequest, emit_job, emit_marker, emit_migration, emit_part,
 };
 use crate::ring::writer::{RingError, RingState};
 use crate::sync::seqno::Seqno;
-use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GpuVa, Hal};
+use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, DwordWriter, GpuVa, Hal};
 
 /// Bytes of a ring (commands-and-fences sheet §2.1).
 pub const RING_BYTES: u32 = 16 << 10;
@@ -323,14 +323,11 @@ impl Lrc {
         &mut self,
         seqno: Seqno,
         dma: &mut impl DmaMemory,
-        emit: impl FnOnce(&mut Emitter<'_>) -> Result<(), NoRoom>,
+        emit: impl FnOnce(&mut DwordWriter<'_>) -> Result<(), NoRoom>,
     ) -> Result<Option<Emitted>, Error> {
-        let mut room = [0; ROOM];
-        let mut out = Emitter::new(&mut room);
         let broken = self.broken_ring();
-        emit(&mut out).map_err(|_| broken)?;
         let reserved = self.ring.reserve(&self.buffer, self.head_bytes, ROOM);
-        let span = match reserved.and_then(|reservation| reservation.write(out.dwords())) {
+        let span = match reserved.and_then(|reservation| reservation.emit::<ROOM>(emit)) {
             Ok(span) => span,
             Err(RingError::Full { .. }) => return Ok(None),
             Err(_) => return Err(broken),

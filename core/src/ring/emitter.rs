@@ -1,5 +1,6 @@
-//! A bounded list of dwords that commands are appended to.
+//! Where commands are appended to, and a bounded list in plain memory.
 
+use barexe_hal::DwordWriter;
 use core::fmt;
 
 /// The list had no room for a command. The commands before it are in the list; nobody else has seen them.
@@ -14,10 +15,17 @@ impl fmt::Display for NoRoom {
 
 impl core::error::Error for NoRoom {}
 
-/// Appends commands to a caller's array, in memory that no device reads.
-///
-/// A request is built here first and copied to where the device looks in one piece: a list that turns out too long
-/// has then cost nothing.
+/// Takes commands, one behind the other.
+pub trait Emit {
+    /// Appends one command, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`NoRoom`]; what was appended before stays.
+    fn emit<const N: usize>(&mut self, command: [u32; N]) -> Result<(), NoRoom>;
+}
+
+/// Appends commands to a caller's array, in memory that no device reads: for what is built once and copied in one piece.
+/// Jobs go straight into their ring, see [`Reservation::emit`](super::writer::Reservation::emit).
 #[derive(Debug)]
 pub struct Emitter<'a> {
     out: &'a mut [u32],
@@ -29,20 +37,6 @@ impl<'a> Emitter<'a> {
     #[must_use]
     pub const fn new(out: &'a mut [u32]) -> Self {
         Self { out, len: 0 }
-    }
-
-    /// Appends one command, all of it or nothing.
-    ///
-    /// # Errors
-    /// [`NoRoom`]; the list is as before.
-    pub fn emit<const N: usize>(&mut self, command: [u32; N]) -> Result<(), NoRoom> {
-        let end = self.len.checked_add(N).ok_or(NoRoom)?;
-        let place = self.out.get_mut(self.len..end).ok_or(NoRoom)?;
-        for (to, from) in place.iter_mut().zip(command) {
-            *to = from;
-        }
-        self.len = end;
-        Ok(())
     }
 
     /// Appends MI_NOOP until the length is a multiple of `unit_dwords`, a power of two.
@@ -60,6 +54,27 @@ impl<'a> Emitter<'a> {
     #[must_use]
     pub fn dwords(&self) -> &[u32] {
         self.out.get(..self.len).unwrap_or(&[])
+    }
+}
+
+impl Emit for Emitter<'_> {
+    #[inline]
+    fn emit<const N: usize>(&mut self, command: [u32; N]) -> Result<(), NoRoom> {
+        let end = self.len.checked_add(N).ok_or(NoRoom)?;
+        let place = self.out.get_mut(self.len..end).ok_or(NoRoom)?;
+        for (to, from) in place.iter_mut().zip(command) {
+            *to = from;
+        }
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// Straight to where the device reads them.
+impl Emit for DwordWriter<'_> {
+    #[inline]
+    fn emit<const N: usize>(&mut self, command: [u32; N]) -> Result<(), NoRoom> {
+        self.put(command).map_err(|_| NoRoom)
     }
 }
 

@@ -15,7 +15,7 @@
 //! Parts wait where arbitration is on: a context that waits for others gives its engine up like any other.
 
 use super::command;
-use super::emitter::{Emitter, NoRoom};
+use super::emitter::{Emit, NoRoom};
 use crate::context::layout::LrcAddrs;
 use crate::sync::seqno::Seqno;
 use barexe_hal::GgttAddr;
@@ -46,7 +46,7 @@ impl Part<'_> {
     ///
     /// # Errors
     /// [`NoRoom`].
-    pub fn wait_for_start(self, own: &LrcAddrs, seqno: Seqno, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    pub fn wait_for_start(self, own: &LrcAddrs, seqno: Seqno, out: &mut impl Emit) -> Result<(), NoRoom> {
         match self {
             Self::Whole => Ok(()),
             Self::Lead(members) => {
@@ -63,7 +63,7 @@ impl Part<'_> {
     ///
     /// # Errors
     /// [`NoRoom`].
-    pub fn wait_for_end(self, seqno: Seqno, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+    pub fn wait_for_end(self, seqno: Seqno, out: &mut impl Emit) -> Result<(), NoRoom> {
         let Self::Lead(members) = self else { return Ok(()) };
         for member in members {
             out.emit(command::wait_dword_equals(member.seqno, seqno.get()))?;
@@ -83,6 +83,7 @@ mod tests {
     use crate::family::{GEN12, XE2};
     use crate::gt::EngineClass;
     use crate::ring::command::BatchAddr;
+    use crate::ring::emitter::Emitter;
     use crate::ring::job::{JOB_DWORDS_MAX, JobRequest, emit_part};
     use barexe_hal::GpuVa;
     use std::vec::Vec;

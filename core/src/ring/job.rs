@@ -10,7 +10,7 @@
 
 use super::RingFormat;
 use super::command::{self, BatchAddr, FlushScope};
-use super::emitter::{Emitter, NoRoom};
+use super::emitter::{Emit, NoRoom};
 use super::gang::Part;
 use super::pipe::{PipeFlags, PipeGroup0, PipeGroup1, pipe_control};
 use crate::context::layout::{FLUSH_SCRATCH_BYTES, LrcAddrs};
@@ -58,12 +58,13 @@ pub struct MigrationRequest {
 ///
 /// # Errors
 /// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`].
+#[inline]
 pub fn emit_job(
     format: &RingFormat,
     class: EngineClass,
     lrc: &LrcAddrs,
     job: &JobRequest,
-    out: &mut Emitter<'_>,
+    out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
     emit_part(format, class, (lrc, Part::Whole), job, out)
 }
@@ -72,12 +73,13 @@ pub fn emit_job(
 ///
 /// # Errors
 /// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`] and [`GANG_DWORDS_MAX`](super::gang::GANG_DWORDS_MAX).
+#[inline]
 pub fn emit_part(
     format: &RingFormat,
     class: EngineClass,
     (lrc, part): (&LrcAddrs, Part<'_>),
     job: &JobRequest,
-    out: &mut Emitter<'_>,
+    out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
     if job.force_reset {
         hang_until_watchdog(lrc, out)?;
@@ -111,7 +113,7 @@ pub fn emit_marker(
     class: EngineClass,
     lrc: &LrcAddrs,
     seqno: Seqno,
-    out: &mut Emitter<'_>,
+    out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
     out.emit(command::arbitration(false))?;
     match class {
@@ -130,7 +132,7 @@ pub fn emit_marker(
 ///
 /// # Errors
 /// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`].
-pub fn emit_migration(lrc: &LrcAddrs, job: &MigrationRequest, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+pub fn emit_migration(lrc: &LrcAddrs, job: &MigrationRequest, out: &mut impl Emit) -> Result<(), NoRoom> {
     stamp_start_time(lrc, job.virtual_function, out)?;
     mark_started(lrc, job.seqno, out)?;
     out.emit(command::arbitration(false))?;
@@ -145,7 +147,8 @@ pub fn emit_migration(lrc: &LrcAddrs, job: &MigrationRequest, out: &mut Emitter<
 }
 
 /// Arms the engine's watchdog and waits for what never comes, so that the engine is reset (commands sheet §2.3).
-fn hang_until_watchdog(lrc: &LrcAddrs, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+#[inline]
+fn hang_until_watchdog(lrc: &LrcAddrs, out: &mut impl Emit) -> Result<(), NoRoom> {
     let arm = ((command::WATCHDOG_THRESHOLD, 2), (command::WATCHDOG_CONTROL, 0));
     out.emit(command::load_two_engine_registers(arm.0, arm.1))?;
     out.emit(command::wait_dword_equals(lrc.pphwsp, 0xDEAD))?;
@@ -154,7 +157,8 @@ fn hang_until_watchdog(lrc: &LrcAddrs, out: &mut Emitter<'_>) -> Result<(), NoRo
 
 /// Samples the context's clock, which the timeout check subtracts from. A virtual function stores a second copy where
 /// the hardware saves the clock of a context that is switched out.
-fn stamp_start_time(lrc: &LrcAddrs, virtual_function: bool, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+#[inline]
+fn stamp_start_time(lrc: &LrcAddrs, virtual_function: bool, out: &mut impl Emit) -> Result<(), NoRoom> {
     out.emit(command::store_engine_register(command::CTX_TIMESTAMP, lrc.job_timestamp))?;
     if virtual_function {
         out.emit(command::store_engine_register(command::CTX_TIMESTAMP, lrc.context_timestamp))?;
@@ -163,17 +167,20 @@ fn stamp_start_time(lrc: &LrcAddrs, virtual_function: bool, out: &mut Emitter<'_
 }
 
 /// Says that the job has left the queue and reached its batch.
-fn mark_started(lrc: &LrcAddrs, seqno: Seqno, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+#[inline]
+fn mark_started(lrc: &LrcAddrs, seqno: Seqno, out: &mut impl Emit) -> Result<(), NoRoom> {
     out.emit(command::store_dword(lrc.start_seqno, seqno.get()))
 }
 
 /// The same by a flush that invalidates translations first.
-fn mark_started_flushing_tlb(lrc: &LrcAddrs, seqno: Seqno, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+#[inline]
+fn mark_started_flushing_tlb(lrc: &LrcAddrs, seqno: Seqno, out: &mut impl Emit) -> Result<(), NoRoom> {
     out.emit(command::flush_then_store(lrc.start_seqno, seqno.get(), FlushScope::TLB))
 }
 
 /// Copy and GSC: the pre-parser is stopped only for a TLB flush, lest it fetch through what is being invalidated.
-fn prepare_copy(lrc: &LrcAddrs, job: &JobRequest, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+#[inline]
+fn prepare_copy(lrc: &LrcAddrs, job: &JobRequest, out: &mut impl Emit) -> Result<(), NoRoom> {
     if !job.flush_tlb {
         return mark_started(lrc, job.seqno, out);
     }
@@ -183,12 +190,13 @@ fn prepare_copy(lrc: &LrcAddrs, job: &JobRequest, out: &mut Emitter<'_>) -> Resu
 }
 
 /// Video: the pre-parser is always stopped, even with nothing to invalidate.
+#[inline]
 fn prepare_video(
     format: &RingFormat,
     class: EngineClass,
     lrc: &LrcAddrs,
     job: &JobRequest,
-    out: &mut Emitter<'_>,
+    out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
     out.emit(command::pre_parser(false))?;
     invalidate_aux(format, class, out)?;
@@ -201,12 +209,13 @@ fn prepare_video(
 }
 
 /// Render and compute: caches are invalidated by PIPE_CONTROL, translations with them if asked.
+#[inline]
 fn prepare_pipe(
     format: &RingFormat,
     class: EngineClass,
     lrc: &LrcAddrs,
     job: &JobRequest,
-    out: &mut Emitter<'_>,
+    out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
     // Caches are flushed before the auxiliary table is invalidated under them.
     if format.aux_register(class).is_some() {
@@ -220,7 +229,8 @@ fn prepare_pipe(
 }
 
 /// Invalidates the auxiliary table of the class, where there is one.
-fn invalidate_aux(format: &RingFormat, class: EngineClass, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+#[inline]
+fn invalidate_aux(format: &RingFormat, class: EngineClass, out: &mut impl Emit) -> Result<(), NoRoom> {
     match format.aux_register(class) {
         Some(register) => out.emit(command::invalidate_aux_table(register)),
         None => Ok(()),
@@ -228,7 +238,8 @@ fn invalidate_aux(format: &RingFormat, class: EngineClass, out: &mut Emitter<'_>
 }
 
 /// Makes the writes of a render or compute batch visible.
-fn flush_caches(format: &RingFormat, class: EngineClass, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+#[inline]
+fn flush_caches(format: &RingFormat, class: EngineClass, out: &mut impl Emit) -> Result<(), NoRoom> {
     if format.pre_flush {
         let depth_only = PipeFlags(PipeGroup0::empty(), PipeGroup1::DEPTH_FLUSH);
         out.emit(pipe_control(depth_only, FLUSH_SCRATCH_BYTES, 0))?;
@@ -237,12 +248,13 @@ fn flush_caches(format: &RingFormat, class: EngineClass, out: &mut Emitter<'_>) 
 }
 
 /// Render and compute: flush, user fence, seqno. The flush stalls, so the user fence needs none of its own.
+#[inline]
 fn complete_pipe(
     format: &RingFormat,
     class: EngineClass,
     lrc: &LrcAddrs,
     job: &JobRequest,
-    out: &mut Emitter<'_>,
+    out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
     flush_caches(format, class, out)?;
     if let Some((va, value)) = job.user_fence {
@@ -252,23 +264,26 @@ fn complete_pipe(
 }
 
 /// The write is 64 bits wide and clears the dword after the seqno, which nobody uses.
+#[inline]
 fn store_seqno_pipe(
     format: &RingFormat,
     class: EngineClass,
     lrc: &LrcAddrs,
     seqno: Seqno,
-    out: &mut Emitter<'_>,
+    out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
     out.emit(pipe_control(format.seqno_flags(class), lrc.seqno.get(), u64::from(seqno.get())))
 }
 
-fn store_seqno_flush(lrc: &LrcAddrs, seqno: Seqno, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+#[inline]
+fn store_seqno_flush(lrc: &LrcAddrs, seqno: Seqno, out: &mut impl Emit) -> Result<(), NoRoom> {
     out.emit(command::flush_then_store(lrc.seqno, seqno.get(), FlushScope::empty()))
 }
 
 /// Other classes: a user fence must not overtake the batch, so a flush goes before it; the seqno's own flush covers
 /// the rest.
-fn complete_flush(lrc: &LrcAddrs, job: &JobRequest, out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+#[inline]
+fn complete_flush(lrc: &LrcAddrs, job: &JobRequest, out: &mut impl Emit) -> Result<(), NoRoom> {
     if let Some((va, value)) = job.user_fence {
         out.emit(command::flush())?;
         out.emit(command::store_qword(va, value))?;
@@ -277,7 +292,8 @@ fn complete_flush(lrc: &LrcAddrs, job: &JobRequest, out: &mut Emitter<'_>) -> Re
 }
 
 /// Tells the driver to look, and lets other contexts run again.
-fn signal_and_yield(out: &mut Emitter<'_>) -> Result<(), NoRoom> {
+#[inline]
+fn signal_and_yield(out: &mut impl Emit) -> Result<(), NoRoom> {
     out.emit(command::user_interrupt())?;
     out.emit(command::arbitration(true))?;
     out.emit(command::arbitration_point())

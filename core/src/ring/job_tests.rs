@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::family::{GEN12, XE2};
+use crate::ring::emitter::Emitter;
 use barexe_hal::GgttAddr;
 
 fn ggtt(raw: u32) -> GgttAddr {

@@ -1,4 +1,4 @@
-//! Room in a ring, and the copy into it.
+//! Room in a ring, and commands put there.
 //!
 //! ```text
 //!  0            head ---- executed next ----> tail                     size
@@ -8,11 +8,13 @@
 //! Commands may straddle the end of the ring; nothing pads it out. Only the total is padded, to a qword, because the
 //! tail register has no finer resolution (commands sheet §3).
 //!
-//! The order is: [`RingState::reserve`], which takes nothing; then take a sequence number and build the job; then
-//! [`Reservation::write`], which cannot run out of room. The caller publishes the written bytes and then the tail.
+//! The order is: [`RingState::reserve`], which takes nothing; then the commands, straight to where the device will read
+//! them, by [`Reservation::emit`], which moves the tail when all of them are there. Until then they lie in free room
+//! that nobody looks at. The caller publishes the written bytes and then the tail.
 
+use super::emitter::NoRoom;
 use crate::num::{u32_capped, usize_of};
-use barexe_hal::{DmaBuffer, OutOfBounds};
+use barexe_hal::{DmaBuffer, DwordWriter, OutOfBounds};
 use core::fmt;
 use core::ops::Range;
 
@@ -23,6 +25,7 @@ const GAP_BYTES: u32 = 8;
 
 /// Free bytes of a ring of `size` bytes, a power of two. Equal offsets mean empty; the result is never 0.
 #[must_use]
+#[inline]
 pub const fn space_bytes(size: u32, head: u32, tail: u32) -> u32 {
     (head.wrapping_sub(tail).wrapping_sub(1) & size.wrapping_sub(1)).wrapping_add(1)
 }
@@ -115,6 +118,7 @@ impl RingState {
     ///
     /// # Errors
     /// [`RingError::HeadOutside`].
+    #[inline]
     pub const fn space_bytes(&self, head: u32) -> Result<u32, RingError> {
         let offset = head & HEAD_FIELD;
         if offset < self.size_bytes {
@@ -130,6 +134,7 @@ impl RingState {
     /// # Errors
     /// [`RingError::Full`], which may pass; [`RingError::TooLong`], [`RingError::HeadOutside`] and
     /// [`RingError::Buffer`], which do not.
+    #[inline]
     pub fn reserve<'a>(
         &'a mut self,
         buffer: &'a DmaBuffer,
@@ -162,6 +167,7 @@ impl RingState {
         }
     }
 
+    #[inline]
     const fn check_inside(&self, buffer: &DmaBuffer) -> Result<(), RingError> {
         let (offset_bytes, access_bytes, len_bytes) = (self.base_bytes, usize_of(self.size_bytes), buffer.len_bytes());
         match offset_bytes.checked_add(access_bytes) {
@@ -171,6 +177,7 @@ impl RingState {
     }
 
     /// Where a request of `dwords` at the tail lands.
+    #[inline]
     fn span(&self, dwords: usize) -> Option<RingSpan> {
         let bytes = padded_bytes(dwords)?;
         let to_end = self.size_bytes.wrapping_sub(self.tail_bytes);
@@ -187,6 +194,7 @@ impl RingState {
 }
 
 /// Bytes that `dwords` take in a ring: padded to a qword.
+#[inline]
 fn padded_bytes(dwords: usize) -> Option<u32> {
     u32_capped(dwords).checked_add(1).map(|n| n & !1).and_then(|n| n.checked_mul(4))
 }
@@ -214,6 +222,41 @@ pub struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
+    /// Emits a request straight to where the device will read it, padded, and moves the software tail past it. One that
+    /// might go on behind the end of the ring is put together aside, in room for `ROOM` dwords.
+    ///
+    /// # Errors
+    /// [`RingError::TooLong`] if it needs more than was reserved, or than `ROOM`; the tail stays.
+    #[inline]
+    pub fn emit<const ROOM: usize>(
+        self,
+        commands: impl FnOnce(&mut DwordWriter<'_>) -> Result<(), NoRoom>,
+    ) -> Result<RingSpan, RingError> {
+        let most = self.dwords.min(ROOM);
+        let too_long = RingError::TooLong { dwords: most };
+        let run = self.ring.span(most).ok_or(too_long)?;
+        let in_place = run.from_start.is_empty();
+        let mut aside = None;
+        let mut out = if in_place {
+            DwordWriter::new(self.buffer, run.before_end).map_err(RingError::Buffer)?
+        } else {
+            DwordWriter::over(aside.insert([0; ROOM]))
+        };
+        let room = out.room();
+        commands(&mut out).map_err(|_| too_long)?;
+        let dwords = room.wrapping_sub(out.room());
+        if in_place && dwords & 1 != 0 {
+            // Reserved room is a whole number of qwords.
+            out.put([0]).map_err(|_| too_long)?;
+        }
+        if let Some(list) = aside {
+            return self.write(list.get(..dwords).ok_or(too_long)?);
+        }
+        let span = self.ring.span(dwords).ok_or(too_long)?;
+        self.ring.tail_bytes = span.tail_bytes;
+        Ok(span)
+    }
+
     /// Copies a whole request into the ring, padded, and moves the software tail past it.
     ///
     /// # Errors

@@ -70,6 +70,8 @@ pub struct Vm {
     pub ring_flush: RingFlush,
     /// What is kept for client memory.
     pub users: VmUsers,
+    /// Binds under way that keep the queues of a long-running VM from the engines.
+    pub rebinds: u32,
     /// Some bind has rewritten mappings that work may be using: execs look whether one is still at it.
     pub was_rebound: bool,
     /// Once closed and without queues: the invalidation after which its tables go.

@@ -20,7 +20,7 @@ scenarios! {
     s35_an_array_is_read_and_has_its_limit { cases: 2, holds: [D25] }
     s93_modes_of_a_vm_are_checked { cases: 6, holds: [R33] }
     s94_a_vm_is_destroyed_once { cases: 4, holds: [] }
-    s95_a_long_running_vm_stays_while_it_has_exec_queues { cases: 3, holds: [] }
+    s95_a_long_running_vm_stays_while_it_has_exec_queues { cases: 5, holds: [] }
     s108_a_map_suits_its_object_and_its_vm { cases: 9, holds: [R1, R2] }
 }
 
@@ -207,15 +207,25 @@ fn s95_a_long_running_vm_stays_while_it_has_exec_queues(on: &mut Trial<'_>) {
     const LR_MODE: u32 = 2;
     let (vm, bo) = (on.vm_with(LR_MODE), on.bo(PAGE));
     let queue = on.queue(vm, EngineClass::Copy);
-    on.bind_queue(vm);
+    let binds = on.bind_queue(vm);
     on.case("with an exec queue");
     on.refused(requests::VM_DESTROY, &destroy_vm(vm), EBUSY);
     on.bind_now(&Bind::on(vm).op(op::map(bo, 0, VA, PAGE)));
     on.check_mappings(vm, &[Mapping::of(bo, 0, VA, VA + PAGE)]);
+    on.case("in the middle of a batch that does not end");
+    on.write_spin(bo, VA, &[]);
+    on.exec(&Exec::on(queue).batch(VA));
+    on.settle();
+    on.refused(requests::VM_DESTROY, &destroy_vm(vm), EBUSY);
     on.case("queue destroy");
     on.queue_destroy(queue);
     on.case("without");
     on.vm_destroy(vm);
+    on.case("it is gone");
+    on.refused(requests::VM_DESTROY, &destroy_vm(vm), ENOENT);
+    on.queue_destroy(binds);
+    on.settle();
+    on.check("nothing is left of its work", on.device.is_quiet(), true);
 }
 
 fn s108_a_map_suits_its_object_and_its_vm(on: &mut Trial<'_>) {

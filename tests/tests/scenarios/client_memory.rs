@@ -5,7 +5,7 @@ use barexe_core::Errno::{EFAULT, EINVAL, EPERM};
 use barexe_core::device::TicketState;
 use barexe_core::gt::EngineClass;
 use barexe_hal::ClientAddr;
-use barexe_tests::rig::{SPACE, store};
+use barexe_tests::rig::{JUMP, SPACE, store};
 use barexe_tests::scenarios;
 use barexe_tests::trial::{Bind, Bo, Exec, Mapping, Trial, copy_dword, op};
 use barexe_tests::wire::Bytes;
@@ -16,7 +16,7 @@ scenarios! {
     s56_a_null_mapping_reads_zero_and_drops_writes { cases: 4, holds: [R2] }
     s60_client_memory_that_is_not_there_undoes_the_call { cases: 2, holds: [D26] }
     s107_a_private_object_stays_in_its_vm { cases: 3, holds: [M9] }
-    s111_changed_pages_of_the_client_are_seen_or_unmapped { cases: 4, holds: [] }
+    s111_changed_pages_of_the_client_are_seen_or_unmapped { cases: 10, holds: [] }
 }
 
 /// Where the client's memory is.
@@ -204,7 +204,14 @@ fn read_by_gpu(on: &mut Trial<'_>, (bo, queue): (Bo, u32), va: u64) -> u32 {
 
 fn s111_changed_pages_of_the_client_are_seen_or_unmapped(on: &mut Trial<'_>) {
     const SCRATCH: u32 = 1;
-    for (modes, what) in [(SCRATCH, "a scratch VM"), (0, "an ordinary VM")] {
+    const LR_MODE: u32 = 2;
+    let modes = [
+        (SCRATCH, "a scratch VM"),
+        (0, "an ordinary VM"),
+        (LR_MODE | SCRATCH, "a long-running scratch VM"),
+        (LR_MODE, "a long-running VM"),
+    ];
+    for (modes, what) in modes {
         let vm = on.vm_with(modes);
         let bo = on.bo(0x1000);
         give_pages(on, USER, 0x6000, 100);
@@ -224,15 +231,45 @@ fn s111_changed_pages_of_the_client_are_seen_or_unmapped(on: &mut Trial<'_>) {
         let kept = read_by_gpu(on, (bo, queue), VA + 0x2000);
         on.check("what is left of the range", kept, 102);
         let seen = [VA + 0x4000, VA + 0x5000].map(|va| on.seen(vm, va));
-        on.check("the mapping that is not there", seen, [(modes == SCRATCH).then_some(0); 2]);
-        if modes == SCRATCH {
+        on.check("the mapping that is not there", seen, [(modes & SCRATCH != 0).then_some(0); 2]);
+        if modes & SCRATCH != 0 {
             let read = read_by_gpu(on, (bo, queue), VA + 0x5000);
             on.check("a read of it", read, 0);
         }
         on.check("client memory", word(on, USER + 0x5000), Some(105));
-        on.vm_destroy(vm);
         on.queue_destroy(queue);
+        on.vm_destroy(vm);
         on.settle();
         on.check("pinned pages", on.sim.user_pinned(), 0);
     }
+    for (modes, what) in [(LR_MODE | SCRATCH, "a long-running scratch VM"), (LR_MODE, "a long-running VM")] {
+        s111_under_a_batch_that_does_not_end(on, modes, what);
+    }
+}
+
+/// No exec comes that would bring the pages back: the VM's queues are preempted, and resumed when pages have changed.
+fn s111_under_a_batch_that_does_not_end(on: &mut Trial<'_>, modes: u32, what: &str) {
+    const AGAIN: [u32; 4] = [0x0280_0000, JUMP, 0x10_0000, 0];
+    let (vm, bo) = (on.vm_with(modes), on.bo(0x1000));
+    give_pages(on, USER, 0x2000, 100);
+    on.bind_now(&Bind::on(vm).ops([op::map(bo, 0, BATCH, 0x1000), userptr(on, USER, VA, 0x2000)]));
+    let queue = on.queue(vm, EngineClass::Copy);
+    on.write(bo, 0, &[&copy_dword(BATCH + 0x800, VA + 0x1000)[..], &AGAIN].concat());
+    on.case(&format!("under a batch that does not end, {what}"));
+    on.exec(&Exec::on(queue).batch(BATCH));
+    on.settle();
+    on.check("old content", on.read(bo, 0x800), 101);
+    let Some(at) = ClientAddr::new(USER) else { return };
+    let ticket = on.device.user_invalidate(SPACE, at, 0x2000);
+    on.settle();
+    let state = (on.device.invalidation_state(ticket), on.sim.user_pinned());
+    on.check("invalidation, and pinned pages", state, (TicketState::Done, 0));
+    give_pages(on, USER, 0x2000, 300);
+    on.device.user_changed(ticket);
+    on.settle();
+    on.check("new content", on.read(bo, 0x800), 301);
+    on.queue_destroy(queue);
+    on.vm_destroy(vm);
+    on.settle();
+    on.check("pinned pages", on.sim.user_pinned(), 0);
 }

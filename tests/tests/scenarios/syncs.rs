@@ -14,7 +14,7 @@ scenarios! {
     s87_an_in_sync_needs_a_fence { cases: 2, holds: [] }
     s88_an_in_point_has_been_submitted { cases: 8, holds: [] }
     s89_a_user_fence_of_a_bind_is_in_client_memory { cases: 4, holds: [R7] }
-    s90_a_long_running_vm_has_in_syncs_alone { cases: 5, holds: [R7, R16] }
+    s90_a_long_running_vm_has_in_syncs_alone { cases: 10, holds: [R7, R16] }
     m4_extensions_of_an_entry_are_looked_at { cases: 3, holds: [M4], needs: [Need::DialectA] }
 }
 
@@ -190,6 +190,31 @@ fn s90_a_long_running_vm_has_in_syncs_alone(on: &mut Trial<'_>) {
     on.unblock(b0);
     on.settle();
     on.check("done", (on.fence_word(fence), on.leaf(vm, VA).is_some()), (5, true));
+    s90_execs(on, vm);
+}
+
+/// The same of execs, whose user fences lie at GPU addresses.
+fn s90_execs(on: &mut Trial<'_>, vm: u32) {
+    let (bo, done, b0) = (on.bo(PAGE), on.signalled_syncobj(), on.blocked());
+    let batch = VA + PAGE;
+    on.bind_now(&Bind::on(vm).op(op::map(bo, 0, batch, PAGE)));
+    on.write_store(bo, 0, batch + 0x800, 7);
+    let queue = on.queue(vm, EngineClass::Copy);
+    let run = || Exec::on(queue).batch(batch);
+    on.case("exec, out-sync with a bad handle");
+    on.exec_refused(&run().out(0x7777), EOPNOTSUPP);
+    on.case("exec, out-point with a bad handle");
+    on.exec_refused(&run().sync(sync::out_point(0x7777, 0)), EOPNOTSUPP);
+    on.case("exec, good out-sync");
+    on.exec_refused(&run().out(done), EOPNOTSUPP);
+    on.case("exec, good in-sync, and a user fence");
+    on.exec(&run().sync(sync::wait(done)).after(b0).sync(sync::user_fence(batch + 0x900, 5)));
+    on.settle();
+    on.check("not before b0", [0x800, 0x900].map(|at| on.read(bo, at)), [0, 0]);
+    on.case("exec, after b0");
+    on.unblock(b0);
+    on.settle();
+    on.check("done", [0x800, 0x900].map(|at| on.read(bo, at)), [7, 5]);
 }
 
 fn m4_extensions_of_an_entry_are_looked_at(on: &mut Trial<'_>) {

@@ -5,10 +5,10 @@ use crate::space::{PLENTY, Room, Space, in_space};
 use barexe_core::vm::index::Census;
 use barexe_tests::random::{Random, Seed, seeds};
 
-const HUGE: Room = Room { nodes: 16_384, cells: 64, steps: 4 };
+const HUGE: Room = Room { nodes: 40_000, cells: 64, steps: 4 };
 /// Mappings of a leaf, children of a branch.
 const LEAF: u32 = 60;
-const BRANCH: u32 = 120;
+const BRANCH: u32 = 240;
 
 /// Looks at everything.
 fn census(space: &Space<'_>) -> Census {
@@ -48,12 +48,12 @@ fn a_tree_is_as_high_as_its_mappings_ask_for() {
             let nodes = if levels == 1 { 1 } else { 3 };
             assert_eq!((census(space), space.index.levels()), (Census { nodes, mappings: at as u32 + 1 }, levels));
         }
-        // Two levels hold 120 leaves that were filled ascending, of 53 mappings each or more.
-        for at in u64::from(LEAF) + 1..6360 {
+        // Two levels hold 240 leaves that were filled ascending, of 53 mappings each or more.
+        for at in u64::from(LEAF) + 1..12_720 {
             map(space, at);
         }
         assert_eq!(space.index.levels(), 2);
-        for at in 6360..7300 {
+        for at in 12_720..14_500 {
             map(space, at);
         }
         assert_eq!(space.index.levels(), 3);
@@ -67,15 +67,15 @@ fn four_levels_grow_and_shrink_back_to_nothing() {
         // Descending order leaves nodes no fuller than they must be.
         let mut count = 0;
         while levels(space, count) < 4 {
-            map(space, 2_000_000 - count);
+            map(space, 4_000_000 - count);
             count += 1;
         }
         assert!(count > u64::from(LEAF / 2 * BRANCH / 2 * BRANCH / 2), "{count}");
         let mut seen = vec![4];
         for at in 0..count {
-            let low = 2_000_000 - count + 1;
+            let low = 4_000_000 - count + 1;
             // From both ends.
-            let at = if at % 2 == 0 { low + at / 2 } else { 2_000_000 - at / 2 };
+            let at = if at % 2 == 0 { low + at / 2 } else { 4_000_000 - at / 2 };
             space.unmap(slot(at));
             let now = levels(space, at);
             if seen.last() != Some(&now) {
@@ -90,7 +90,7 @@ fn four_levels_grow_and_shrink_back_to_nothing() {
 
 /// Levels; everything is looked at now and then, the last few mappings one by one.
 fn levels(space: &Space<'_>, at: u64) -> u32 {
-    if at.is_multiple_of(4096) || space.index.len() < 200 {
+    if at.is_multiple_of(1 << 16) || space.index.len() < 200 {
         census(space);
     }
     space.index.levels()
@@ -104,7 +104,7 @@ fn ascending_ranges_fill_their_nodes() {
         }
         let census = census(space);
         let leaves = 20_000u32.div_ceil(53);
-        assert!(census.nodes <= leaves + leaves.div_ceil(105) + 2, "{census:?}");
+        assert!(census.nodes <= leaves + leaves.div_ceil(210) + 2, "{census:?}");
         space.end();
     });
 }

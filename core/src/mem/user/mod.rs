@@ -60,6 +60,10 @@ pub struct UserRange {
     pub stale_since: Option<u64>,
     /// The same for pages that are zapped.
     pub leaving_since: Option<u64>,
+    /// Invalidations that there had been when it was made.
+    pub made_after: u64,
+    /// Invalidations of it whose pages have not changed yet, as far as the device was told.
+    pub changing: u32,
     /// The call under way wants its pages.
     pub wanted: bool,
     /// The next range of the call that made it.

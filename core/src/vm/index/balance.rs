@@ -1,9 +1,9 @@
 //! A B+ tree of mappings: removal across leaves, and keeping nodes well filled.
 
-use super::node::{BRANCH, LEAF, VmaNode, few, joined, shared};
+use super::node::{BRANCH, LEAF, VmaNode, child, few, joined, shared};
 use super::nodes::Nodes;
 use super::path::Path;
-use super::tree::{Place, Tree, child};
+use super::tree::{Place, Tree};
 use crate::mem::tree::VaRange;
 use crate::vm::slab::NONE;
 

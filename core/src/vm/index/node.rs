@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! lines 0, 1    a sample of the keys, length and links
-//! lines 2..32   fifteen blocks of two lines: 60 mappings of four words in leaves, 120 children of two in branches
+//! lines 2..32   fifteen blocks of two lines: 60 mappings of four words in leaves, 240 children of one in branches
 //! ```
 //!
-//! The first word of an entry is its key. A search counts the samples and then the keys of one block that are not above
-//! the address. Wide nodes pay: a tree of a million mappings has four levels, all but the leaves stay in the cache.
+//! The first word of an entry begins with its key: a mapping's first address, with something else below the page; or
+//! where a child begins, as a number of a page, with the child's number in the 18 bits below. A search counts the samples
+//! and then the keys of one block that are not above the address. Wide nodes pay: a tree of a million mappings has three
+//! levels, all but the leaves stay in the cache.
 
+use super::ADDRESS_END;
 use crate::num::{low32, u64_of, usize_capped};
 use crate::vm::slab::{Cell, NONE};
 use crate::vm::vma::IN_PAGE;
@@ -20,9 +23,21 @@ const WORDS: usize = BLOCK * BLOCKS;
 /// Words of a leaf's entry: a mapping.
 pub(super) const LEAF: usize = 4;
 /// Words of a branch's entry: where the child begins, and its number.
-pub(super) const BRANCH: usize = 2;
+pub(super) const BRANCH: usize = 1;
+/// In a branch's entry, below the 45 bits of a page's number: the child.
+const CHILD_BITS: u32 = 18;
+const CHILD: u64 = (1 << CHILD_BITS) - 1;
+/// From an address to the key of a child that begins there.
+const PAGE_SHIFT: u32 = CHILD_BITS - IN_PAGE.count_ones();
+/// Nodes that a branch can name: an entry of the last page and one more node would be [`FREE`].
+pub(super) const MAX_NODES: u32 = (1 << CHILD_BITS) - 1;
 /// Key of a free place: above every address, and so far that the difference of two keys has a sign.
 pub(super) const FREE: u64 = u64::MAX >> 1;
+
+/// A branch's entry. Addresses are those of pages, below [`ADDRESS_END`].
+pub(super) const fn child(begins: u64, node: u32) -> [u64; BRANCH] {
+    [begins << PAGE_SHIFT | node as u64 & CHILD]
+}
 
 /// Entries of `N` words that a node can hold.
 pub(super) const fn width<const N: usize>() -> usize {
@@ -122,13 +137,32 @@ impl VmaNode {
         self.words.as_chunks_mut().0
     }
 
+    /// The highest first word of an entry that begins on the page of `addr` or before.
+    const fn search_key<const N: usize>(addr: u64) -> u64 {
+        if N == LEAF {
+            return addr | IN_PAGE;
+        }
+        // Nothing is above the last page; and no child has the highest number, so this is below a free place's word.
+        let addr = if addr < ADDRESS_END { addr } else { ADDRESS_END - 1 };
+        (addr & !IN_PAGE) << PAGE_SHIFT | (CHILD - 1)
+    }
+
     /// How many entries begin on the page of `addr` or before.
     #[inline]
     pub(super) fn rank<const N: usize>(&self, addr: u64) -> usize {
-        let addr = addr | IN_PAGE;
+        let addr = Self::search_key::<N>(addr);
         let block = usize_capped(self.samples.iter().map(|key| reached(*key, addr)).sum());
         let (blocks, _) = self.words.as_chunks::<BLOCK>();
         let Some(block_words) = blocks.get(block) else { return 0 };
+        if N == BRANCH {
+            // Sixteen keys: that of the middle one halves the work.
+            let (low, high) = block_words.split_at(BLOCK / 2);
+            let upper = high.first().is_some_and(|key| reached(*key, addr) == 1);
+            let half = if upper { high } else { low };
+            let within: u64 = half.iter().map(|key| reached(*key, addr)).sum();
+            let base = block.wrapping_mul(BLOCK).wrapping_add(if upper { BLOCK / 2 } else { 0 });
+            return base.wrapping_add(usize_capped(within));
+        }
         let within = block_words.as_chunks::<N>().0.iter().map(|entry| reached(entry[0], addr)).sum();
         block.wrapping_mul(const { BLOCK / N }).wrapping_add(usize_capped(within))
     }
@@ -156,13 +190,14 @@ impl VmaNode {
     /// A child.
     #[inline]
     pub(super) fn child(&self, slot: usize) -> u32 {
-        self.entry::<BRANCH>(slot).map_or(NONE, |[_, child]| low32(*child))
+        self.entry::<BRANCH>(slot).map_or(NONE, |[word]| low32(*word & CHILD))
     }
 
     /// Where a child begins; past the last child, [`FREE`].
     #[inline]
     pub(super) fn begins(&self, slot: usize) -> u64 {
-        self.entry::<BRANCH>(slot).map_or(FREE, |[begins, _]| *begins)
+        let word = self.entry::<BRANCH>(slot).map_or(FREE, |[word]| *word);
+        if word == FREE { FREE } else { (word & !CHILD) >> PAGE_SHIFT }
     }
 
     /// First address of the first entry.
@@ -172,9 +207,11 @@ impl VmaNode {
     }
 
     /// Makes a branch forget where it begins; where that was.
-    pub(super) const fn begin_at_zero(&mut self) -> u64 {
+    pub(super) fn begin_at_zero(&mut self) -> u64 {
+        let begins = self.begins(0);
         let [first, ..] = &mut self.words;
-        core::mem::replace(first, 0)
+        *first &= CHILD;
+        begins
     }
 
     /// Changes an entry.
@@ -245,10 +282,11 @@ impl VmaNode {
     pub(super) fn check<const N: usize>(&self, least: usize) -> Result<(), &'static str> {
         let (used, free) = self.entries::<N>().split_at_checked(self.len()).ok_or("too many entries")?;
         let key = |entry: &[u64; N]| entry[0];
+        let below = if N == LEAF { IN_PAGE } else { CHILD };
         if used.len() < least {
             return Err("too few entries");
         }
-        if !used.is_sorted_by(|a, b| key(a) | IN_PAGE < key(b)) || used.iter().any(|entry| key(entry) >= FREE) {
+        if !used.is_sorted_by(|a, b| key(a) | below < key(b)) || used.iter().any(|entry| key(entry) >= FREE) {
             return Err("order of keys");
         }
         if free.iter().any(|entry| key(entry) != FREE) {

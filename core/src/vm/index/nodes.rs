@@ -5,7 +5,7 @@
 //! by side. Accepting gives back the nodes that only the old tree uses. Refusing takes back every node made since, by
 //! setting the free list to where it was: no node is given back in between.
 
-use super::node::{LEAF, VmaNode};
+use super::node::{LEAF, MAX_NODES, VmaNode};
 use crate::vm::slab::{NONE, Slab, SlabMark};
 
 /// The nodes of all trees.
@@ -22,7 +22,7 @@ pub(in crate::vm) struct Nodes<'a> {
 
 impl<'a> Nodes<'a> {
     pub(in crate::vm) const fn new(cells: &'a mut [VmaNode]) -> Self {
-        Self { slab: Slab::new(cells, NONE), epoch: 0, before: None, retired: NONE }
+        Self { slab: Slab::new(cells, MAX_NODES), epoch: 0, before: None, retired: NONE }
     }
 
     pub(in crate::vm) const fn into_cells(self) -> &'a mut [VmaNode] {

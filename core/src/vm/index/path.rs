@@ -4,8 +4,8 @@ use super::node::FREE;
 use crate::num::{low8, u64_of};
 use crate::vm::slab::NONE;
 
-/// Levels a tree can have. Leaves have 26 mappings or more and branches 52 children, but for the root and for what
-/// growing at the end has just made, so this is enough for as many mappings as 32 bits can count. A tree that would
+/// Levels a tree can have. Leaves have 26 mappings or more and branches 105 children, but for the root and for what
+/// growing at the end has just made, so this is enough for as many nodes as branches can name. A tree that would
 /// outgrow it counts as out of nodes.
 pub(super) const LEVELS: usize = 8;
 

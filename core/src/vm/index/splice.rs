@@ -1,9 +1,9 @@
 //! A B+ tree of mappings: putting some in the place of others.
 
-use super::node::{BRANCH, LEAF, few, width};
+use super::node::{BRANCH, LEAF, child, few, width};
 use super::nodes::Nodes;
 use super::path::{LEVELS, Path};
-use super::tree::{Place, Tree, child};
+use super::tree::{Place, Tree};
 use crate::mem::tree::VaRange;
 use crate::num::u32_capped;
 use crate::vm::slab::NONE;

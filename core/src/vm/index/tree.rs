@@ -2,9 +2,9 @@
 //!
 //! Every leaf has a part of the address space to itself, and a mapping lies in one leaf's part as a whole. So everything
 //! that overlaps an address is in one leaf, and a change that stays in the leaf's part touches no other. Leaves are not
-//! linked to each other; a walk goes over their parents, of which there is one for some eighty leaves.
+//! linked to each other; a walk goes over their parents, of which there is one for some hundred and sixty leaves.
 
-use super::node::{BRANCH, LEAF, VmaNode};
+use super::node::{LEAF, VmaNode};
 use super::nodes::Nodes;
 use super::path::Path;
 use crate::mem::tree::VaRange;
@@ -30,11 +30,6 @@ pub(super) struct Place {
     pub(super) first: usize,
     /// One past the last that overlaps.
     pub(super) last: usize,
-}
-
-/// A branch's entry.
-pub(super) const fn child(begins: u64, node: u32) -> [u64; BRANCH] {
-    [begins, node as u64]
 }
 
 impl Tree {

@@ -6,7 +6,7 @@
 
 use super::engine::Player;
 use crate::machine::Patience;
-use barexe_core::device::TicketState;
+use barexe_core::device::{InvalidationTicket, TicketState};
 use barexe_hal::{ClientAddr, UserSpace};
 use core::ops::Range;
 
@@ -46,28 +46,38 @@ impl Player<'_, '_> {
 
     /// The client replaced the pages of a range.
     pub(super) fn remap(&mut self, n: usize, addr: u64, length: u64) {
-        self.invalidate(n, addr, length);
+        let over = self.invalidate(n, addr, length);
         self.memory.refresh(addr, length);
         self.sim.user_map(SPACE, pages(addr, length), PAGE);
+        self.changed(over);
     }
 
     /// Pages go.
     pub(super) fn take_pages(&mut self, n: usize, range: Range<u64>) {
-        self.invalidate(n, range.start, range.end.saturating_sub(range.start));
+        let over = self.invalidate(n, range.start, range.end.saturating_sub(range.start));
         self.sim.user_unmap(SPACE, range);
+        self.changed(over);
+    }
+
+    /// Says that pages have changed.
+    fn changed(&mut self, over: Option<InvalidationTicket>) {
+        if let Some(ticket) = over {
+            self.device.user_changed(ticket);
+        }
     }
 
     /// Announces that pages are going to change, and waits until they may.
-    fn invalidate(&mut self, n: usize, addr: u64, length: u64) {
-        let Some(at) = ClientAddr::new(addr) else { return };
+    fn invalidate(&mut self, n: usize, addr: u64, length: u64) -> Option<InvalidationTicket> {
+        let at = ClientAddr::new(addr)?;
         let ticket = self.device.user_invalidate(SPACE, at, length);
         let mut patience = Patience::new(self.device);
         loop {
             match self.device.invalidation_state(ticket) {
-                TicketState::Done => return,
+                TicketState::Done => return Some(ticket),
                 TicketState::Pending if patience.wait(self.device, None) => {}
                 state @ (TicketState::Pending | TicketState::Failed(_)) => {
-                    return self.report.differs(n, format!("pages at {addr:#x}"), "let go", format!("{state:?}"));
+                    self.report.differs(n, format!("pages at {addr:#x}"), "let go", format!("{state:?}"));
+                    return None;
                 }
             }
         }

@@ -1,12 +1,12 @@
 //! What ends long-running work: engines that do not let go, bans, and clients.
 
 use crate::scene::{PAGE, Space, USER, VA, give_pages, invalidated, on_each, pass, till_done};
-use barexe_core::device::request::{EngineRef, QueueProperties, QueueRequest, VmFlags};
+use barexe_core::device::request::{EngineRef, ExecCall, QueueProperties, QueueRequest, VmFlags};
 use barexe_core::device::{Ticket, TicketState};
 use barexe_core::gt::EngineClass;
 use barexe_core::gt::engine_error::EngineErrorKind;
 use barexe_core::{Errno, Error};
-use barexe_hal::{ClientAddr, Nanos};
+use barexe_hal::{ClientAddr, GpuVa, Nanos};
 use barexe_sim::Fault;
 use barexe_tests::rig::{Rig, SPACE};
 
@@ -170,5 +170,61 @@ fn endless_batches_take_turns_by_priority_and_time_slice() {
         assert_eq!(who_ran(rig, &space, 3, Nanos::from_millis(4)), [true, true]);
         assert!(jobs.iter().all(|job| !rig.is_over(*job)));
         assert_eq!([0, 1, 2].map(|page| space.starts(rig, page)), [1; 3]);
+    });
+}
+
+/// The context that follows one with nothing left goes on in the middle of its batch: it writes no number that would
+/// prove that the other one has left.
+#[test]
+fn an_idle_context_is_not_waited_for_behind_an_endless_batch_of_a_neighbour() {
+    on_each(|rig| {
+        let space = Space::new(rig, VmFlags::LR_MODE);
+        let neighbour = Space::without_user(rig, VmFlags::LR_MODE);
+        let [ours, theirs] = [space.vm, neighbour.vm].map(|vm| queue_with(rig, vm, 1, 1000));
+        let endless = neighbour.watch(rig, theirs, 0, neighbour.word());
+        pass(rig, Nanos::from_millis(1));
+        let quick = space.store(rig, ours, 0, 3);
+        assert_eq!(rig.wait(quick), TicketState::Done);
+        pass(rig, Nanos::from_millis(1));
+        let _ = invalidated(rig, USER, PAGE);
+        assert_eq!(rig.sim.user_pinned(), 0);
+        rig.write(neighbour.bo, neighbour.word() - VA, &[4]);
+        pass(rig, Nanos::from_millis(1));
+        assert_eq!((neighbour.seen(rig, 0), rig.is_over(endless)), (4, false));
+        assert_eq!((neighbour.starts(rig, 0), rig.device.first_hang()), (1, None));
+    });
+}
+
+/// A job on two engines at once leaves both, and goes on on both.
+#[test]
+fn a_parallel_queue_is_suspended_as_a_whole() {
+    on_each(|rig| {
+        let mut video = rig.engines();
+        video.retain(|engine| engine.class == EngineClass::VideoDecode);
+        let [first, second, ..] = video[..] else { return assert_eq!(rig.name(), "lnl") };
+        let space = Space::new(rig, VmFlags::LR_MODE);
+        let places = [first, second].map(|engine| EngineRef {
+            class: engine.class,
+            instance: engine.logical.into(),
+            gt: engine.gt.into(),
+        });
+        let properties = QueueProperties::default();
+        let request = QueueRequest { vm: space.vm, placements: &places, width: 2, properties };
+        let queue = rig.device.exec_queue_create(rig.client, &request).unwrap();
+        let batches = [0, 1].map(|page| space.watching(rig, page, VA + page * PAGE));
+        let batches = batches.map(|at| GpuVa::new(at).unwrap());
+        let call = ExecCall { queue, batches: &batches };
+        let job = rig.device.exec(rig.client, &call, &mut &[][..]).unwrap();
+        pass(rig, Nanos::from_millis(2));
+        assert_eq!([0, 1].map(|page| space.seen(rig, page)), [100, 101]);
+        let ticket = invalidated(rig, USER, PAGE);
+        give_pages(rig, USER, 2 * PAGE, 800);
+        rig.device.user_changed(ticket);
+        pass(rig, Nanos::from_millis(2));
+        assert_eq!([0, 1].map(|page| space.seen(rig, page)), [800, 801]);
+        space.end(rig, 0);
+        space.end(rig, 1);
+        assert_eq!(rig.wait(job), TicketState::Done);
+        assert_eq!([0, 1].map(|page| space.starts(rig, page)), [1, 1]);
     });
 }

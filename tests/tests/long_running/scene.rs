@@ -96,14 +96,22 @@ impl Space {
         self.code + 0xF000
     }
 
-    /// Runs a batch that notes its start, and then copies a word into its result until it is told to end.
-    pub(crate) fn watch(&self, rig: &mut Rig<'_>, queue: u32, page: u64, from: u64) -> Ticket {
+    /// Puts a batch there that notes its start, and then copies a word into its result until it is told to
+    /// end; its address.
+    pub(crate) fn watching(&self, rig: &mut Rig<'_>, page: u64, from: u64) -> u64 {
         let back = half(self.code + page * PAGE + 12);
         let (starts, to, from) =
             (half(self.code + Self::starts_at(page)), half(self.code + Self::result(page)), half(from));
         let batch =
             [INCREMENT, starts[0], starts[1], ARB_CHECK, COPY, to[0], to[1], from[0], from[1], JUMP, back[0], back[1]];
-        self.run(rig, queue, page, &batch)
+        rig.write(self.bo, page * PAGE, &batch);
+        self.code + page * PAGE
+    }
+
+    /// Runs a batch of [`watching`](Self::watching).
+    pub(crate) fn watch(&self, rig: &mut Rig<'_>, queue: u32, page: u64, from: u64) -> Ticket {
+        let batch = self.watching(rig, page, from);
+        rig.exec(queue, batch, &[]).unwrap()
     }
 
     /// Runs a batch that notes its start and stores its result.

@@ -119,6 +119,10 @@ impl<H: Hal> Device<'_, H> {
             return Ok(true);
         }
         let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
+        if port.told {
+            // It ran before, so that it runs does not tell. Where the busy bit stays set nobody tells a running context.
+            return port.execlist.is_ready(&mut regs);
+        }
         port.execlist.runs(&mut regs, lrc.addrs().pphwsp)
     }
 
@@ -238,10 +242,11 @@ impl<H: Hal> Device<'_, H> {
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
         let lrc = context(engine, next, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
         let Some(lrc) = lrc else { return Ok(false) };
+        port.proof = lrc.completed(&mut self.hal)?.next();
+        port.fresh = !lrc.has_started(port.proof, &mut self.hal);
+        port.told = !switches;
         if switches {
             port.leaving = left_behind(port.holder, port.leaving).filter(|before| *before != next);
-            port.proof = lrc.completed(&mut self.hal)?.next();
-            port.fresh = !lrc.has_started(port.proof, &mut self.hal);
             port.since = self.now;
             if port.holder != next {
                 port.context_id = ids.next_id(port.context_id);

@@ -283,6 +283,7 @@ fn make_port<H: Hal>(
             leaving: None,
             proof: Seqno::initial_memory(),
             fresh: false,
+            told: false,
             since: Nanos::ZERO,
             stuck_at: None,
             context_id: 1,

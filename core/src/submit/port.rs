@@ -41,6 +41,8 @@ pub struct Port {
     /// Whether the job with that number had not been started when the holder was given the engine: its start then
     /// proves that the engine took the context over.
     pub fresh: bool,
+    /// Whether the holder was given the engine again, to go on with more jobs.
+    pub told: bool,
     /// When the holder was given the engine.
     pub since: Nanos,
     /// When the engine counts as stuck, while something is wanted of it that it does not do.

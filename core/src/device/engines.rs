@@ -19,7 +19,7 @@ use crate::Error;
 use crate::device::request::VmFlags;
 use crate::exec::lrc::Lrc;
 use crate::exec::migration::Migrations;
-use crate::exec::queue::{ExecPart, Queue, QueueState, Queues};
+use crate::exec::queue::{ExecPart, Placements, Queue, QueueState, Queues};
 use crate::gt::Registers;
 use crate::gt::engine_error::EngineErrorKind;
 use crate::pool::Handle;
@@ -50,17 +50,18 @@ enum Wish {
 }
 
 impl<H: Hal> Device<'_, H> {
-    /// Moves one engine forward; whether something changed.
+    /// Moves one engine forward; whether something changed. `wanted` are the engines that queues have work for: no other
+    /// is searched for a context to begin with.
     ///
     /// # Errors
     /// [`Error::DeviceGone`], [`Error::DeviceBroken`].
-    pub(super) fn step_port(&mut self, engine: u8) -> Result<bool, Error> {
+    pub(super) fn step_port(&mut self, engine: u8, wanted: Placements) -> Result<bool, Error> {
         if self.is_in_reset(engine) {
             return Ok(false);
         }
         let settled = self.settle(engine)?;
         self.watch_job(engine);
-        let wish = self.wish(engine);
+        let wish = self.wish(engine, wanted);
         let moved = match wish {
             Wish::Nothing | Wish::Gone => false,
             Wish::Leave => self.is_taken_over(engine)? && self.go_idle(engine)?,
@@ -72,10 +73,13 @@ impl<H: Hal> Device<'_, H> {
         Ok(settled || moved)
     }
 
-    fn wish(&self, engine: u8) -> Wish {
+    fn wish(&self, engine: u8, wanted: Placements) -> Wish {
         let Some(port) = self.ports.get(usize::from(engine)) else { return Wish::Nothing };
         match port.holder {
             Holder::Idle if port.leaving.is_some() => Wish::Gone,
+            Holder::Nobody | Holder::Idle if !wanted.has(engine) && !self.is_running(engine, Holder::Migration) => {
+                Wish::Nothing
+            }
             Holder::Nobody | Holder::Idle => self.next_context(engine).map_or(Wish::Nothing, Wish::Next),
             holder if self.is_running(engine, holder) && self.must_leave(engine, holder, port.since) => Wish::Leave,
             holder if self.is_running(engine, holder) && self.has_more(engine, holder) => Wish::GoOn(holder),

@@ -177,6 +177,7 @@ impl<H: Hal> Device<'_, H> {
             flushed: RingMark::default(),
             properties,
             watch: Watch::NEW,
+            was_on_an_engine: false,
             hits: 0,
             blame: None,
         };

@@ -7,7 +7,7 @@
 use super::{Device, DeviceState};
 use crate::Error;
 use crate::exec::job::Work;
-use crate::exec::queue::{Queue, QueueKind, QueueState, Role};
+use crate::exec::queue::{Placements, Queue, QueueKind, QueueState, Role};
 use crate::gt::{self, IrqReport, Registers};
 use crate::pool::Handle;
 use crate::submit::Submission;
@@ -106,14 +106,16 @@ impl<H: Hal> Device<'_, H> {
         loop {
             let mut moved = self.poll_tlb()?;
             moved |= self.step_reset()?;
+            let mut wanted = Placements::default();
             for position in 0..self.pools.queues.positions() {
                 if let Some(queue) = self.pools.queues.handle_at(position) {
                     moved |= self.step_queue(queue)?;
+                    wanted = wanted.union(self.engines_wanted_by(queue));
                 }
             }
             moved |= self.step_modes();
             for engine in (0u8..).take(self.ports.len()) {
-                moved |= self.step_port(engine)?;
+                moved |= self.step_port(engine, wanted)?;
             }
             moved |= self.step_user_ranges();
             for position in 0..self.pools.vms.positions() {
@@ -155,6 +157,12 @@ impl<H: Hal> Device<'_, H> {
         Ok(self.bury(queue) || moved)
     }
 
+    /// The engines that may run what is in the queue's ring and not over.
+    fn engines_wanted_by(&self, queue: Handle<Queue>) -> Placements {
+        let exec = self.pools.queues.get(queue).and_then(Queue::exec);
+        exec.filter(|exec| exec.lrc.is_busy()).map_or(Placements::default(), |exec| exec.placements)
+    }
+
     /// Finishes the queue's oldest job if it is over; whether it was.
     fn finish_oldest(&mut self, queue: Handle<Queue>) -> Result<bool, Error> {
         let on_an_engine = self.is_on_an_engine(queue);
@@ -170,7 +178,10 @@ impl<H: Hal> Device<'_, H> {
             Work::Batch { emitted: Some(emitted), .. } => {
                 let emitted = *emitted;
                 let Some(exec) = found.exec_mut() else { return Ok(false) };
-                let done = emitted.seqno.reached_by(exec.lrc.completed(&mut self.hal)?);
+                // A context that is on no engine writes no number: one look after it has left sees its last one.
+                let may_have_written = on_an_engine || exec.was_on_an_engine || state != QueueState::Live;
+                exec.was_on_an_engine = on_an_engine;
+                let done = may_have_written && emitted.seqno.reached_by(exec.lrc.completed(&mut self.hal)?);
                 if done {
                     exec.lrc.retire(emitted);
                     exec.hits = 0;
@@ -217,7 +228,7 @@ impl<H: Hal> Device<'_, H> {
         let Some(found) = pools.queues.get_mut(queue) else { return Ok(false) };
         let (vm, live) = (pools.vms.get(found.vm), found.state == QueueState::Live);
         let Some(exec) = found.exec_mut() else { return Ok(false) };
-        let Some(next) = exec.next_to_emit else { return Ok(false) };
+        let Some(next) = exec.next_to_emit.filter(|_| !exec.lrc.is_full()) else { return Ok(false) };
         let after = crate::exec::job::Jobs::after(&pools.jobs, next);
         let Some(job) = pools.jobs.get_mut(next).map(|link| &mut link.value) else { return Ok(false) };
         if !job.wait.are_met(&mut pools.dependencies, &pools.timelines) {
@@ -244,6 +255,9 @@ impl<H: Hal> Device<'_, H> {
     /// Frees a destroyed queue once nothing of it is left and no engine can touch its context.
     fn bury(&mut self, handle: Handle<Queue>) -> bool {
         let Some(queue) = self.pools.queues.get(handle) else { return false };
+        if queue.state != QueueState::Destroyed && !queue.hidden {
+            return false;
+        }
         let vm_closed = self.pools.vms.get(queue.vm).is_none_or(|vm| vm.state == VmState::Closed);
         let wanted = queue.state == QueueState::Destroyed || (queue.hidden && vm_closed);
         if queue.lead().is_some() || !wanted || queue.live_jobs > 0 || self.is_on_an_engine(handle) {

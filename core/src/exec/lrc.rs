@@ -78,6 +78,8 @@ pub struct Lrc {
     request: LrcRequest,
     /// The next submission must not be taken for the one before.
     force_restore: bool,
+    /// The newest job found no room, and none has been over since.
+    full: bool,
 }
 
 const fn page_request(len_bytes: u64, info: &DeviceInfo) -> DmaRequest {
@@ -173,6 +175,7 @@ impl Lrc {
             id: 0,
             request: *request,
             force_restore: false,
+            full: false,
         };
         Ok(fresh)
     }
@@ -203,6 +206,13 @@ impl Lrc {
     /// Frees the ring up to the end of a job that is over.
     pub const fn retire(&mut self, job: Emitted) {
         self.head_bytes = job.tail_bytes;
+        self.full = false;
+    }
+
+    /// Whether a job found no room, and none has been over since: to try again is no use.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Whether jobs are in the ring that were not over at the last look.
@@ -329,7 +339,10 @@ impl Lrc {
         let reserved = self.ring.reserve(&self.buffer, self.head_bytes, ROOM);
         let span = match reserved.and_then(|reservation| reservation.emit::<ROOM>(emit)) {
             Ok(span) => span,
-            Err(RingError::Full { .. }) => return Ok(None),
+            Err(RingError::Full { .. }) => {
+                self.full = true;
+                return Ok(None);
+            }
             Err(_) => return Err(broken),
         };
         dma.publish(&self.buffer, span.before_end);

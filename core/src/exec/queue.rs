@@ -46,6 +46,8 @@ pub struct ExecPart {
     pub properties: QueueProperties,
     /// How long its oldest job has run.
     pub watch: Watch,
+    /// Whether an engine might touch its context when its oldest job was last looked at.
+    pub was_on_an_engine: bool,
     /// How many resets that others were to blame for have hit its oldest job.
     pub hits: u8,
     /// Why the job that ran last was taken off its engine; the jobs after it are cancelled.
@@ -61,6 +63,12 @@ impl Placements {
     #[must_use]
     pub const fn with(self, engine: u8) -> Self {
         Self(self.0 | 1u32.unbounded_shl(engine as u32))
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Whether an engine is in it.

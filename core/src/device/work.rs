@@ -181,7 +181,8 @@ impl<H: Hal> Device<'_, H> {
                 // A context that is on no engine writes no number: one look after it has left sees its last one.
                 let may_have_written = on_an_engine || exec.was_on_an_engine || state != QueueState::Live;
                 exec.was_on_an_engine = on_an_engine;
-                let done = may_have_written && emitted.seqno.reached_by(exec.lrc.completed(&mut self.hal)?);
+                let written = if may_have_written { exec.lrc.completed(&mut self.hal)? } else { exec.lrc.seen() };
+                let done = emitted.seqno.reached_by(written);
                 if done {
                     exec.lrc.retire(emitted);
                     exec.hits = 0;

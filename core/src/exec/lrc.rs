@@ -203,6 +203,12 @@ impl Lrc {
         Ok(seqno)
     }
 
+    /// The number of the newest job that was over at the last look.
+    #[must_use]
+    pub const fn seen(&self) -> Seqno {
+        self.seen
+    }
+
     /// Frees the ring up to the end of a job that is over.
     pub const fn retire(&mut self, job: Emitted) {
         self.head_bytes = job.tail_bytes;

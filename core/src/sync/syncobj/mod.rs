@@ -3,41 +3,18 @@
 //! Rules: commands-and-fences sheet §5.5 and §5.6. A timeline is a list of points, newest first; a point has
 //! signalled when its own fence and those of all older points have.
 
+mod captured;
+mod point;
+
+pub use captured::Captured;
+pub use point::{SyncPoint, SyncPoints, reserve_point};
+
+use point::release_points;
+
 use super::fence::{Dependencies, DependencyPool, Fence, Timelines};
+use crate::Error;
 use crate::device::Client;
-use crate::pool::{Handle, Pool};
-use crate::{Capacity, Error};
-
-/// One point of a timeline sync object, or one fence of several.
-#[derive(Debug)]
-pub struct SyncPoint {
-    /// The fence; none for a point that was signalled by hand.
-    fence: Option<Fence>,
-    /// The fence of a binary object that became a timeline with this point.
-    before: Option<Fence>,
-    value: u64,
-    /// Value of the point before it in the same run of increasing points; 0 for the first of a run.
-    previous: u64,
-    /// First point of a new run: an older one is not found through it.
-    starts_run: bool,
-    older: Option<Handle<Self>>,
-}
-
-impl SyncPoint {
-    /// A point that is reserved and not yet part of an object.
-    pub const RESERVED: Self = Self { fence: None, before: None, value: 0, previous: 0, starts_run: true, older: None };
-
-    fn fences(&self) -> impl Iterator<Item = Fence> + use<> {
-        self.fence.into_iter().chain(self.before)
-    }
-
-    fn is_pending(&self, timelines: &Timelines<'_>) -> bool {
-        self.fences().any(|fence| !fence.is_signalled(timelines))
-    }
-}
-
-/// The points of all sync objects.
-pub type SyncPoints<'a> = Pool<'a, SyncPoint>;
+use crate::pool::Handle;
 
 /// What a sync object holds.
 #[derive(Debug)]
@@ -354,18 +331,6 @@ pub enum OutSync {
     },
 }
 
-/// Fences that were taken from an object, on their way into another.
-#[derive(Debug)]
-#[must_use = "the places of its points are taken"]
-pub enum Captured {
-    /// Nothing that is pending.
-    Signalled,
-    /// One fence.
-    Fence(Fence),
-    /// Several, each in a point that belongs to no object.
-    All(Handle<SyncPoint>),
-}
-
 impl Content {
     const fn of(captured: Captured) -> Self {
         match captured {
@@ -374,146 +339,4 @@ impl Content {
             Captured::All(newest) => Self::All(newest),
         }
     }
-}
-
-impl Captured {
-    /// Adds everything pending from a point backwards.
-    ///
-    /// # Errors
-    /// [`Error::Exhausted`]; everything captured is let go of.
-    fn add_all(
-        &mut self,
-        points: &mut SyncPoints<'_>,
-        timelines: &Timelines<'_>,
-        from: Option<Handle<SyncPoint>>,
-    ) -> Result<(), Error> {
-        let mut at = from;
-        while let Some((fences, older)) = at.and_then(|at| points.get(at)).map(|point| (point.fences(), point.older)) {
-            for fence in fences.filter(|fence| !fence.is_signalled(timelines)) {
-                self.add(points, fence)?;
-            }
-            at = older;
-        }
-        Ok(())
-    }
-
-    /// Adds a fence: of each timeline the newest is kept.
-    ///
-    /// # Errors
-    /// [`Error::Exhausted`]; everything captured is let go of.
-    fn add(&mut self, points: &mut SyncPoints<'_>, fence: Fence) -> Result<(), Error> {
-        if let Self::Signalled = self {
-            *self = Self::Fence(fence);
-            return Ok(());
-        }
-        if self.covers(points, fence) {
-            return Ok(());
-        }
-        let added = self.make_points(points).and_then(|older| reserve(points, Some(fence), older));
-        match added {
-            Ok(newest) => *self = Self::All(newest),
-            Err(_) => core::mem::replace(self, Self::Signalled).release(points),
-        }
-        added.map(drop)
-    }
-
-    /// Whether a fence of the same timeline is there: it is the newer of both afterwards.
-    fn covers(&mut self, points: &mut SyncPoints<'_>, fence: Fence) -> bool {
-        let newer = |known: &mut Fence| {
-            let same = known.timeline == fence.timeline;
-            known.point = if same { known.point.max(fence.point) } else { known.point };
-            same
-        };
-        let mut at = match self {
-            Self::Signalled => return false,
-            Self::Fence(known) => return newer(known),
-            Self::All(newest) => Some(*newest),
-        };
-        while let Some(point) = at.and_then(|at| points.get_mut(at)) {
-            if point.fence.as_mut().is_some_and(newer) {
-                return true;
-            }
-            at = point.older;
-        }
-        false
-    }
-
-    /// What is captured as points, if anything is.
-    fn make_points(&mut self, points: &mut SyncPoints<'_>) -> Result<Option<Handle<SyncPoint>>, Error> {
-        match *self {
-            Self::Signalled => Ok(None),
-            Self::All(newest) => Ok(Some(newest)),
-            Self::Fence(fence) => {
-                let point = reserve(points, Some(fence), None)?;
-                *self = Self::All(point);
-                Ok(Some(point))
-            }
-        }
-    }
-
-    /// Everything that is captured as points, for a timeline: at least one.
-    ///
-    /// # Errors
-    /// [`Error::Exhausted`]; everything captured is let go of.
-    pub fn into_points(mut self, points: &mut SyncPoints<'_>) -> Result<Handle<SyncPoint>, Error> {
-        let made = self.make_points(points).and_then(|made| made.map_or_else(|| reserve_point(points), Ok));
-        if made.is_err() {
-            self.release(points);
-        }
-        made
-    }
-
-    /// Two as one: it has signalled when both have. Fences that have signalled stay, for what they say.
-    ///
-    /// # Errors
-    /// [`Error::Exhausted`]; both are let go of.
-    pub fn and(mut self, other: Self, points: &mut SyncPoints<'_>) -> Result<Self, Error> {
-        let mut fences = Ok(());
-        match other {
-            Self::Signalled => {}
-            Self::Fence(fence) => fences = self.add(points, fence),
-            Self::All(newest) => {
-                let mut at = Some(newest);
-                while let Some(point) = at.and_then(|at| points.remove(at)) {
-                    at = point.older;
-                    for fence in point.fences() {
-                        fences = fences.and_then(|()| self.add(points, fence));
-                    }
-                }
-            }
-        }
-        fences.map(|()| self)
-    }
-
-    /// Lets go of it.
-    pub fn release(self, points: &mut SyncPoints<'_>) {
-        if let Self::All(newest) = self {
-            release_points(points, Some(newest));
-        }
-    }
-}
-
-/// Lets go of a point and of everything older.
-fn release_points(points: &mut SyncPoints<'_>, newest: Option<Handle<SyncPoint>>) {
-    let mut at = newest;
-    while let Some(point) = at.and_then(|at| points.remove(at)) {
-        at = point.older;
-    }
-}
-
-fn reserve(
-    points: &mut SyncPoints<'_>,
-    fence: Option<Fence>,
-    older: Option<Handle<SyncPoint>>,
-) -> Result<Handle<SyncPoint>, Error> {
-    let point = points.insert(SyncPoint { fence, older, ..SyncPoint::RESERVED });
-    point.map_err(|_| Error::Exhausted(Capacity::SyncPoints))
-}
-
-/// Reserves a place for a timeline point.
-///
-/// # Errors
-/// [`Error::Exhausted`].
-pub fn reserve_point(points: &mut SyncPoints<'_>) -> Result<Handle<SyncPoint>, Error> {
-    reserve(points, None, None)
 }

@@ -170,3 +170,16 @@ fn the_same_seed_gives_the_same_trace() {
         }
     }
 }
+
+/// Runs that once showed a defect of the driver: the idle context was put on top of a submission that the engine had not
+/// taken over (13, on Tiger Lake).
+const FOUND: &[u64] = &[13];
+
+#[test]
+fn runs_that_showed_a_defect_are_right() {
+    for seed in FOUND {
+        for platform in barexe_tests::rig::platforms() {
+            play(*seed, platform, 0);
+        }
+    }
+}

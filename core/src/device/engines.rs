@@ -112,9 +112,10 @@ impl<H: Hal> Device<'_, H> {
         self.ports.get(usize::from(engine)).is_some_and(|port| port.holds(queue))
     }
 
-    /// Whether the engine is known to have taken its context over, so that another may be put on top of it. The busy bit
-    /// does not tell: it may stay set while the context runs. A context that goes on in the middle of a job writes no
-    /// number, so the register that names the running context is asked then.
+    /// Whether the engine is known to have taken its context over, so that another may be put on top of it. It has if it
+    /// takes another, or if it has begun a job that it had not when the context was given. Both fail to tell of a context
+    /// that goes on in the middle of a long job, where the busy bit stays set meanwhile: then the register that names the
+    /// running context does, unless that has run before.
     fn is_taken_over(&mut self, engine: u8) -> Result<bool, Error> {
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
         let lrc = context(engine, port.holder, &mut port.idle, &mut self.pools.queues, &mut self.migrations);
@@ -123,11 +124,7 @@ impl<H: Hal> Device<'_, H> {
             return Ok(true);
         }
         let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
-        if port.told {
-            // It ran before, so that it runs does not tell. Where the busy bit stays set nobody tells a running context.
-            return port.execlist.is_ready(&mut regs);
-        }
-        port.execlist.runs(&mut regs, lrc.addrs().pphwsp)
+        Ok(port.execlist.is_ready(&mut regs)? || !port.told && port.execlist.runs(&mut regs, lrc.addrs().pphwsp)?)
     }
 
     /// Notes whether the engine does what is wanted of it; one that has not for too long is reset.

@@ -47,7 +47,8 @@ fn starts_behind_its_in_syncs(lives: &Lives<'_>, node: Node) -> Result<(), Strin
     unless(*start < life.accepted, || String::from("starts before it is accepted"))?;
     for wait in &life.call.waits {
         let other = &lives.all[*wait];
-        unless(other.signalled() >= *start, || format!("starts before its in-sync {wait} {other:?}"))?;
+        // What was seen in one look may have come in any order: a call that waits is one.
+        unless(other.signalled().look > start.look, || format!("starts before its in-sync {wait} {other:?}"))?;
         let late = other.ends.last().is_some_and(|(_, end)| end >= serial);
         unless(late, || format!("runs before its in-sync {wait} has run {other:?}"))?;
     }
@@ -59,8 +60,9 @@ fn starts_behind_its_queue(lives: &Lives<'_>, node: Node) -> Result<(), String> 
     for before in lives.earlier(node) {
         let other = &lives.all[before];
         // What a barrier waits for on its own queue is looked at by itself: jobs of one queue need no fences (R28).
-        let waits =
-            |wait: &Node| lives.all[*wait].call.queue != other.call.queue && lives.all[*wait].signalled() >= *start;
+        let waits = |wait: &Node| {
+            lives.all[*wait].call.queue != other.call.queue && lives.all[*wait].signalled().look > start.look
+        };
         let early = match (other.fate(), other.how()) {
             (None, _) => other.call.waits.iter().any(waits),
             (Some(_), Some(How::Failed(_))) => true,

@@ -37,6 +37,14 @@ fn on_each(test: impl Fn(&mut Rig<'_>)) {
     }
 }
 
+/// On the platforms with a compute engine, with it and the render engine: they share a reset domain.
+fn on_each_with_compute(test: impl Fn(&mut Rig<'_>, Engine, Engine)) {
+    on_each(|rig| match rig.engines().into_iter().find(|engine| engine.class == EngineClass::Compute) {
+        Some(compute) => test(rig, rig.engine(EngineClass::Render), compute),
+        None => assert_eq!(rig.name(), "tgl"),
+    });
+}
+
 /// A VM with one object at [`VA`]: batches in its first pages, results from 0x8000 on.
 struct Space {
     vm: u32,
@@ -275,16 +283,10 @@ fn jobs_of_a_long_running_vm_have_no_limit() {
     });
 }
 
-/// Render and compute engines share a reset domain.
 #[test]
 fn work_that_a_reset_only_happened_to_hit_begins_anew() {
-    on_each(|rig| {
-        let Some(compute) = rig.engines().into_iter().find(|engine| engine.class == EngineClass::Compute) else {
-            assert_eq!(rig.name(), "tgl");
-            return;
-        };
+    on_each_with_compute(|rig, render, compute| {
         let space = Space::new(rig);
-        let render = rig.engine(EngineClass::Render);
         let (guilty, innocent) = (rig.queue(space.vm, render), rig.queue(space.vm, compute));
         // Waits until its word is 1, then stores.
         let at = VA + RESULT;
@@ -305,13 +307,8 @@ fn work_that_a_reset_only_happened_to_hit_begins_anew() {
 
 #[test]
 fn a_queue_whose_oldest_job_was_hit_by_three_resets_is_banned() {
-    on_each(|rig| {
-        let Some(compute) = rig.engines().into_iter().find(|engine| engine.class == EngineClass::Compute) else {
-            assert_eq!(rig.name(), "tgl");
-            return;
-        };
+    on_each_with_compute(|rig, render, compute| {
         let space = Space::new(rig);
-        let render = rig.engine(EngineClass::Render);
         let unlucky = rig.queue(space.vm, compute);
         let hit = space.run(rig, unlucky, 1, &spin(1, true));
         for resets in 1..=3 {

@@ -256,11 +256,8 @@ impl<H: Hal> Device<'_, H> {
     /// Frees a destroyed queue once nothing of it is left and no engine can touch its context.
     fn bury(&mut self, handle: Handle<Queue>) -> bool {
         let Some(queue) = self.pools.queues.get(handle) else { return false };
-        if queue.state != QueueState::Destroyed && !queue.hidden {
-            return false;
-        }
-        let vm_closed = self.pools.vms.get(queue.vm).is_none_or(|vm| vm.state == VmState::Closed);
-        let wanted = queue.state == QueueState::Destroyed || (queue.hidden && vm_closed);
+        let vm_closed = || self.pools.vms.get(queue.vm).is_none_or(|vm| vm.state == VmState::Closed);
+        let wanted = queue.state == QueueState::Destroyed || (queue.hidden && vm_closed());
         if queue.lead().is_some() || !wanted || queue.live_jobs > 0 || self.is_on_an_engine(handle) {
             return false;
         }

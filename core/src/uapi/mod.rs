@@ -167,8 +167,12 @@ fn dispatch<H: Hal>(
         Call::SyncobjHandleToFd => descriptors::handle_to_fd(device, client, arg, fds),
         Call::SyncobjFdToHandle => descriptors::fd_to_handle(device, client, arg, fds),
         Call::SyncobjWait => syncobj::wait(device, client, arg, memory),
-        Call::SyncobjReset => syncobj::reset(device, client, arg, memory),
-        Call::SyncobjSignal => syncobj::signal(device, client, arg, memory),
+        Call::SyncobjReset => {
+            syncobj::change(device, arg, memory, |device, handles| device.syncobj_reset(client, handles))
+        }
+        Call::SyncobjSignal => {
+            syncobj::change(device, arg, memory, |device, handles| device.syncobj_signal(client, handles))
+        }
         Call::SyncobjTimelineWait => timeline::wait(device, client, arg, memory),
         Call::SyncobjQuery => timeline::query(device, client, arg, memory),
         Call::SyncobjTransfer => timeline::transfer(device, client, arg),

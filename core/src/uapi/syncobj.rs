@@ -80,29 +80,17 @@ pub(super) fn destroy<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg:
     DONE
 }
 
-pub(super) fn reset<H: Hal>(
+/// Reset and signal: the same is done to all objects of an array.
+pub(super) fn change<H: Hal>(
     device: &mut Device<'_, H>,
-    client: ClientId,
     arg: &[u8],
     memory: &mut dyn ClientMemory,
+    change: impl FnOnce(&mut Device<'_, H>, &mut dyn Source<u32>) -> Result<(), Error>,
 ) -> Result<Answer, Error> {
     check_zero(arg, &array::MUST_BE_ZERO)?;
     let memory = SharedMemory::new(memory);
     let mut handles = handles(&memory, read(arg, array::HANDLES), read(arg, array::COUNT))?;
-    device.syncobj_reset(client, &mut handles)?;
-    DONE
-}
-
-pub(super) fn signal<H: Hal>(
-    device: &mut Device<'_, H>,
-    client: ClientId,
-    arg: &[u8],
-    memory: &mut dyn ClientMemory,
-) -> Result<Answer, Error> {
-    check_zero(arg, &array::MUST_BE_ZERO)?;
-    let memory = SharedMemory::new(memory);
-    let mut handles = handles(&memory, read(arg, array::HANDLES), read(arg, array::COUNT))?;
-    device.syncobj_signal(client, &mut handles)?;
+    change(device, &mut handles)?;
     DONE
 }
 

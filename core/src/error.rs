@@ -137,6 +137,8 @@ pub enum Error {
     },
     /// A limit of work in flight is reached; repeat later.
     Again,
+    /// The device is without power; repeat when it is resumed.
+    Suspended,
     /// Nothing more comes from the queue that was waited for: it was banned or destroyed.
     QueueBanned {
         /// Its id.
@@ -196,7 +198,7 @@ impl Error {
             Self::NoFacility { .. } => Errno::ENODEV,
             Self::Canceled => Errno::ECANCELED,
             Self::Busy { .. } => Errno::EBUSY,
-            Self::Again => Errno::EAGAIN,
+            Self::Again | Self::Suspended => Errno::EAGAIN,
             Self::NotPermitted { .. } => Errno::EPERM,
             Self::ChainTooLong(_) => Errno::E2BIG,
             Self::UnknownRequest(_) => Errno::ENOTTY,
@@ -257,6 +259,7 @@ impl fmt::Display for Error {
             Self::Canceled => f.write_str("canceled: queue, VM or device is banned"),
             Self::Busy { kind, id } => write!(f, "{kind:?} {id:#x} is in use"),
             Self::Again => f.write_str("too much work in flight, try again"),
+            Self::Suspended => f.write_str("the device is suspended"),
             Self::QueueBanned { id } => write!(f, "nothing more comes from queue {id:#x}"),
             Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
             Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),

@@ -1,10 +1,12 @@
 //! The device: everything behind the HAL, and the engines on top of it.
 
+use crate::config_space::ConfigSpace;
 use crate::cs::{CsSpec, State, Streamer};
 use crate::self_clearing::{self, Deferred};
 use crate::shared::Shared;
 use crate::sim::SimConfig;
 use crate::spec::{EngineClass, EngineSpec, Platform};
+use crate::tile::Tiles;
 use crate::trace::Event;
 
 /// Bytes of one tile's block of BAR 0.
@@ -30,6 +32,16 @@ impl Gpu {
         let of_tile = |_| config.platform.engines.iter().map(streamer);
         let engines = (0..config.platform.tiles.max(1)).flat_map(of_tile).collect();
         Some(Self { shared: Shared::new(config), engines, execution: config.execution })
+    }
+
+    /// The power goes and comes back: registers, engines, GGTT and translations are as after power-on, memory stays.
+    /// Of configuration space the command register is lost; the rest the bus puts back.
+    pub(crate) fn lose_power(&mut self) {
+        let platform = self.shared.platform.clone();
+        self.engines.iter_mut().for_each(Streamer::reset);
+        self.shared.tiles = Tiles::new(&platform);
+        self.shared.config = ConfigSpace::new(&platform);
+        self.shared.deferred.clear();
     }
 
     /// Counts an access at an offset in BAR 0 and lets its time pass; the offset in its tile's block, if the device

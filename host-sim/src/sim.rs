@@ -240,6 +240,11 @@ impl Sim {
         self.inner.with(|gpu| gpu.shared.tiles.iter_mut().for_each(|tile| tile.forcewake.mode = mode));
     }
 
+    /// Takes the power away and gives it back: everything but memory is as after power-on.
+    pub fn lose_power(&self) {
+        self.inner.with(Gpu::lose_power);
+    }
+
     /// Loses the next `count` interrupt messages of each tile.
     pub fn lose_messages(&self, count: u32) {
         self.inner.with(|gpu| gpu.shared.tiles.iter_mut().for_each(|tile| tile.interrupts.lose_messages = count));

@@ -162,7 +162,7 @@ fn scenario(world: &mut World<'_>, counts: &Counts, gone: u64, what: &str, tally
         (DeviceState::Gone, Some(Err(_))) => tally.call_refused += 1,
         (DeviceState::Gone, _) => tally.accepted += 1,
         (DeviceState::Live, _) => tally.unnoticed += 1,
-        (DeviceState::Wedged, _) => panic!("{what}: taken for broken"),
+        (DeviceState::Wedged | DeviceState::Suspended, _) => panic!("{what}: taken for broken"),
     }
     if world.device.state() == DeviceState::Gone {
         for step in EVERYTHING.iter().filter(|step| step.needs_device()) {

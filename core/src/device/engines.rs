@@ -89,7 +89,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Whether the running context is to make room: its queue is banned or gone, is suspended, or has to make way for
-    /// queues of another mode; something more urgent waits; or its time slice is over and something as urgent waits.
+    /// queues of another mode; the device is to be suspended; something more urgent waits; or its time slice is over and something as urgent waits.
     fn must_leave(&self, engine: u8, holder: Holder, since: Nanos) -> bool {
         let Holder::Queue(handle) = holder else { return false };
         let Some(queue) = self.pools.queues.get(handle) else { return false };
@@ -98,7 +98,8 @@ impl<H: Hal> Device<'_, H> {
         let slice_is_over = self.now >= since.saturating_add(slice);
         let own = self.rank(handle, queue, exec);
         let waiting = || self.contender(engine, holder);
-        queue.state != QueueState::Live
+        self.resting
+            || queue.state != QueueState::Live
             || self.must_make_way(engine, queue)
             || waiting().is_some_and(|(rank, _)| rank > own || (rank == own && slice_is_over))
     }
@@ -211,6 +212,9 @@ impl<H: Hal> Device<'_, H> {
     fn contender(&self, engine: u8, but: Holder) -> Option<(Rank, Holder)> {
         if but != Holder::Migration && self.is_running(engine, Holder::Migration) {
             return Some((KERNEL, Holder::Migration));
+        }
+        if self.resting {
+            return None;
         }
         let start = self.ports.get(usize::from(engine))?.next_queue;
         let mut best: Option<(Rank, bool, Holder)> = None;

@@ -145,13 +145,13 @@ impl<H: Hal> Device<'_, H> {
             Err(error) => return Err(error),
         };
         self.reset = None;
-        self.begin_anew(only);
+        self.begin_anew(only, true);
         Ok(true)
     }
 
     /// Everything was thrown off the engines of a reset, or off all: contexts that are to go on begin their oldest job
-    /// anew.
-    fn begin_anew(&mut self, reset: Option<EngineReset>) {
+    /// anew. `counts`: against queues that are hit too often.
+    pub(super) fn begin_anew(&mut self, reset: Option<EngineReset>, counts: bool) {
         for (engine, (port, unit)) in (0u8..).zip(self.ports.iter_mut().zip(&self.info.engines)) {
             if reset.is_some_and(|reset| !reset.covers(unit)) {
                 continue;
@@ -159,7 +159,7 @@ impl<H: Hal> Device<'_, H> {
             port.idle.rewind(&self.info, &mut self.hal);
             for holder in [Some(port.holder), port.leaving].into_iter().flatten() {
                 let lrc = match holder {
-                    Holder::Queue(queue) => hit(&mut self.pools.queues, queue, self.now),
+                    Holder::Queue(queue) => hit(&mut self.pools.queues, queue, self.now, counts),
                     Holder::Migration => {
                         self.migrations.iter_mut().find(|own| own.engine == engine).map(|own| &mut own.lrc)
                     }
@@ -174,13 +174,13 @@ impl<H: Hal> Device<'_, H> {
     }
 }
 
-/// Counts the reset against the queue, and bans it if its oldest job has seen too many; its context.
-fn hit<'q>(queues: &'q mut Queues<'_>, handle: Handle<Queue>, now: Nanos) -> Option<&'q mut Lrc> {
+/// Counts the reset against the queue, if it counts, and bans it if its oldest job has seen too many; its context.
+fn hit<'q>(queues: &'q mut Queues<'_>, handle: Handle<Queue>, now: Nanos, counts: bool) -> Option<&'q mut Lrc> {
     let queue = queues.get_mut(handle)?;
     let state = queue.state;
     let exec = queue.exec_mut()?;
     exec.watch.stopped(now);
-    exec.hits = exec.hits.saturating_add(u8::from(exec.lrc.is_busy()));
+    exec.hits = exec.hits.saturating_add(u8::from(counts && exec.lrc.is_busy()));
     if exec.hits >= MAX_HITS && state == QueueState::Live {
         set_state(queues, handle, QueueState::Banned);
     }

@@ -86,7 +86,7 @@ impl<H: Hal> Device<'_, H> {
             return TicketState::Done;
         }
         match self.state {
-            DeviceState::Live => TicketState::Pending,
+            DeviceState::Live | DeviceState::Suspended => TicketState::Pending,
             DeviceState::Wedged => TicketState::Failed(Error::Canceled),
             DeviceState::Gone => TicketState::Failed(Error::DeviceGone),
         }

@@ -101,6 +101,7 @@ impl<'a, H: Hal> Device<'a, H> {
             turn: Turn::default(),
             now: Nanos::ZERO,
             modes: super::modes::Modes::default(),
+            resting: false,
             reset: None,
             first_hang: None,
             injection: Injection::NONE,
@@ -113,6 +114,7 @@ impl<'a, H: Hal> Device<'a, H> {
     /// not, turns bus mastering off, gives every buffer back, restores the GGTT, and turns interrupts off.
     #[must_use = "the HAL and the storage can be used again"]
     pub fn close(mut self) -> (H, Storage<'a>) {
+        self.wake_to_close();
         for position in 0..self.pools.clients.positions() {
             if let Some(client) = self.pools.clients.handle_at(position) {
                 let _ = self.client_close(client);

@@ -18,6 +18,7 @@
 //! | `suspend`, `modes` | long-running queues kept from engines while memory moves; engines shared with queues that fault |
 //! | `work`, `engines`, `hang` | accepted work moved forward; which context an engine runs; what happens when work goes wrong |
 //! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
+//! | `power` | the device suspended, and resumed when its power comes back |
 //! | `cycles` | engine time beside CPU time |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
@@ -41,6 +42,7 @@ mod outside;
 mod page_fault;
 mod plan;
 mod pools;
+mod power;
 mod queues;
 mod repin;
 pub mod request;
@@ -125,6 +127,8 @@ impl Default for Config {
 pub enum DeviceState {
     /// It does.
     Live,
+    /// It is without power, see [`suspend`](Device::suspend): accepted work waits, calls are refused.
+    Suspended,
     /// It answered in a way it must not, or did not finish in time; everything accepted has been signalled.
     Wedged,
     /// It does not answer at all.
@@ -167,6 +171,8 @@ pub struct Device<'a, H: Hal> {
     now: Nanos,
     /// Which kind of queues each group of engines runs.
     modes: modes::Modes,
+    /// Engines are to let go of everything: the device is to be suspended.
+    resting: bool,
     /// The reset of engines that is going on.
     reset: Option<EngineReset>,
     /// What stopped the first engine that was stopped.
@@ -231,6 +237,7 @@ impl<'a, H: Hal> Device<'a, H> {
     const fn check_live(&self) -> Result<(), Error> {
         match self.state {
             DeviceState::Live => Ok(()),
+            DeviceState::Suspended => Err(Error::Suspended),
             DeviceState::Wedged => Err(Error::Canceled),
             DeviceState::Gone => Err(Error::DeviceGone),
         }

@@ -76,7 +76,7 @@ impl<H: Hal> Device<'_, H> {
     ///
     /// If it cannot be done the VM is banned (bind-and-exec sheet §5.5). That memory is gone is no reason: it stays
     /// unmapped.
-    pub(super) fn resume(&mut self, vm: Handle<Vm>) -> bool {
+    pub(super) fn resume_vm(&mut self, vm: Handle<Vm>) -> bool {
         let wanted = |vm: &Vm| vm.preempts() && vm.state == VmState::Live && vm.users.unready > 0;
         if !self.pools.vms.get(vm).is_some_and(wanted) || self.pools.waits_for_pages(vm) || !self.pools.runs_batches(vm)
         {

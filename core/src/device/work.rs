@@ -121,7 +121,7 @@ impl<H: Hal> Device<'_, H> {
             for position in 0..self.pools.vms.positions() {
                 if let Some(vm) = self.pools.vms.handle_at(position) {
                     moved |= self.release_dropped_of(vm);
-                    moved |= self.resume(vm);
+                    moved |= self.resume_vm(vm);
                     moved |= self.tear_down_vm(vm);
                 }
             }

@@ -37,17 +37,17 @@ const COMMAND_ON: u16 = 1 << 1 | BUS_MASTER;
 const BUS_MASTER: u16 = 1 << 2;
 
 /// What configuration space says.
-struct Identity {
-    platform: &'static Platform,
-    device_id: u16,
-    revision: u8,
+pub(super) struct Identity {
+    pub(super) platform: &'static Platform,
+    pub(super) device_id: u16,
+    pub(super) revision: u8,
 }
 
 /// What the GTs are.
-struct Versions {
-    graphics: IpVersion,
-    media: Option<IpVersion>,
-    gt_count: u8,
+pub(super) struct Versions {
+    pub(super) graphics: IpVersion,
+    pub(super) media: Option<IpVersion>,
+    pub(super) gt_count: u8,
 }
 
 /// Brings up a device of one of the [`PLATFORMS`].
@@ -95,7 +95,7 @@ pub fn stop_dma<H: ConfigSpace>(hal: &mut H, info: &DeviceInfo) {
     }
 }
 
-fn give_back<H: Hal>(hal: &mut H, platform: &'static Platform, mut held: Held) {
+pub(super) fn give_back<H: Hal>(hal: &mut H, platform: &'static Platform, mut held: Held) {
     let mut regs = Registers::new(hal, &platform.family.gt);
     if held.interrupts {
         reset_interrupts(&mut regs, platform, held.tiles);
@@ -117,7 +117,7 @@ const fn low16(dword: u32) -> u16 {
     (dword & 0xFFFF) as u16
 }
 
-fn identify<H: ConfigSpace>(hal: &mut H, rows: &'static [Platform]) -> Result<Identity, Error> {
+pub(super) fn identify<H: ConfigSpace>(hal: &mut H, rows: &'static [Platform]) -> Result<Identity, Error> {
     let id = hal.config_read32(CONFIG_ID)?;
     if id == ALL_ONES {
         return Err(Error::DeviceGone);
@@ -137,7 +137,7 @@ fn write_command<H: ConfigSpace>(hal: &mut H, command: u16) -> Result<(), Error>
 }
 
 /// Turns memory decode and bus mastering on, and remembers what was there.
-fn enable_bus<H: ConfigSpace>(hal: &mut H, held: &mut Held) -> Result<(), Error> {
+pub(super) fn enable_bus<H: ConfigSpace>(hal: &mut H, held: &mut Held) -> Result<(), Error> {
     let before = low16(hal.config_read32(CONFIG_COMMAND)?);
     write_command(hal, before | COMMAND_ON)?;
     held.command = Some(before);
@@ -203,7 +203,7 @@ fn start_tile<H: Hal>(regs: &mut Registers<'_, H>, info: &mut DeviceInfo, awake:
 }
 
 /// How many tiles there are (engines sheet §2.3).
-fn read_tile_count<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform) -> Result<u8, Error> {
+pub(super) fn read_tile_count<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform) -> Result<u8, Error> {
     if platform.max_tiles <= 1 {
         return Ok(1);
     }
@@ -229,7 +229,11 @@ fn ggtt_entries<H: ConfigSpace>(hal: &mut H, platform: &Platform) -> Result<u32,
     }
 }
 
-fn read_versions<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform, revision: u8) -> Result<Versions, Error> {
+pub(super) fn read_versions<H: Mmio>(
+    regs: &mut Registers<'_, H>,
+    platform: &Platform,
+    revision: u8,
+) -> Result<Versions, Error> {
     match platform.ip {
         IpSource::Fixed { graphics, media, steps } => {
             let step = Stepping::from_pci_revision(revision, steps);
@@ -273,7 +277,7 @@ fn start_interrupts<H: Hal>(regs: &mut Registers<'_, H>, platform: &Platform, he
     Ok(())
 }
 
-fn reset_interrupts<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform, tiles: u8) {
+pub(super) fn reset_interrupts<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform, tiles: u8) {
     for tile in 0..tiles {
         irq_setup::reset(&mut regs.of_tile(tile), platform.possible_engines(0).union(platform.possible_engines(1)));
     }

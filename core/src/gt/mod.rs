@@ -31,6 +31,7 @@ mod irq_flag;
 pub mod irq_setup;
 pub mod mcr;
 pub mod platform;
+pub mod power;
 pub mod register_list;
 pub mod regs;
 pub mod reset;

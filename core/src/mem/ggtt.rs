@@ -140,31 +140,37 @@ impl<'a> Ggtt<'a> {
         let scratch_entry = entries.ggtt_entry(scratch.bus(), GgttCaching::Cached);
         let (gt_count, dma_last) = (info.gt_count, info.dma_last);
         let ggtt = Self { nodes, heads, window, scratch, scratch_entry, format, entries, gt_count, dma_last };
-        for tile in ggtt.tiles() {
-            let mut regs = Registers::on_tile(hal, format, tile);
-            for (first, end) in ggtt.holes(tile) {
-                regs.write_entries(first, scratch_entry, 0, end.saturating_sub(first));
-            }
-            regs.invalidate_ggtt(gt_count);
-        }
+        ggtt.clear(hal);
         Ok(ggtt)
     }
 
     /// Undoes [`set_up`](Self::set_up): clears every entry that is not the firmware's, frees the scratch page and gives
     /// the storage back. Ranges still held lose their meaning. Never fails.
     pub fn close<H: Mmio + DmaMemory>(self, hal: &mut H) -> &'a mut [Slot<GgttNode>] {
-        for tile in self.tiles() {
-            let mut regs = Registers::on_tile(hal, self.format, tile);
-            let mut cursor = self.window.0;
-            for (node, end) in self.firmware_ranges(tile) {
-                regs.write_entries(cursor, 0, 0, node.saturating_sub(cursor));
-                cursor = end;
-            }
-            regs.write_entries(cursor, 0, 0, self.window.1.saturating_sub(cursor));
-            regs.invalidate_ggtt(self.gt_count);
-        }
+        self.fill(hal, 0);
         hal.free(self.scratch);
         self.nodes.into_slots()
+    }
+
+    /// Fills everything that is not the firmware's with the scratch page, on a device whose table was lost. Holders
+    /// of ranges then [`map`](Self::map) theirs again; what the firmware had is for the firmware to bring back.
+    pub fn clear<H: Mmio>(&self, hal: &mut H) {
+        self.fill(hal, self.scratch_entry);
+    }
+
+    /// Gives every entry that is not the firmware's this value.
+    fn fill<H: Mmio>(&self, hal: &mut H, entry: u64) {
+        for tile in self.tiles() {
+            let mut regs = Registers::on_tile(hal, self.format, tile);
+            let (mut cursor, last) = self.window;
+            for (first, end) in self.firmware_ranges(tile).chain([(last, last)]) {
+                if first > cursor {
+                    regs.write_entries(cursor, entry, 0, first.wrapping_sub(cursor));
+                }
+                cursor = end;
+            }
+            regs.invalidate_ggtt(self.gt_count);
+        }
     }
 
     fn tiles(&self) -> Range<u8> {
@@ -303,10 +309,6 @@ impl<'a> Ggtt<'a> {
         let ends = self.list(tile).map(|(handle, node)| (node.end(), Some(handle)));
         let starts = self.list(tile).map(|(_, node)| node.first).chain([self.window.1]);
         [(self.window.0, None)].into_iter().chain(ends).zip(starts).map(|((end, handle), start)| ((end, start), handle))
-    }
-
-    fn holes(&self, tile: u8) -> impl Iterator<Item = Hole> {
-        self.gaps(tile).map(|(hole, _)| hole).filter(|(first, end)| first < end)
     }
 
     fn firmware_ranges(&self, tile: u8) -> impl Iterator<Item = Hole> {

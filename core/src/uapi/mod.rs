@@ -126,6 +126,7 @@ pub fn ioctl_with<H: Hal>(
 ) -> Result<Answer, Error> {
     match device.state() {
         DeviceState::Live => {}
+        DeviceState::Suspended => return Err(Error::Suspended),
         DeviceState::Wedged => return Err(Error::Canceled),
         DeviceState::Gone => return Err(Error::DeviceGone),
     }

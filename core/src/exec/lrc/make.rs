@@ -1,6 +1,6 @@
-//! Contexts made, moved to another engine, begun anew, freed.
+//! Contexts made, moved to another engine, begun anew, shown again, freed.
 
-use super::memory::{free_ggtt_memory, ggtt_memory};
+use super::memory::{free_ggtt_memory, ggtt_memory, show_ggtt_memory};
 use super::{Lrc, LrcRequest, RING_BYTES};
 use crate::Error;
 use crate::context::create::{ContextRequest, VmRoot, rebase, write_context, write_image, write_seqno_page};
@@ -72,6 +72,12 @@ impl Lrc {
     pub fn free<H: Hal>(self, ggtt: &mut Ggtt<'_>, hal: &mut H) {
         free_ggtt_memory((self.buffer, self.range), ggtt, hal);
         free_ggtt_memory((self.seqno_page, self.seqno_range), ggtt, hal);
+    }
+
+    /// Shows its memory to its engine again, whose GGTT was lost.
+    pub fn show<H: Hal>(&self, ggtt: &mut Ggtt<'_>, hal: &mut H) {
+        show_ggtt_memory((&self.buffer, &self.range), ggtt, hal);
+        show_ggtt_memory((&self.seqno_page, &self.seqno_range), ggtt, hal);
     }
 
     /// Lets another engine of the same class run the context. No engine has it, and what it saved stays.

@@ -45,6 +45,12 @@ pub fn ggtt_memory<H: Hal>(
     }
 }
 
+/// Shows such memory to its tile again, whose GGTT was lost.
+pub fn show_ggtt_memory<H: Hal>((buffer, range): (&DmaBuffer, &GgttRange), ggtt: &mut Ggtt<'_>, hal: &mut H) {
+    // It was mapped just so when it was made.
+    let _ = ggtt.map(hal, range, buffer.bus(), GgttCaching::Cached);
+}
+
 /// Gives such memory back.
 pub fn free_ggtt_memory<H: Hal>(memory: (DmaBuffer, GgttRange), ggtt: &mut Ggtt<'_>, hal: &mut H) {
     ggtt.free(hal, memory.1);

@@ -5,7 +5,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `make` | contexts made, moved to another engine, begun anew, freed |
+//! | `make` | contexts made, moved to another engine, begun anew, shown again, freed |
 //! | `emit` | jobs put into the ring |
 //! | `memory` | memory that engines reach through the GGTT |
 
@@ -13,7 +13,7 @@ mod emit;
 mod make;
 mod memory;
 
-pub use memory::{free_ggtt_memory, ggtt_memory};
+pub use memory::{free_ggtt_memory, ggtt_memory, show_ggtt_memory};
 
 use crate::Error;
 use crate::context::descriptor::Descriptor;

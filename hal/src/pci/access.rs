@@ -59,6 +59,8 @@ pub(super) const IO_DECODE: u16 = 1 << 0;
 pub(super) const MEMORY_DECODE: u16 = 1 << 1;
 /// Command bit: the function may reach memory and send messages.
 pub(super) const BUS_MASTER: u16 = 1 << 2;
+/// Command bit: the function leaves its interrupt wire alone.
+pub(super) const WIRE_OFF: u16 = 1 << 10;
 
 /// Reads a dword that never is all ones as long as the function answers.
 pub(super) fn read_live<C: ConfigAccess>(

@@ -1,11 +1,11 @@
 //! A GPU on the bus as a HAL.
 #![expect(unsafe_code, reason = "takes over the mapping of a BAR")]
 
-use super::access::{HEADER, ID, WIRE_OFF, read_command, read_live, write_command};
+use super::access::{WIRE_OFF, check_device, read_command, write_command};
 use super::error::BarProblem;
 use super::{Bars, ConfigAccess, Function, MapPhysical, Msi, MsiMessage, MsiState, PciError, SavedConfig};
 use crate::bar::BarWindow;
-use crate::num::{joined, low8};
+use crate::num::joined;
 use crate::{
     Clock, ClockKind, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, InterruptLine, Interrupted, Mmio, Nanos,
     PinRequest, PinnedRun, RegOffset, UserPages,
@@ -162,11 +162,7 @@ fn take_over<C: ConfigAccess, P: MapPhysical, M, T>(
     interrupts: Interrupts,
 ) -> Result<(Bars, BarWindow, u64, AsFound), PciError> {
     let access = &mut parts.access;
-    let _id = read_live(access, function, ID)?;
-    let header = low8(read_live(access, function, HEADER)? >> 16) & 0x7F;
-    if header != 0 {
-        return Err(PciError::HeaderType { value: header });
-    }
+    check_device(access, function)?;
     let command = read_command(access, function)?;
     let msi = find_msi(access, function, interrupts)?;
     let bars = Bars::read(access, function)?;

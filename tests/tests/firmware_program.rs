@@ -5,15 +5,16 @@
 use barexe_core::Storage;
 use barexe_core::gt::IrqFlag;
 use barexe_core::num::u64_of;
-use barexe_firmware::arena::{Arena, PAGE_BYTES};
 use barexe_firmware::memory::{ARENA_PAGES, CAPACITIES, Memory};
 use barexe_firmware::program::{Finished, Verdict, run};
+use barexe_hal::MIN_BLOCK_BYTES;
+use barexe_hal::arena::PAGE_BYTES;
 use barexe_sim::{Fault, Platform, Sim, SimConfig, SimHal};
 
-/// A device with as much memory as the firmware's arena has, in pieces as long as the arena's.
+/// A device with as much memory as the firmware's arena has, in pieces as long as the arena gives out: the shortest that will do.
 fn config(platform: Platform) -> SimConfig {
     SimConfig {
-        max_block_bytes: u64_of(Arena::<ARENA_PAGES>::MAX_RUN * PAGE_BYTES),
+        max_block_bytes: MIN_BLOCK_BYTES,
         memory_bytes: u64_of(ARENA_PAGES * PAGE_BYTES),
         ..SimConfig::new(platform)
     }

@@ -1,7 +1,9 @@
 //! The front: make a device, hold it from outside, look into it.
 
+use crate::config_space::MsiWidth;
 use crate::fault::{Fault, FaultPlan};
 use crate::forcewake::AckMode;
+use crate::function::PciFunction;
 use crate::gpu::{BLOCK, Gpu};
 use crate::hal::SimHal;
 use crate::memory::Coherence;
@@ -32,6 +34,10 @@ pub struct SimConfig {
     pub execution: bool,
     /// Most commands one `relax` executes.
     pub relax_commands: u64,
+    /// Width of the MSI capability.
+    pub msi: MsiWidth,
+    /// The timeline also has every access: of the driver to registers, of the device to memory.
+    pub trace_accesses: bool,
 }
 
 impl SimConfig {
@@ -46,6 +52,8 @@ impl SimConfig {
             timeline_events: 0,
             execution: true,
             relax_commands: 100_000,
+            msi: MsiWidth::Bits64,
+            trace_accesses: false,
         }
     }
 }
@@ -73,15 +81,18 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Inner {
+    /// Does something with the device; how many messages are to be delivered.
+    pub(crate) fn with_messages<R>(&self, work: impl FnOnce(&mut Gpu) -> R) -> (R, u32) {
+        let mut gpu = locked(&self.gpu);
+        let result = work(&mut gpu);
+        // Whatever is found wrong outside of accesses and engines is no tile's.
+        gpu.shared.tiles.select(0);
+        (result, gpu.take_messages())
+    }
+
     /// Does something with the device, then delivers what it had to say, outside the lock.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Gpu) -> R) -> R {
-        let (result, messages) = {
-            let mut gpu = locked(&self.gpu);
-            let result = work(&mut gpu);
-            // Whatever is found wrong outside of accesses and engines is no tile's.
-            gpu.shared.tiles.select(0);
-            (result, gpu.take_messages())
-        };
+        let (result, messages) = self.with_messages(work);
         for _ in 0..messages {
             // The receiver is out of its place while it runs: one that calls back in misses nothing but itself.
             let taken = locked(&self.receiver).take();
@@ -123,6 +134,13 @@ impl Sim {
     #[must_use]
     pub fn hal(&self) -> SimHal {
         SimHal::new(Arc::clone(&self.inner))
+    }
+
+    /// The device as a PCI bus sees it, for drivers that are not in this process. Its interrupt line is on: whether a
+    /// message arrives is the bus's affair.
+    #[must_use]
+    pub fn function(&self) -> PciFunction {
+        PciFunction::new(Arc::clone(&self.inner))
     }
 
     /// Calls `receiver` for every interrupt message from now on.

@@ -10,6 +10,7 @@ use crate::memory::{Backing, MapError, Mapping};
 use crate::sim::Inner;
 use crate::trace::Event;
 use barexe_hal::Nanos;
+use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
 /// First byte of the GGTT in a tile's block.
@@ -39,12 +40,20 @@ impl PciFunction {
 
     /// Does something with the device at an instant of the bus.
     fn at(&self, now: Nanos, work: impl FnOnce(&mut Gpu)) -> Reaction {
+        self.inner.callers.fetch_add(1, Ordering::Relaxed);
         let (stirred, messages) = self.inner.with_messages(|gpu| {
             gpu.pass_to(now.get());
             work(gpu);
             gpu.is_busy()
         });
+        self.inner.callers.fetch_sub(1, Ordering::Relaxed);
         Reaction { messages, stirred }
+    }
+
+    /// Whether somebody waits for the device. Whoever calls [`run`](Self::run) again and again lets others go first.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.inner.callers.load(Ordering::Relaxed) != 0
     }
 
     /// Reads configuration space from a byte offset on. What lies behind its end reads as all ones.
@@ -102,7 +111,11 @@ impl PciFunction {
                     Access::Entry if step.len == 8 => gpu.write64_steps(step.at, u64::from_le_bytes(bytes), 0, 1),
                     Access::Register if step.len == 4 => gpu.write_register(step.at, u64::from_le_bytes(bytes) as u32),
                     Access::Entry | Access::Register => {
-                        gpu.shared.violation(format!("write of {} bytes at {:#x}", step.len, step.at + step.skip as u32));
+                        gpu.shared.violation(format!(
+                            "write of {} bytes at {:#x}",
+                            step.len,
+                            step.at + step.skip as u32
+                        ));
                     }
                     Access::Outside => {}
                 }

@@ -188,7 +188,8 @@ impl Shared {
             return;
         }
         let shows = |entry: u64| entry & 1 != 0 && entry & GGTT_ADDRESS == bus & !(PAGE - 1);
-        let in_tile = |tile: &TileState| (0u32..).zip(tile.ggtt.entries().iter().copied()).find(|(_, entry)| shows(*entry));
+        let in_tile =
+            |tile: &TileState| (0u32..).zip(tile.ggtt.entries().iter().copied()).find(|(_, entry)| shows(*entry));
         let page = self.tiles.iter().find_map(in_tile);
         let ggtt = page.map(|(page, _)| page << 12 | bus as u32 & 0xFFF);
         self.trace(Event::Published { bus, ggtt, bytes });

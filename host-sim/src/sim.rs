@@ -14,6 +14,7 @@ use crate::timeline::Timeline;
 use crate::trace::Event;
 use barexe_hal::{Nanos, UserSpace};
 use core::ops::Range;
+use core::sync::atomic::AtomicU32;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -67,6 +68,8 @@ pub(crate) struct Inner {
     receiver: Mutex<Option<Receiver>>,
     pub(crate) relax_commands: u64,
     pub(crate) interrupt_relax: Mutex<u32>,
+    /// Accesses of a bus that wait for the device or have it.
+    pub(crate) callers: AtomicU32,
 }
 
 impl core::fmt::Debug for Inner {
@@ -120,6 +123,7 @@ impl Sim {
             receiver: Mutex::new(None),
             relax_commands: config.relax_commands,
             interrupt_relax: Mutex::new(0),
+            callers: AtomicU32::new(0),
         };
         Some(Self { inner: Arc::new(inner) })
     }

@@ -100,7 +100,7 @@ pub mod trace;
 mod user;
 
 pub use config_space::MsiWidth;
-pub use fault::Fault;
+pub use fault::{Action, EngineName, Fault, Occasion, Rule};
 pub use forcewake::AckMode;
 pub use function::{PciFunction, Reaction};
 pub use hal::{INJECTED, SimHal};

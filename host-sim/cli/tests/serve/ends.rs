@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Runs the command with arguments that it cannot use.
-fn refused(socket: &Path, args: &[&str]) -> String {
+pub(crate) fn refused(socket: &Path, args: &[&str]) -> String {
     let mut child = spawn(socket, args);
     let status = wait(&mut child);
     let (mut out, mut err) = (String::new(), String::new());

@@ -8,7 +8,8 @@ use barexe_cli::demo::batch;
 use barexe_cli::demo::script::Seen;
 use barexe_core::Error;
 use barexe_core::device::TicketState;
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 /// A register without side effects.
 const MASK: u64 = 0x19_0090;

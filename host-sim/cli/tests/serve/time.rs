@@ -12,7 +12,8 @@ use barexe_core::device::{Config, Device, Ticket, TicketState};
 use barexe_core::gt::EngineClass;
 use barexe_hal::client::NoClientMemory;
 use barexe_hal::{GpuVa, Nanos};
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 /// Processor time of a process, in clock ticks of 10 ms.
 fn ticks(server: &Server) -> u64 {

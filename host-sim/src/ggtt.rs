@@ -1,7 +1,9 @@
 //! The GGTT array in the upper half of a tile's block of BAR 0.
 
 use crate::bus::Bus as _;
+use crate::fault::Occasion;
 use crate::gpu::{BLOCK, Gpu};
+use crate::trace::Event;
 
 const ARRAY: u32 = 8 << 20;
 /// Entries the array has room for.
@@ -17,6 +19,15 @@ impl Gpu {
         inside.then(|| (offset - ARRAY) / 8)
     }
 
+    /// One entry; all ones where the device does not answer.
+    pub(crate) fn read_entry(&mut self, in_bar: u32) -> u64 {
+        let mut entry = [0];
+        self.read64_run(in_bar, &mut entry);
+        let [value] = entry;
+        self.shared.trace_access(|| Event::Access { space: "entry", offset: in_bar, value, written: false });
+        value
+    }
+
     pub(crate) fn read64_run(&mut self, in_bar: u32, out: &mut [u64]) {
         let Some(offset) = self.access(in_bar) else {
             out.fill(u64::MAX);
@@ -26,8 +37,9 @@ impl Gpu {
             out.fill(0);
             return;
         };
-        for (page, entry) in (first..).zip(out) {
-            *entry = self.shared.ggtt_entry(page).unwrap_or(0);
+        for ((page, at), entry) in (first..).zip((in_bar..).step_by(8)).zip(out) {
+            let wrong = self.read_goes_wrong(&Occasion::Read(Some(at)));
+            *entry = wrong.unwrap_or_else(|| self.shared.ggtt_entry(page).unwrap_or(0));
         }
     }
 
@@ -35,9 +47,12 @@ impl Gpu {
     pub(crate) fn write64_steps(&mut self, in_bar: u32, first: u64, step: u64, count: u32) {
         let Some(offset) = self.access(in_bar) else { return };
         let Some(page) = self.ggtt_index(offset) else { return };
+        self.shared.trace_access(|| Event::Access { space: "entry", offset: in_bar, value: first, written: true });
         let mut entry = first;
-        for page in (page..ENTRIES).take(count as usize) {
-            self.shared.write_ggtt(page, entry);
+        for (page, at) in (page..ENTRIES).zip((in_bar..).step_by(8)).take(count as usize) {
+            if let Some(entry) = self.write_goes_wrong(&Occasion::Write(Some(at)), entry) {
+                self.shared.write_ggtt(page, entry);
+            }
             entry = entry.wrapping_add(step);
         }
     }

@@ -1,12 +1,11 @@
 //! The device: everything behind the HAL, and the engines on top of it.
 
-use crate::config_space::ConfigSpace;
 use crate::cs::{CsSpec, State, Streamer};
+use crate::fault::{Action, Occasion};
 use crate::self_clearing::{self, Deferred};
 use crate::shared::Shared;
 use crate::sim::SimConfig;
 use crate::spec::{EngineClass, EngineSpec, Platform};
-use crate::tile::Tiles;
 use crate::trace::Event;
 
 /// Bytes of one tile's block of BAR 0.
@@ -23,6 +22,8 @@ pub(crate) struct Gpu {
     /// The engines of all tiles, tile by tile.
     pub(crate) engines: Vec<Streamer>,
     pub(crate) execution: bool,
+    /// How it was made, and is made again when it is reset.
+    config: SimConfig,
 }
 
 impl Gpu {
@@ -31,17 +32,29 @@ impl Gpu {
         let streamer = |engine: &EngineSpec| Streamer::new(spec, engine.class, engine.instance, engine.base);
         let of_tile = |_| config.platform.engines.iter().map(streamer);
         let engines = (0..config.platform.tiles.max(1)).flat_map(of_tile).collect();
-        Some(Self { shared: Shared::new(config), engines, execution: config.execution })
+        let (execution, config) = (config.execution, config.clone());
+        Some(Self { shared: Shared::new(&config), engines, execution, config })
     }
 
-    /// The power goes and comes back: registers, engines, GGTT and translations are as after power-on, memory stays.
-    /// Of configuration space the command register is lost; the rest the bus puts back.
-    pub(crate) fn lose_power(&mut self) {
-        let platform = self.shared.platform.clone();
-        self.engines.iter_mut().for_each(Streamer::reset);
-        self.shared.tiles = Tiles::new(&platform);
-        self.shared.config = ConfigSpace::new(&platform);
-        self.shared.deferred.clear();
+    /// Back to the state after power-on. What is on the other side of the bus stays, and so does what happened.
+    pub(crate) fn power_on(&mut self) {
+        let Some(fresh) = Self::new(&self.config) else { return };
+        self.engines = fresh.engines;
+        self.shared.power_on(fresh.shared);
+    }
+
+    /// Lets the device's clock show at least an instant.
+    pub(crate) fn pass_to(&mut self, now_ns: u64) {
+        if now_ns > self.shared.time_ns {
+            self.shared.time_ns = now_ns;
+            self.settle();
+        }
+    }
+
+    /// Whether something happens without anybody asking.
+    pub(crate) fn is_busy(&self) -> bool {
+        let has_work = |engine: &Streamer| engine.pending_submit() || engine.current_descriptor().is_some();
+        !self.shared.deferred.is_empty() || self.engines.iter().any(has_work)
     }
 
     /// Counts an access at an offset in BAR 0 and lets its time pass; the offset in its tile's block, if the device
@@ -73,6 +86,9 @@ impl Gpu {
         let Some(offset) = self.access(in_bar) else { return u32::MAX };
         if let Some(value) = self.shared.plan.read(in_bar) {
             return value;
+        }
+        if let Some(value) = self.read_goes_wrong(&Occasion::Read(Some(in_bar))) {
+            return value as u32;
         }
         self.shared.check_read(offset);
         let now = self.shared.time_ns;
@@ -116,6 +132,8 @@ impl Gpu {
         if self.shared.plan.drops_write(in_bar) {
             return;
         }
+        let Some(value) = self.write_goes_wrong(&Occasion::Write(Some(in_bar)), value.into()) else { return };
+        let value = value as u32;
         self.shared.tiles.one_mut().count_flush(offset);
         let now = self.shared.time_ns;
         let wakes = self.shared.tiles.one_mut().forcewake.write(offset, value, now);
@@ -154,8 +172,27 @@ impl Gpu {
             self.shared.violation(format!("{name}{}: load of {first:#x}: {refusal}", engine.instance));
             return;
         }
+        match self.shared.plan.meet(&Occasion::Submission(Some((engine.class, engine.instance)))) {
+            None | Some(Action::AllOnes | Action::Value(_)) => {}
+            Some(Action::Drop | Action::Gone) => return,
+            Some(Action::Delay(by)) => {
+                self_clearing::put_off(self, by.get(), Deferred::Load { index, first, second });
+                return;
+            }
+            Some(Action::Hang) => {
+                if let Some(streamer) = self.engines.get_mut(index) {
+                    streamer.hang();
+                }
+            }
+        }
+        self.take_over(index, first, second);
+    }
+
+    /// The engine takes a load.
+    pub(crate) fn take_over(&mut self, index: usize, first: u64, second: Option<u64>) {
+        let Some(engine) = self.engines.get(index).map(Streamer::engine) else { return };
         for descriptor in core::iter::once(first).chain(second) {
-            self.shared.trace(Event::Doorbell { engine: (engine.class, engine.instance), descriptor });
+            self.shared.trace(Event::Doorbell { engine, descriptor });
         }
         if let Some(streamer) = self.engines.get_mut(index) {
             streamer.submit_queue(first, second);

@@ -127,6 +127,7 @@ pub mod mem;
 pub mod num;
 pub mod pool;
 pub mod ring;
+pub mod shares;
 pub mod storage;
 pub mod submit;
 pub mod sync;
@@ -136,4 +137,5 @@ pub mod vm;
 
 pub use error::{Capacity, Errno, Error, ObjectKind};
 pub use pool::{Handle, Pool, Slot};
+pub use shares::{Account, Accounts, Shares};
 pub use storage::{Capacities, DefaultStorage, Storage};

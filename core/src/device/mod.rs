@@ -19,12 +19,14 @@
 //! | `work`, `engines`, `hang` | accepted work moved forward; which context an engine runs; what happens when work goes wrong |
 //! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
 //! | `cycles` | engine time beside CPU time |
+//! | `charges` | what of the lent storage is charged to whom |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
 pub mod awaited;
 mod backings;
 mod bind;
 mod bo;
+mod charges;
 mod client;
 mod commit;
 mod cycles;
@@ -58,6 +60,7 @@ pub mod wait;
 mod work;
 
 pub use bo::{BoMapping, MappingId};
+pub use charges::PlacesInUse;
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
 pub use cycles::EngineCycles;
@@ -76,7 +79,6 @@ pub use ticket::{Ticket, TicketState};
 pub use transfer::SyncobjPoint;
 pub use work::PollReport;
 
-use crate::Error;
 use crate::chain::Chain;
 use crate::exec::migration::Migrations;
 use crate::gt::engine_reset::EngineReset;
@@ -85,6 +87,7 @@ use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
 use crate::submit::Ports;
+use crate::{Error, Shares};
 use barexe_hal::{Hal, Nanos};
 use pools::Pools;
 use ticket::Failures;
@@ -105,6 +108,10 @@ pub struct Config {
     pub job_timeout: Nanos,
     /// Longest time a context may take to leave its engine when it is asked to, before the engine is reset.
     pub preempt_timeout: Nanos,
+    /// Places of the lent storage that each client is promised: [`Shares::even`], or a choice of one's own. By default none,
+    /// and the storage is there for whoever comes first: right for a single client, which may then use all of it, and for
+    /// clients that trust each other.
+    pub shares: Shares,
 }
 
 impl Default for Config {
@@ -116,6 +123,7 @@ impl Default for Config {
             platforms: &PLATFORMS,
             job_timeout: Nanos::from_millis(5000),
             preempt_timeout: Nanos::from_millis(640),
+            shares: Shares::NONE,
         }
     }
 }
@@ -150,8 +158,6 @@ pub struct Device<'a, H: Hal> {
     irq: Option<&'a IrqFlag>,
     /// User fences that [`deliver_user_fences`](Self::deliver_user_fences) has to store.
     user_fences_due: Chain<PendingUserFence>,
-    /// Places that accepted binds keep in the pool for theirs.
-    user_fences_reserved: u32,
     /// Number of the newest bind user fence.
     last_user_fence: u32,
     /// Invalidations of client memory so far.
@@ -161,6 +167,8 @@ pub struct Device<'a, H: Hal> {
     hwconfig: &'a [u8],
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    /// A closed client may still have its place.
+    clients_closing: bool,
     /// Which gang goes before others.
     turn: gang::Turn,
     /// The instant of the poll that is going on; zero between polls.

@@ -49,6 +49,7 @@ impl<H: Hal> Device<'_, H> {
             self.now = Nanos::ZERO;
         }
         self.pools.wake_sleepers();
+        self.forget_clients();
         report.busy = self.pools.jobs.live() > 0;
         report
     }

@@ -121,7 +121,11 @@ pub fn on_with(config: &SimConfig, capacities: &Capacities, test: impl Fn(&mut R
     on_lent(config, Config::default(), capacities, test);
 }
 
-fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
+/// As [`on_opened`], in storage of these capacities for each tile.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
     let found_before = found(&sim);
     let mut storage = boxed();

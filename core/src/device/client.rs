@@ -1,6 +1,7 @@
 //! Clients: whoever opened the device. One client's objects do not exist for another.
 
 use super::Device;
+use super::ticket::OwnFailures;
 use crate::exec::queue::{Queue, Queues};
 use crate::pool::Handle;
 use crate::shares::Owner;
@@ -17,6 +18,15 @@ pub struct Client {
     pub space: Option<UserSpace>,
     /// It was closed; its place stays taken until everything charged to it has come back.
     pub(super) closed: bool,
+    /// How queues of it ended that are gone.
+    pub(super) failures: OwnFailures,
+}
+
+impl Client {
+    /// A client that has nothing.
+    pub(super) fn new(privileged: bool, space: Option<UserSpace>) -> Self {
+        Self { privileged, space, closed: false, failures: OwnFailures::default() }
+    }
 }
 
 /// Names a client.
@@ -28,7 +38,7 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::Exhausted`].
     pub fn client_open(&mut self, privileged: bool) -> Result<ClientId, Error> {
-        self.open_as(Client { privileged, space: None, closed: false })
+        self.open_as(Client::new(privileged, None))
     }
 
     /// As [`client_open`](Self::client_open), for a client whose ordinary memory can be mapped: `space` says to the HAL
@@ -40,7 +50,7 @@ impl<H: Hal> Device<'_, H> {
         if !self.hal.has_user_pages() {
             return Err(Error::Unsupported { what: "client memory in place on this HAL" });
         }
-        self.open_as(Client { privileged, space: Some(space), closed: false })
+        self.open_as(Client::new(privileged, Some(space)))
     }
 
     fn open_as(&mut self, client: Client) -> Result<ClientId, Error> {
@@ -99,7 +109,7 @@ impl<H: Hal> Device<'_, H> {
                 continue;
             }
             if self.config.shares == Shares::NONE || self.pools.accounts.is_clear(Owner::of(client)) {
-                self.pools.clients.remove(client);
+                self.pools.remove_client(client);
             } else {
                 self.clients_closing = true;
             }

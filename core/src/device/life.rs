@@ -110,6 +110,7 @@ impl<'a, H: Hal> Device<'a, H> {
             user_fences_due: Chain::new(),
             last_user_fence: 0,
             next_look: Nanos::ZERO,
+            turns: 0,
             clients_closing: false,
             turn: Turn::default(),
             now: Nanos::ZERO,
@@ -117,7 +118,6 @@ impl<'a, H: Hal> Device<'a, H> {
             reset: None,
             first_hang: None,
             injection: Injection::NONE,
-            failures: super::ticket::Failures::default(),
             info,
         }
     }
@@ -330,7 +330,7 @@ fn make_port<H: Hal>(
             since: Nanos::ZERO,
             stuck_at: None,
             context_id: 1,
-            next_queue: 0,
+            next_client: 0,
         }),
         Err(error) => {
             free_ggtt_memory(status_page, ggtt, hal);

@@ -90,7 +90,6 @@ use crate::submit::Ports;
 use crate::{Error, Shares};
 use barexe_hal::{Hal, Nanos};
 use pools::Pools;
-use ticket::Failures;
 
 /// What the embedder decides about a device before it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +168,8 @@ pub struct Device<'a, H: Hal> {
     next_look: Nanos,
     /// A closed client may still have its place.
     clients_closing: bool,
+    /// How often an engine was given another context than it had.
+    turns: u64,
     /// Which gang goes before others.
     turn: gang::Turn,
     /// The instant of the poll that is going on; zero between polls.
@@ -180,8 +181,6 @@ pub struct Device<'a, H: Hal> {
     /// What stopped the first engine that was stopped.
     first_hang: Option<HangReport>,
     injection: inject::Injection,
-    /// How queues ended that failed and are gone.
-    failures: Failures,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

@@ -3,6 +3,7 @@
 use super::request::BindOp;
 use super::share::BoImport;
 use super::syncs::PendingUserFence;
+use super::ticket::Failures;
 use super::{BoMapping, Client};
 use crate::chain::LinkPool;
 use crate::exec::job::JobPool;
@@ -50,6 +51,8 @@ pub(crate) struct Pools<'a> {
     pub(crate) user_pins: PinPool<'a>,
     pub(crate) bind_ops: &'a mut [BindOp],
     pub(crate) accounts: Accounts<'a>,
+    /// How queues ended that failed and are gone.
+    pub(super) failures: Failures,
 }
 
 impl fmt::Debug for Pools<'_> {
@@ -76,6 +79,7 @@ impl fmt::Debug for Pools<'_> {
             .field("user_pins", &self.user_pins)
             .field("bind_ops", &self.bind_ops)
             .field("accounts", &self.accounts)
+            .field("failures", &self.failures)
             .finish()
     }
 }
@@ -133,6 +137,7 @@ impl<'a> Pools<'a> {
             user_pins: Pool::new(storage.user_pins).counted(ledger(Capacity::UserPins)),
             bind_ops: storage.bind_ops,
             accounts,
+            failures: Failures::default(),
         }
     }
 

@@ -278,7 +278,8 @@ impl<H: Hal> Device<'_, H> {
         let Some(queue) = self.pools.queues.remove(handle) else { return };
         if queue.lead().is_none() {
             if let Some(timeline) = self.pools.timelines.get(queue.timeline) {
-                self.failures.note(queue.timeline, timeline.record());
+                let record = timeline.record();
+                self.pools.note_failure(queue.client, (queue.timeline, record));
             }
             self.pools.end_timeline(queue.timeline);
         }

@@ -49,6 +49,8 @@ pub struct ExecPart {
     pub watch: Watch,
     /// Whether an engine might touch its context when its oldest job was last looked at.
     pub was_on_an_engine: bool,
+    /// Which of all turns was its last one on an engine.
+    pub ran: u64,
     /// How many resets that others were to blame for have hit its oldest job.
     pub hits: u8,
     /// Why the job that ran last was taken off its engine; the jobs after it are cancelled.

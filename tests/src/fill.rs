@@ -366,7 +366,7 @@ pub const FILLS: &[Fill] = &[
         drain: |rig, _| rig.device.deliver_user_fences(rig.client, &mut ClientPage::default()),
     },
     Fill { field: "pt_blocks", capacity: Capacity::PtBlocks, len: 2, fill: bind_far, drain: unbind_far },
-    Fill { field: "pt_notes", capacity: Capacity::PtNodes, len: 96, fill: bind_far, drain: unbind_far },
+    Fill { field: "pt_notes", capacity: Capacity::PtNodes, len: 32, fill: bind_far, drain: unbind_far },
     Fill { field: "pt_directories", capacity: Capacity::PtDirectories, len: 30, fill: bind_far, drain: unbind_far },
     Fill { field: "ggtt_nodes", capacity: Capacity::GgttNodes, len: 30, fill: exec_queue, drain: destroy_queue },
     Fill {

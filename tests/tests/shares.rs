@@ -18,8 +18,10 @@ use barexe_tests::found::core_state;
 use barexe_tests::rig::{Rig, SPACE, on_each_platform, on_lent, platforms};
 use barexe_tests::storage::FIELDS;
 
-/// The hostile client, its neighbour, and one that others take objects from.
-const CLIENTS: usize = 3;
+/// The hostile client, its neighbour, and whoever comes next; as many again where each needs one to take objects from.
+const fn clients(row: &Fill) -> usize {
+    if matches!(row.capacity, Capacity::BoImports) { 6 } else { 3 }
+}
 
 /// The rows of capacities that have shares.
 fn rows() -> impl Iterator<Item = &'static Fill> {
@@ -46,7 +48,7 @@ fn check_charges(rig: &Rig<'_>) {
     }
 }
 
-/// On a device with as many places of the row's capacity as three clients are promised.
+/// On a device with as many places of the row's capacity as its clients are promised.
 fn on_shared(platform: Platform, row: &Fill, test: impl Fn(&mut Rig<'_>, u32)) {
     let config = SimConfig::new(platform);
     let tiles = usize::from(config.platform.tiles);
@@ -55,8 +57,8 @@ fn on_shared(platform: Platform, row: &Fill, test: impl Fn(&mut Rig<'_>, u32)) {
     let nobodys = if row.capacity == Capacity::GgttNodes { ranges_of_nobody(&config) } else { 0 };
     // Storage for page tables is made for all tiles by whoever lends it.
     let share = if is_pt { row.len * tiles } else { row.len };
-    let capacities = Capacities { clients: CLIENTS, ..Capacities::DEFAULT };
-    let capacities = field.of_choice(capacities, CLIENTS * row.len + nobodys);
+    let capacities = Capacities { clients: clients(row), ..Capacities::DEFAULT };
+    let capacities = field.of_choice(capacities, clients(row) * row.len + nobodys);
     let shares = Shares::NONE.with(row.capacity, share as u32);
     on_lent(&config, Config { shares, ..Config::default() }, &capacities, |rig| test(rig, share as u32));
 }

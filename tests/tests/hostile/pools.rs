@@ -52,7 +52,7 @@ fn take_all(
         if let Err(error) = take(stage) {
             return (taken, error);
         }
-        if taken % 16 == 0 {
+        if taken % 8 == 0 {
             stage.pass(Nanos::from_micros(20));
         }
     }
@@ -68,6 +68,16 @@ fn scarce(part: &SimConfig, row: &Fill) -> Capacities {
     let field = FIELDS.iter().find(|field| field.capacity == row.capacity).unwrap();
     field.of_choice(capacities, promised + nobodys + 2 * row.len)
 }
+
+/// What only work that is not over takes.
+const WORK: [Capacity; 6] = [
+    Capacity::Jobs,
+    Capacity::Dependencies,
+    Capacity::BindSteps,
+    Capacity::Sleepers,
+    Capacity::SyncPoints,
+    Capacity::UserFences,
+];
 
 /// Of every capacity in turn all that can be had, and more is tried again and again. Work that is accepted stays: its
 /// queue spins.
@@ -86,14 +96,20 @@ fn fill_and_refill(stage: &mut Stage<'_, '_>, row: &Fill) {
     stage.pass(Nanos::from_millis(1));
     stage.rig.client = stage.rig.device.client_open_in(false, SPACE).unwrap();
     let mut ids = Ids::begin(stage.rig);
-    let page_faults = matches!(row.capacity, Capacity::UserRanges | Capacity::UserPins);
-    if !page_faults {
+    if WORK.contains(&row.capacity) {
         let [low, high] = halves(fill::VA + 0x800);
         stage.rig.write(ids.bo.unwrap(), 0x800, &[ARB_CHECK, JUMP, low, high]);
         stage.rig.exec(ids.queues[0], fill::VA + 0x800, &[]).unwrap();
     }
     for again in 0..20 {
-        let (taken, end) = take_all(stage, |stage| (row.fill)(stage.rig, &mut ids));
+        let (taken, end) = take_all(stage, |stage| {
+            let done = (row.fill)(stage.rig, &mut ids);
+            // Binds are to be over: those on their way keep page tables for themselves.
+            if done.is_ok() && !WORK.contains(&row.capacity) {
+                stage.pass(Nanos::from_micros(100));
+            }
+            done
+        });
         let (Error::Exhausted(full) | Error::ArrayExhausted(full)) = end else {
             panic!("{}: {end}", row.field);
         };

@@ -22,7 +22,7 @@
 //! | [`gt`] | probe, forcewake, engines, interrupts, workarounds | bring-up, register names |
 //!
 //! Beside them: [`family`] holds what differs between generations, as tables; [`storage`] what is lent, and how much
-//! that is; [`error`] why a call was refused; [`pool`], [`chain`] and [`num`] what the rooms are built with.
+//! that is; [`shares`] what of it each client is promised; [`error`] why a call was refused; [`pool`], [`chain`] and [`num`] what the rooms are built with.
 //!
 //! # How to embed it
 //!

@@ -1,7 +1,8 @@
 //! The memory a device works in: lent by the embedder, all of it, before the start.
 //!
 //! [`Storage`] is one struct of slices, each of a length the embedder chooses; [`Capacities::bytes`] says what a choice
-//! costs. [`DefaultStorage`] owns arrays of the default lengths.
+//! costs. [`DefaultStorage`] owns arrays of the default lengths. What of it each client is promised is said in
+//! [`Config::shares`](crate::device::Config::shares).
 
 use crate::chain::LinkSlot;
 use crate::device::request::BindOp;

@@ -14,7 +14,7 @@ use barexe_core::device::{ClientId, Config};
 use barexe_core::{Capacities, Capacity, Error, Shares};
 use barexe_sim::{Platform, SimConfig};
 use barexe_tests::fill::{FILLS, Fill, Ids, ranges_of_nobody};
-use barexe_tests::found::core_state;
+use barexe_tests::found::{check_charges, core_state};
 use barexe_tests::rig::{Rig, SPACE, on_each_platform, on_lent, platforms};
 use barexe_tests::storage::FIELDS;
 
@@ -41,13 +41,6 @@ fn every_capacity_has_shares_or_needs_none_and_every_share_has_a_row() {
     }
 }
 
-/// Whatever is in use is charged to somebody or to nobody.
-fn check_charges(rig: &Rig<'_>) {
-    for places in rig.device.places_in_use() {
-        assert_eq!(u64::from(places.in_use), places.charged + u64::from(places.nobodys), "{places:?}");
-    }
-}
-
 /// On a device with as many places of the row's capacity as its clients are promised.
 fn on_shared(platform: Platform, row: &Fill, test: impl Fn(&mut Rig<'_>, u32)) {
     let config = SimConfig::new(platform);
@@ -68,7 +61,7 @@ fn fill(rig: &mut Rig<'_>, ids: &mut Ids, row: &Fill) -> u32 {
     for passed in 0..200 {
         let before = core_state(&rig.device);
         let done = (row.fill)(rig, ids);
-        check_charges(rig);
+        check_charges(&rig.device);
         let Err(error) = done else { continue };
         assert_eq!(core_state(&rig.device), before, "{}: refused with {error}", row.field);
         let (Error::Exhausted(capacity) | Error::ArrayExhausted(capacity)) = error else {
@@ -114,7 +107,7 @@ fn whoever_takes_all_it_can_get_leaves_others_their_whole_share() {
                 rig.device.client_close(client).unwrap();
             }
             rig.settle();
-            check_charges(rig);
+            check_charges(&rig.device);
         });
     }
 }
@@ -169,13 +162,13 @@ fn objects_that_outlive_their_client_are_charged_to_it_and_keep_its_place() {
             rig.device.bo_export_close(exported).unwrap();
             rig.device.client_close(maker).unwrap();
             rig.settle();
-            check_charges(rig);
+            check_charges(&rig.device);
             assert_eq!(held(rig, rig.client, rows().find(|row| row.field == "bos").unwrap()), 0);
             assert_eq!(rig.device.client_open(false), Err(Error::Exhausted(Capacity::Clients)));
             assert_eq!(rig.device.client_is_privileged(maker).map_err(|error| error.errno().code()), Err(2));
             rig.device.bo_close(rig.client, imported).unwrap();
             assert!(rig.device.client_open(false).is_ok());
-            check_charges(rig);
+            check_charges(&rig.device);
         });
     }
 }
@@ -186,7 +179,7 @@ fn without_shares_whoever_comes_first_has_everything() {
     on_each_platform(|rig| {
         let created = core::iter::from_fn(|| rig.device.syncobj_create(rig.client, false).ok()).count();
         assert_eq!(created, Capacities::DEFAULT.syncobjs);
-        check_charges(rig);
+        check_charges(&rig.device);
     });
 }
 
@@ -213,7 +206,7 @@ fn shares_that_do_not_fit_are_refused_by_name() {
 
 fn check_both(rig: &mut Rig<'_>) {
     let _ = Ids::begin(rig);
-    check_charges(rig);
+    check_charges(&rig.device);
 }
 
 /// Why a device is not opened; hardware, HAL and storage come back.

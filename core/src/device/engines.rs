@@ -213,7 +213,7 @@ impl<H: Hal> Device<'_, H> {
 
     /// The most urgent context beside `but` that has unfinished jobs in its ring, and its priority. Page tables come
     /// first, for work waits for them. Of one priority first clients take turns, then the queues of each: however many
-    /// queues a client has, another waits for one turn of it.
+    /// queues a client has, another waits for one turn of it. Who had to make way for something more urgent has had its turn.
     fn contender(&self, engine: u8, but: Holder) -> Option<(Rank, Holder)> {
         if but != Holder::Migration && self.is_running(engine, Holder::Migration) {
             return Some((KERNEL, Holder::Migration));

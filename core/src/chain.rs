@@ -1,6 +1,7 @@
 //! Singly linked lists through a shared pool: queues of jobs, lists of dependencies, pieces of an object.
 
 use crate::pool::{Handle, Pool, Slot};
+use crate::shares::Owner;
 
 /// One element of a list, with the link to the next.
 #[derive(Debug)]
@@ -49,12 +50,20 @@ impl<T> Chain<T> {
         self.head
     }
 
-    /// Appends `value`.
+    /// Appends `value`, in a place that is nobody's.
     ///
     /// # Errors
     /// Gives it back when the pool is full; the list is unchanged then.
     pub fn push(&mut self, pool: &mut LinkPool<'_, T>, value: T) -> Result<LinkHandle<T>, T> {
-        let handle = pool.insert(Link { value, next: None }).map_err(|link| link.value)?;
+        self.push_for(pool, Owner::NOBODY, value)
+    }
+
+    /// Appends `value`, in a place that is charged to `owner`.
+    ///
+    /// # Errors
+    /// Gives it back when there is no room for the owner; the list is unchanged then.
+    pub fn push_for(&mut self, pool: &mut LinkPool<'_, T>, owner: Owner, value: T) -> Result<LinkHandle<T>, T> {
+        let handle = pool.insert_for(owner, Link { value, next: None }).map_err(|link| link.value)?;
         match self.tail.and_then(|tail| pool.get_mut(tail)) {
             Some(last) => last.next = Some(handle),
             None => self.head = Some(handle),

@@ -110,8 +110,10 @@ pub enum Error {
         /// The id given.
         id: u32,
     },
-    /// A capacity of the lent storage is used up.
+    /// A capacity of the lent storage is used up, or what of it the client may have.
     Exhausted(Capacity),
+    /// The lent storage has less of the capacity than clients are promised.
+    Overpromised(Capacity),
     /// Bookkeeping memory for an array call is used up; a shorter array may pass.
     ArrayExhausted(Capacity),
     /// Client memory cannot be reached.
@@ -197,7 +199,7 @@ impl Error {
     #[must_use]
     pub const fn errno(&self) -> Errno {
         match self {
-            Self::Invalid { .. } => Errno::EINVAL,
+            Self::Invalid { .. } | Self::Overpromised(_) => Errno::EINVAL,
             Self::NotFound { .. } => Errno::ENOENT,
             Self::Exhausted(_) => Errno::ENOMEM,
             Self::ArrayExhausted(_) | Self::ArrayNoMemory(_) => Errno::ENOBUFS,
@@ -261,6 +263,7 @@ impl fmt::Display for Error {
             Self::Invalid { what, value } => write!(f, "{what} {value:#x} is not valid"),
             Self::NotFound { kind, id } => write!(f, "no {kind:?} with id {id:#x}"),
             Self::Exhausted(capacity) | Self::ArrayExhausted(capacity) => write!(f, "capacity {capacity:?} used up"),
+            Self::Overpromised(capacity) => write!(f, "capacity {capacity:?} has less than clients are promised"),
             Self::ClientFault(fault) => write!(f, "{fault}"),
             Self::Unsupported { what } => write!(f, "{what} is not supported"),
             Self::NoFacility { what } => write!(f, "the device has no {what}"),

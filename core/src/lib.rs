@@ -22,7 +22,7 @@
 //! | [`gt`] | probe, forcewake, engines, interrupts, workarounds | bring-up, register names |
 //!
 //! Beside them: [`family`] holds what differs between generations, as tables; [`storage`] what is lent, and how much
-//! that is; [`error`] why a call was refused; [`pool`], [`chain`] and [`num`] what the rooms are built with.
+//! that is; [`shares`] what of it each client is promised; [`error`] why a call was refused; [`pool`], [`chain`] and [`num`] what the rooms are built with.
 //!
 //! # How to embed it
 //!
@@ -128,6 +128,7 @@ pub mod mem;
 pub mod num;
 pub mod pool;
 pub mod ring;
+pub mod shares;
 pub mod storage;
 pub mod submit;
 pub mod sync;
@@ -137,4 +138,5 @@ pub mod vm;
 
 pub use error::{Capacity, Errno, Error, ObjectKind};
 pub use pool::{Handle, Pool, Slot};
+pub use shares::{Account, Accounts, Shares};
 pub use storage::{Capacities, DefaultStorage, Storage};

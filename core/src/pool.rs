@@ -3,6 +3,7 @@
 //! Storage is a slice the caller lends. A handle names a slot *and* the generation in which it was filled, so a handle
 //! that outlived its object finds nothing rather than somebody else's object.
 
+use crate::shares::{Ledger, Owner};
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -10,13 +11,14 @@ use core::marker::PhantomData;
 #[derive(Debug)]
 pub struct Slot<T> {
     generation: u32,
-    next_free: u32,
+    /// The next empty cell; of a filled one, to whom it is charged.
+    link: u32,
     value: Option<T>,
 }
 
 impl<T> Slot<T> {
     /// An empty cell.
-    pub const EMPTY: Self = Self { generation: 0, next_free: NONE, value: None };
+    pub const EMPTY: Self = Self { generation: 0, link: NONE, value: None };
 }
 
 impl<T> Default for Slot<T> {
@@ -76,6 +78,9 @@ pub struct Pool<'a, T> {
     slots: &'a mut [Slot<T>],
     first_free: u32,
     live: u32,
+    /// Places kept for values to come.
+    reserved: u32,
+    ledger: Ledger<'a>,
 }
 
 /// Shows what lives in the pool: what was in free slots, and their order, is not part of its state.
@@ -106,7 +111,7 @@ impl<'a, T> Pool<'a, T> {
     /// As [`new`](Self::new); handles of pools with different tags are stale for each other.
     #[must_use]
     pub fn tagged(slots: &'a mut [Slot<T>], tag: u8) -> Self {
-        let mut pool = Self { slots, first_free: NONE, live: 0 };
+        let mut pool = Self { slots, first_free: NONE, live: 0, reserved: 0, ledger: Ledger::NONE };
         let len = crate::num::u32_capped(pool.slots.len().min(MAX_SLOTS));
         for index in (0..len).rev() {
             if let Some(slot) = pool.slot_mut(index) {
@@ -118,6 +123,17 @@ impl<'a, T> Pool<'a, T> {
             pool.push_free(index);
         }
         pool
+    }
+
+    /// The same, with places counted in `ledger`. The pool is empty.
+    #[must_use]
+    pub(crate) const fn counted(self, ledger: Ledger<'a>) -> Self {
+        Self { ledger, ..self }
+    }
+
+    /// Where its places are counted.
+    pub(crate) const fn ledger(&self) -> &Ledger<'a> {
+        &self.ledger
     }
 
     /// The lent slots back.
@@ -137,7 +153,7 @@ impl<'a, T> Pool<'a, T> {
     fn push_free(&mut self, index: u32) {
         let next = self.first_free;
         if let Some(slot) = self.slot_mut(index) {
-            slot.next_free = next;
+            slot.link = next;
             self.first_free = index;
         }
     }
@@ -148,24 +164,73 @@ impl<'a, T> Pool<'a, T> {
         self.live
     }
 
-    /// Objects the pool can still take.
+    /// Objects the pool can still take that are nobody's.
     #[must_use]
     pub fn room(&self) -> u32 {
-        crate::num::u32_capped(self.slots.len().min(MAX_SLOTS)).saturating_sub(self.live)
+        self.room_for(Owner::NOBODY)
     }
 
-    /// Puts `value` into a free slot.
+    /// Objects the pool can still take of an owner.
+    #[must_use]
+    pub fn room_for(&self, owner: Owner) -> u32 {
+        let taken = self.live.saturating_add(self.reserved);
+        self.ledger.room(self.positions().saturating_sub(taken), owner)
+    }
+
+    /// Puts a `value` that is nobody's into a free slot.
     ///
     /// # Errors
-    /// Gives `value` back when every slot is taken; nothing changed.
+    /// Gives `value` back when every slot is taken or promised; nothing changed.
     pub fn insert(&mut self, value: T) -> Result<Handle<T>, T> {
+        self.insert_for(Owner::NOBODY, value)
+    }
+
+    /// Puts `value` into a free slot that is charged to `owner` until the value is removed.
+    ///
+    /// # Errors
+    /// Gives `value` back when there is no [room](Self::room_for); nothing changed.
+    pub fn insert_for(&mut self, owner: Owner, value: T) -> Result<Handle<T>, T> {
+        if self.room_for(owner) == 0 {
+            return Err(value);
+        }
         let index = self.first_free;
         let Some(slot) = self.slot_mut(index) else { return Err(value) };
         slot.value = Some(value);
-        let (next, generation) = (slot.next_free, slot.generation);
+        let (next, generation) = (core::mem::replace(&mut slot.link, owner.bits()), slot.generation);
         self.first_free = next;
         self.live = self.live.saturating_add(1);
+        self.ledger.charge(owner, 1);
         Ok(Handle::new(index, generation))
+    }
+
+    /// Keeps a place for a value of `owner` that is to come; whether there was room.
+    #[must_use]
+    pub fn reserve_for(&mut self, owner: Owner) -> bool {
+        let has_room = self.room_for(owner) > 0;
+        if has_room {
+            self.reserved = self.reserved.saturating_add(1);
+            self.ledger.charge(owner, 1);
+        }
+        has_room
+    }
+
+    /// Gives a place up that was [kept](Self::reserve_for): the value does not come, or comes now.
+    pub fn unreserve(&mut self, owner: Owner) {
+        self.reserved = self.reserved.saturating_sub(1);
+        self.ledger.credit(owner, 1);
+    }
+
+    /// Places kept for values to come.
+    #[must_use]
+    pub const fn reserved(&self) -> u32 {
+        self.reserved
+    }
+
+    /// To whom an object's place is charged.
+    #[must_use]
+    pub fn owner_of(&self, handle: Handle<T>) -> Owner {
+        let found = self.slot(handle.index).filter(|slot| slot.generation == handle.generation && slot.value.is_some());
+        found.map_or(Owner::NOBODY, |slot| Owner::from_bits(slot.link))
     }
 
     /// The object, unless the handle is stale.
@@ -190,8 +255,10 @@ impl<'a, T> Pool<'a, T> {
         }
         let value = slot.value.take()?;
         slot.generation = following(slot.generation);
+        let owner = Owner::from_bits(slot.link);
         self.push_free(handle.index);
         self.live = self.live.saturating_sub(1);
+        self.ledger.credit(owner, 1);
         Some(value)
     }
 

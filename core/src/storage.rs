@@ -1,7 +1,8 @@
 //! The memory a device works in: lent by the embedder, all of it, before the start.
 //!
 //! [`Storage`] is one struct of slices, each of a length the embedder chooses; [`Capacities::bytes`] says what a choice
-//! costs. [`DefaultStorage`] owns arrays of the default lengths.
+//! costs. [`DefaultStorage`] owns arrays of the default lengths. What of it each client is promised is said in
+//! [`Config::shares`](crate::device::Config::shares).
 
 use crate::chain::LinkSlot;
 use crate::device::request::BindOp;
@@ -12,6 +13,7 @@ use crate::mem::ggtt::GgttNode;
 use crate::mem::pages::{Directory, TableNote};
 use crate::mem::user::{Pin, UserRange};
 use crate::pool::Slot;
+use crate::shares::{Account, Accounts};
 use crate::sync::fence::{Fence, Timeline};
 use crate::sync::sleepers::Sleeper;
 use crate::sync::syncobj::{OutSync, SyncPoint, Syncobj};
@@ -28,6 +30,17 @@ macro_rules! storage_fields {
         #[derive(Debug)]
         pub struct Storage<'a> {
             $($(#[$doc])* pub $field: &'a mut [$ty],)+
+            /// What each client has taken: one for each place among the clients, none if there are no
+            /// [`Shares`](crate::Shares).
+            pub accounts: Accounts<'a>,
+        }
+
+        impl Storage<'_> {
+            /// The lengths of its slices.
+            #[must_use]
+            pub const fn capacities(&self) -> Capacities {
+                Capacities { $($field: self.$field.len(),)+ }
+            }
         }
 
         /// Default capacities.
@@ -40,10 +53,10 @@ macro_rules! storage_fields {
             /// What [`DefaultStorage`] has.
             pub const DEFAULT: Self = Self { $($field: $count,)+ };
 
-            /// Bytes that slices of these lengths take together.
+            /// Bytes that slices of these lengths take together, with an account for each client.
             #[must_use]
             pub const fn bytes(&self) -> usize {
-                let mut sum = 0usize;
+                let mut sum = self.clients.saturating_mul(size_of::<Account>());
                 $(sum = sum.saturating_add(self.$field.saturating_mul(size_of::<$ty>()));)+
                 sum
             }
@@ -53,18 +66,22 @@ macro_rules! storage_fields {
         #[derive(Debug)]
         pub struct DefaultStorage {
             $($field: [$ty; $count],)+
+            accounts: [Account; Capacities::DEFAULT.clients],
         }
 
         impl DefaultStorage {
             /// Empty storage.
             #[must_use]
             pub const fn new() -> Self {
-                Self { $($field: [const { $empty }; $count],)+ }
+                Self {
+                    $($field: [const { $empty }; $count],)+
+                    accounts: [const { Account::EMPTY }; Capacities::DEFAULT.clients],
+                }
             }
 
             /// Lends all of it.
             pub const fn lend(&mut self) -> Storage<'_> {
-                Storage { $($field: &mut self.$field,)+ }
+                Storage { $($field: &mut self.$field,)+ accounts: Accounts::new(&mut self.accounts) }
             }
         }
 

@@ -15,7 +15,7 @@ use barexe_core::vm::Vm;
 use barexe_core::vm::apply::Step;
 use barexe_core::vm::index::VmaNode;
 use barexe_core::vm::vm_bo::VmBoCell;
-use barexe_core::{Capacities, Slot, Storage};
+use barexe_core::{Accounts, Capacities, Slot, Storage};
 use barexe_hal::DmaBuffer;
 
 /// Room for one client with one VM, one buffer object and one exec queue, and some more of what costs little.
@@ -70,7 +70,8 @@ macro_rules! memory {
 
             /// Lends all of it.
             pub const fn lend(&mut self) -> Storage<'_> {
-                Storage { $($field: &mut self.$field,)+ }
+                // One client has everything: there is nothing to share.
+                Storage { $($field: &mut self.$field,)+ accounts: Accounts::NONE }
             }
         }
     };

@@ -34,3 +34,14 @@ pub fn core_state<H: Hal + Debug>(device: &Device<'_, H>) -> String {
     let after = rest.split_once(']').map_or("", |(_, after)| after);
     [before, after].concat()
 }
+
+/// Looks at every capacity: whatever is in use is charged to a client or to nobody.
+///
+/// # Panics
+/// If the accounts say anything else than the pools.
+pub fn check_charges<H: Hal>(device: &Device<'_, H>) {
+    for places in device.places_in_use() {
+        let charged = places.charged.saturating_add(u64::from(places.nobodys));
+        assert_eq!(u64::from(places.in_use), charged, "{places:?}");
+    }
+}

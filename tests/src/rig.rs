@@ -1,7 +1,7 @@
 //! A device on a simulated part with one client, and short ways to do what most tests do.
 #![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
 
-use crate::found::found;
+use crate::found::{check_charges, found};
 use crate::storage::{boxed, cut};
 use barexe_core::device::request::{
     BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, EngineRef, ExecCall, QueueProperties, QueueRequest,
@@ -121,7 +121,11 @@ pub fn on_with(config: &SimConfig, capacities: &Capacities, test: impl Fn(&mut R
     on_lent(config, Config::default(), capacities, test);
 }
 
-fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
+/// As [`on_opened`], in storage of these capacities for each tile.
+///
+/// # Panics
+/// As [`on_each_platform`].
+pub fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
     let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
     let found_before = found(&sim);
     let mut storage = boxed();
@@ -129,6 +133,7 @@ fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: im
     let capacities = capacities.on_tiles(config.platform.tiles.into());
     let mut rig = Rig::open_as(&sim, cut(storage.lend(), &capacities), opened);
     test(&mut rig);
+    check_charges(&rig.device);
     // A part that a test has broken answers again, so that what closing leaves can be seen.
     sim.set_faults(&[]);
     let _ = rig.close();

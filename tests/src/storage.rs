@@ -50,8 +50,8 @@ macro_rules! fields {
         /// The storage with its slices shortened to the given lengths.
         #[must_use]
         pub fn cut<'a>(storage: Storage<'a>, to: &Capacities) -> Storage<'a> {
-            let Storage { $($field),+ } = storage;
-            Storage { $($field: shortened($field, to.$field)),+ }
+            let Storage { $($field,)+ accounts } = storage;
+            Storage { $($field: shortened($field, to.$field),)+ accounts: accounts.first(to.clients) }
         }
     };
 }

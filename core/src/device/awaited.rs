@@ -65,6 +65,7 @@ use super::client::ClientId;
 use super::wait::Lend;
 use super::{Device, Pools, Ticket, TicketState};
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::sync::fence::{Fence, Timeline, end};
 use crate::sync::sleepers::{Sleeper, renew};
 use crate::sync::syncobj::Progress;
@@ -113,6 +114,16 @@ enum What {
     },
 }
 
+impl What {
+    /// The client that waits.
+    const fn client(&self) -> ClientId {
+        match self {
+            Self::Work { ticket, .. } => ticket.client(),
+            Self::Syncobj { client, .. } => *client,
+        }
+    }
+}
+
 /// Where a waker is: on which timeline.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bed {
@@ -148,7 +159,9 @@ impl<'a, H: Hal, L: Lend<'a, H> + Unpin> Future for Awaited<'a, H, L> {
         let Self { lend, what, bed, .. } = self.get_mut();
         let looked = lend.with(|device| match device.look_at(what) {
             Ok(None) => Ok(true),
-            Ok(Some(fence)) => device.pools.sleep(bed, fence, context.waker()).map(|()| false),
+            Ok(Some(fence)) => {
+                device.pools.sleep(bed, (Owner::of(what.client()), fence), context.waker()).map(|()| false)
+            }
             Err(error) => Err(error),
         });
         match looked {
@@ -197,8 +210,8 @@ impl<H: Hal> Device<'_, H> {
 }
 
 impl Pools<'_> {
-    /// Leaves a waker at a fence; the one that was left before is taken back.
-    fn sleep(&mut self, bed: &mut Option<Bed>, fence: Fence, waker: &Waker) -> Result<(), Error> {
+    /// Leaves a waker at a fence, charged to `owner`; the one that was left before is taken back.
+    fn sleep(&mut self, bed: &mut Option<Bed>, (owner, fence): (Owner, Fence), waker: &Waker) -> Result<(), Error> {
         if let Some(old) = *bed {
             if old.timeline == fence.timeline && renew(&mut self.sleepers, old.sleeper, fence.point, waker) {
                 return Ok(());
@@ -207,7 +220,7 @@ impl Pools<'_> {
             *bed = None;
         }
         let timeline = self.timelines.get_mut(fence.timeline);
-        let added = timeline.and_then(|found| found.sleepers_mut().add(&mut self.sleepers, fence.point, waker));
+        let added = timeline.and_then(|found| found.sleepers_mut().add(&mut self.sleepers, owner, fence.point, waker));
         let sleeper = added.ok_or(Error::Exhausted(Capacity::Sleepers))?;
         *bed = Some(Bed { timeline: fence.timeline, sleeper });
         Ok(())

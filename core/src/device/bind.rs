@@ -14,6 +14,7 @@ use crate::mem::tlb::Stale;
 use crate::mem::tree::VaRange;
 use crate::num::usize_of;
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::sync::fence::Fence;
 use crate::vm::bind::{check_bo, check_op, check_range};
 use crate::vm::change::{Change, Totals};
@@ -213,9 +214,10 @@ impl<'a, H: Hal> Device<'a, H> {
         number: u32,
         mut syncs: CallSyncs,
     ) -> Result<Fence, Error> {
-        let tiles = self.info.tile_count();
+        let (owner, tiles) = (self.pools.owner_of_vm(vm), self.info.tile_count());
         let ready = self.add_bind_dependencies(vm, queue, &change.totals, &mut syncs);
-        let ready = ready.and_then(|()| self.pages.reserve(&mut self.hal, change.totals.need.on_tiles(tiles)));
+        let need = change.totals.need.on_tiles(tiles);
+        let ready = ready.and_then(|()| self.pages.reserve_for(owner, &mut self.hal, need));
         match ready {
             Ok(reservation) => self.accept(vm, queue, (change, reservation), number, syncs),
             Err(error) => {
@@ -229,7 +231,7 @@ impl<'a, H: Hal> Device<'a, H> {
     fn room_for_bind(&self, queue: Handle<Queue>, syncs: &CallSyncs) -> Result<(), Error> {
         let found = self.pools.queues.get(queue).ok_or(Error::Exhausted(Capacity::Queues))?;
         found.room_for_job(&self.pools.jobs)?;
-        if syncs.user_fence.is_some() && self.pools.user_fences.room() <= self.user_fences_reserved {
+        if syncs.user_fence.is_some() && self.pools.user_fences.room_for(Owner::of(found.client)) == 0 {
             return Err(Error::Exhausted(Capacity::UserFences));
         }
         Ok(())
@@ -245,6 +247,7 @@ impl<'a, H: Hal> Device<'a, H> {
         syncs: &mut CallSyncs,
     ) -> Result<(), Error> {
         let Pools { queues, jobs, timelines, dependencies, vms, .. } = &mut self.pools;
+        let owner = vms.get(vm).map_or(Owner::NOBODY, |vm| Owner::of(vm.client));
         // Batches there need not end: they are suspended when the bind's turn has come.
         let long_running = vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::LR_MODE));
         for (_, other) in queues.iter().filter(|(handle, other)| other.vm == vm && *handle != queue) {
@@ -257,7 +260,7 @@ impl<'a, H: Hal> Device<'a, H> {
                 }
             };
             if let Some(fence) = waits {
-                syncs.wait.add(dependencies, timelines, fence)?;
+                syncs.wait.add(dependencies, owner, timelines, fence)?;
             }
         }
         Ok(())
@@ -284,7 +287,8 @@ impl<'a, H: Hal> Device<'a, H> {
         let user_fence =
             user_fence.map(|(addr, value)| NumberedUserFence { number, write: UserFenceWrite { addr, value } });
         if user_fence.is_some() {
-            self.user_fences_reserved = self.user_fences_reserved.saturating_add(1);
+            // There is room: see `room_for_bind`.
+            let _ = pools.user_fences.reserve_for(Owner::of(found.client));
             self.last_user_fence = number;
         }
         let by_engine = match self.config.tables {

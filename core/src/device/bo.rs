@@ -5,6 +5,7 @@ use super::client::ClientId;
 use super::request::{BoRequest, CpuCaching};
 use crate::mem::bo::Bo;
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
 
@@ -38,17 +39,18 @@ impl<H: Hal> Device<'_, H> {
             return Err(Error::invalid("caching of a scan-out object", 1));
         }
         let vm = request.vm.map(|id| self.vm_of(client, id)).transpose()?;
-        if self.pools.bos.room() == 0 {
+        let owner = Owner::of(client);
+        if self.pools.bos.room_for(owner) == 0 {
             return Err(Error::Exhausted(Capacity::Bos));
         }
         let last = self.info.dma_last;
         let (size, blocks) = (request.size_bytes, &mut self.pools.bo_blocks);
-        let mut bo = Bo::new(size, request.caching, last, blocks, &mut self.hal)?;
+        let mut bo = Bo::new(size, request.caching, last, (blocks, owner), &mut self.hal)?;
         bo.client = Some(client);
         bo.vm = vm;
         bo.no_compression = request.no_compression;
         bo.mmap_offset = self.next_mmap_offset;
-        match self.pools.bos.insert(bo) {
+        match self.pools.bos.insert_for(owner, bo) {
             Ok(handle) => {
                 self.next_mmap_offset = self.next_mmap_offset.saturating_add(size);
                 Ok(handle.id())
@@ -98,7 +100,8 @@ impl<H: Hal> Device<'_, H> {
             return Err(Error::invalid("mmap length", len_bytes));
         }
         let mapping = BoMapping { client, bo: handle, len_bytes };
-        let id = self.pools.bo_mappings.insert(mapping).map_err(|_| Error::Exhausted(Capacity::BoMappings))?;
+        let id = self.pools.bo_mappings.insert_for(Owner::of(client), mapping);
+        let id = id.map_err(|_| Error::Exhausted(Capacity::BoMappings))?;
         self.use_bo(handle);
         Ok(id)
     }

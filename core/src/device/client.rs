@@ -1,10 +1,12 @@
 //! Clients: whoever opened the device. One client's objects do not exist for another.
 
 use super::Device;
+use super::ticket::OwnFailures;
 use crate::exec::queue::{Queue, Queues};
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::vm::{Vm, VmState, Vms};
-use crate::{Capacity, Error, ObjectKind};
+use crate::{Capacity, Error, ObjectKind, Shares};
 use barexe_hal::{Hal, UserSpace};
 
 /// An open client.
@@ -14,6 +16,17 @@ pub struct Client {
     pub privileged: bool,
     /// Where its ordinary memory is, if it may be mapped.
     pub space: Option<UserSpace>,
+    /// It was closed; its place stays taken until everything charged to it has come back.
+    pub(super) closed: bool,
+    /// How queues of it ended that are gone.
+    pub(super) failures: OwnFailures,
+}
+
+impl Client {
+    /// A client that has nothing.
+    pub(super) fn new(privileged: bool, space: Option<UserSpace>) -> Self {
+        Self { privileged, space, closed: false, failures: OwnFailures::default() }
+    }
 }
 
 /// Names a client.
@@ -25,7 +38,7 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::Exhausted`].
     pub fn client_open(&mut self, privileged: bool) -> Result<ClientId, Error> {
-        self.open_as(Client { privileged, space: None })
+        self.open_as(Client::new(privileged, None))
     }
 
     /// As [`client_open`](Self::client_open), for a client whose ordinary memory can be mapped: `space` says to the HAL
@@ -37,11 +50,12 @@ impl<H: Hal> Device<'_, H> {
         if !self.hal.has_user_pages() {
             return Err(Error::Unsupported { what: "client memory in place on this HAL" });
         }
-        self.open_as(Client { privileged, space: Some(space) })
+        self.open_as(Client::new(privileged, Some(space)))
     }
 
     fn open_as(&mut self, client: Client) -> Result<ClientId, Error> {
         self.check_live()?;
+        self.forget_clients();
         self.pools.clients.insert(client).map_err(|_| Error::Exhausted(Capacity::Clients))
     }
 
@@ -54,7 +68,8 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Closes a client and lets go of everything it has, also in the middle of work: what is not in a ring is
-    /// cancelled, what is runs to its end, memory goes when nothing can reach it any more.
+    /// cancelled, what is runs to its end, memory goes when nothing can reach it any more. With
+    /// [`Shares`](crate::Shares) its place among the clients is free again when all that was charged to it has come back.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -73,15 +88,38 @@ impl<H: Hal> Device<'_, H> {
         self.drop_syncobjs_of(client);
         self.drop_bos_of(client);
         self.drop_user_fences_of(client);
-        self.pools.clients.remove(client);
+        if let Some(client) = self.pools.clients.get_mut(client) {
+            client.closed = true;
+        }
+        self.clients_closing = true;
         self.poll();
+        self.forget_clients();
         Ok(())
+    }
+
+    /// Frees the places of closed clients to whom nothing is charged any more. Without shares nobody who comes next needs
+    /// an account that is clear.
+    pub(super) fn forget_clients(&mut self) {
+        if !core::mem::take(&mut self.clients_closing) {
+            return;
+        }
+        for position in 0..self.pools.clients.positions() {
+            let Some(client) = self.pools.clients.handle_at(position) else { continue };
+            if self.pools.clients.get(client).is_none_or(|client| !client.closed) {
+                continue;
+            }
+            if self.config.shares == Shares::NONE || self.pools.accounts.is_clear(Owner::of(client)) {
+                self.pools.remove_client(client);
+            } else {
+                self.clients_closing = true;
+            }
+        }
     }
 
     /// The client, if it is open.
     pub(super) fn check_client(&self, client: ClientId) -> Result<&Client, Error> {
         let missing = Error::NotFound { kind: ObjectKind::Client, id: client.id() };
-        self.pools.clients.get(client).ok_or(missing)
+        self.pools.clients.get(client).filter(|client| !client.closed).ok_or(missing)
     }
 
     /// The client's VM of this id, unless it was destroyed.

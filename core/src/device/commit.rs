@@ -28,6 +28,7 @@ use crate::mem::tlb::{AddressSpace, Invalidate, Remedy, Stale, TlbTicket, VmKind
 use crate::mem::tree::{CpuSink, Sink, Stage};
 use crate::num::{low8, u64_of};
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::vm::apply::Removed;
 use crate::vm::plan::TableChange;
 use crate::vm::store::VmaStore;
@@ -246,7 +247,7 @@ impl<H: Hal> Device<'_, H> {
         if let (Some(fence), true) = (work.user_fence, succeeded) {
             self.user_fence_is_due(client, fence);
         } else if work.user_fence.is_some() {
-            self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
+            self.pools.user_fences.unreserve(Owner::of(client));
         }
     }
 }

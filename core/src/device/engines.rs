@@ -25,9 +25,14 @@ use crate::gt::engine_error::EngineErrorKind;
 use crate::pool::Handle;
 use crate::submit::{Holder, Submission};
 use barexe_hal::{Hal, Nanos};
+use core::cmp::Reverse;
 
 /// How urgent a context is: its queue's priority, then whether it is its gang's turn.
 type Rank = (u32, bool);
+
+/// Which of several contexts goes first: the most urgent; else that of the client whose turn it is; of its queues the one
+/// whose last turn is the longest ago.
+type Precedence = (Rank, (bool, Reverse<u32>, Reverse<u64>));
 
 /// Page-table jobs go before every client's.
 const KERNEL: Rank = (3, false);
@@ -208,7 +213,8 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// The most urgent context beside `but` that has unfinished jobs in its ring, and its priority. Page tables come
-    /// first, for work waits for them; queues of one priority take turns by position.
+    /// first, for work waits for them. Of one priority first clients take turns, then the queues of each: however many
+    /// queues a client has, another waits for one turn of it. Who had to make way for something more urgent has had its turn.
     fn contender(&self, engine: u8, but: Holder) -> Option<(Rank, Holder)> {
         if but != Holder::Migration && self.is_running(engine, Holder::Migration) {
             return Some((KERNEL, Holder::Migration));
@@ -216,22 +222,24 @@ impl<H: Hal> Device<'_, H> {
         if self.resting {
             return None;
         }
-        let start = self.ports.get(usize::from(engine))?.next_queue;
-        let mut best: Option<(Rank, bool, Holder)> = None;
+        let start = self.ports.get(usize::from(engine))?.next_client;
+        let mut best: Option<(Precedence, Holder)> = None;
         for (handle, queue) in self.pools.queues.iter() {
             let (holder, live) = (Holder::Queue(handle), queue.state == QueueState::Live);
             let may_run = |exec: &&ExecPart| live && exec.placements.has(engine) && exec.lrc.is_busy();
             let Some(exec) = queue.exec().filter(may_run) else { continue };
-            let (rank, is_next) = (self.rank(handle, queue, exec), handle.index() >= start);
+            let client = queue.client.index();
+            let turn = (client >= start, Reverse(client), Reverse(exec.ran));
+            let precedence = (self.rank(handle, queue, exec), turn);
             if holder != but
-                && best.is_none_or(|(other, others_turn, _)| (rank, is_next) > (other, others_turn))
+                && best.is_none_or(|(other, _)| precedence > other)
                 && (exec.engine == engine || !self.is_held(exec.engine, handle))
                 && self.may_have_engine(engine, queue)
             {
-                best = Some((rank, is_next, holder));
+                best = Some((precedence, holder));
             }
         }
-        best.map(|(rank, _, holder)| (rank, holder))
+        best.map(|((rank, _), holder)| (rank, holder))
     }
 
     /// Gives the engine a context. `switches`: it runs another one now.
@@ -258,14 +266,26 @@ impl<H: Hal> Device<'_, H> {
                 lrc.set_context_id(port.context_id);
             }
             port.holder = next;
-            if let Holder::Queue(queue) = next {
-                port.next_queue = queue.index().saturating_add(1);
-            }
         }
         let descriptor = lrc.publish_tail(&mut self.hal, &self.info);
         let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);
+        if switches {
+            self.note_turn(engine, next);
+        }
         Ok(true)
+    }
+
+    /// Notes whose turn it is, so that others have theirs before the next one.
+    fn note_turn(&mut self, engine: u8, holder: Holder) {
+        let Holder::Queue(queue) = holder else { return };
+        let (port, queue) = (self.ports.get_mut(usize::from(engine)), self.pools.queues.get_mut(queue));
+        let (Some(port), Some(queue)) = (port, queue) else { return };
+        port.next_client = queue.client.index().saturating_add(1);
+        self.turns = self.turns.wrapping_add(1);
+        if let Some(exec) = queue.exec_mut() {
+            exec.ran = self.turns;
+        }
     }
 
     /// Lets the idle context take over, so that the last queue's context is saved and leaves the engine.

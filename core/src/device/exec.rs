@@ -12,6 +12,7 @@ use crate::exec::lrc::RING_JOBS;
 use crate::exec::queue::{Queue, QueueState};
 use crate::pool::Handle;
 use crate::ring::gang::MEMBERS_MAX;
+use crate::shares::Owner;
 use crate::sync::fence::{Fence, Timeline};
 use crate::vm::{Vm, VmState};
 use crate::{Error, ObjectKind};
@@ -166,10 +167,11 @@ impl Pools<'_> {
         }
         queue.room_for_job(&self.jobs)?;
         let user_fence = syncs.user_fence.map(|(addr, value)| Ok::<_, Error>((gpu_va(addr)?, value))).transpose()?;
+        let owner = Owner::of(queue.client);
         if vm.was_rebound && !lr_mode {
             for (_, other) in self.queues.iter().filter(|(_, other)| other.vm == queue.vm) {
                 if let Some(fence) = other.last_job(&self.jobs, |job| job.work.rebinds()) {
-                    syncs.wait.add(&mut self.dependencies, &self.timelines, fence)?;
+                    syncs.wait.add(&mut self.dependencies, owner, &self.timelines, fence)?;
                 }
             }
         }

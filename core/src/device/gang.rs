@@ -178,6 +178,7 @@ impl<H: Hal> Device<'_, H> {
             properties,
             watch: Watch::NEW,
             was_on_an_engine: false,
+            ran: 0,
             hits: 0,
             blame: None,
         };

@@ -135,9 +135,10 @@ impl<H: Hal> Device<'_, H> {
         }
         let proof = self.zap(vm, handle);
         let Pools { user_ranges, user_pins, .. } = &mut self.pools;
+        let owner = user_ranges.owner_of(handle);
         if let Some(user) = user_ranges.get_mut(handle) {
             user.state = UserState::Zapped;
-            user.leaving.merge(user_pins, core::mem::take(&mut user.pins));
+            user.leaving.merge((user_pins, owner), core::mem::take(&mut user.pins));
             user.leaving_since = user.leaving_since.or(user.stale_since.take());
             user.stale_since = None;
             user.leaving_after = proof.or(user.leaving_after);

@@ -3,7 +3,6 @@
 use super::gang::Turn;
 use super::inject::Injection;
 use super::{Config, Device, DeviceState, Pools};
-use crate::Error;
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
 use crate::exec::migration::{Migration, Migrations};
@@ -11,11 +10,14 @@ use crate::gt::{self, DeviceInfo, IrqFlag, Registers};
 use crate::mem::ggtt::{Ggtt, GgttNode};
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
-use crate::pool::Slot;
+use crate::num::{u64_of, usize_of};
+use crate::pool::{MAX_SLOTS, Slot};
+use crate::shares::{Accounts, Owner, Shares};
 use crate::storage::Storage;
 use crate::submit::{Execlist, Holder, Port, Ports, Submission};
 use crate::sync::seqno::Seqno;
 use crate::trace::note;
+use crate::{Capacities, Capacity, Error};
 use barexe_hal::{DmaCaching, Hal, Nanos};
 
 /// A device that could not be opened: why, and everything that was lent.
@@ -44,6 +46,7 @@ impl<'a, H: Hal> Device<'a, H> {
     ///
     /// # Errors
     /// Whatever the probe met, with the HAL and the storage; the hardware is as it was found.
+    /// [`Error::Overpromised`] if the storage has less than [`Config::shares`] promise to its clients.
     #[expect(clippy::result_large_err, reason = "gives back all that was lent, and there is no heap to box it in")]
     pub fn open(
         mut hal: H,
@@ -51,8 +54,12 @@ impl<'a, H: Hal> Device<'a, H> {
         config: Config,
         irq: Option<&'a IrqFlag>,
     ) -> Result<Self, OpenError<'a, H>> {
+        if let Err(error) = check_shares(&config.shares, &storage, hal.max_block_bytes()) {
+            return Err(OpenError { error, hal, storage });
+        }
         let nodes = core::mem::take(&mut storage.ggtt_nodes);
-        match bring_up(&mut hal, &config, nodes) {
+        let ranges = promised(&config.shares, &storage);
+        match bring_up(&mut hal, &config, (nodes, ranges)) {
             Ok(brought) => {
                 say_found(&brought.0);
                 Ok(Self::assemble(hal, storage, config, irq, brought))
@@ -72,12 +79,18 @@ impl<'a, H: Hal> Device<'a, H> {
         irq: Option<&'a IrqFlag>,
         (info, ggtt, ports, migrations): Brought<'a>,
     ) -> Self {
+        let clients = storage.clients.len().min(MAX_SLOTS);
         let (block, last) = (hal.max_block_bytes(), info.dma_last);
         let (blocks, notes) = (core::mem::take(&mut storage.pt_blocks), core::mem::take(&mut storage.pt_notes));
         let directories = core::mem::take(&mut storage.pt_directories);
-        let pages = PtMemory::new(blocks, notes, directories, block, last, caching_of_tables(&info));
+        let ledger = |accounts: &Accounts<'a>, capacity| accounts.ledger(capacity, clients, &config.shares);
+        let accounts = &storage.accounts;
+        accounts.clear();
+        let pages = PtMemory::new(blocks, notes, directories, block, last, caching_of_tables(&info))
+            .counted(ledger(accounts, Capacity::PtNodes), ledger(accounts, Capacity::PtDirectories));
+        let ggtt = ggtt.counted(ledger(accounts, Capacity::GgttNodes));
         let tlb = TlbInvalidator::new(EngineTlb::new(&info));
-        let pools = Pools::lent(storage, config.tag);
+        let pools = Pools::lent(storage, config.tag, &config.shares);
         Self {
             hal,
             config,
@@ -95,9 +108,10 @@ impl<'a, H: Hal> Device<'a, H> {
             next_mmap_offset: FIRST_MMAP_OFFSET,
             hwconfig: &[],
             user_fences_due: Chain::new(),
-            user_fences_reserved: 0,
             last_user_fence: 0,
             next_look: Nanos::ZERO,
+            turns: 0,
+            clients_closing: false,
             turn: Turn::default(),
             now: Nanos::ZERO,
             modes: super::modes::Modes::default(),
@@ -105,7 +119,6 @@ impl<'a, H: Hal> Device<'a, H> {
             reset: None,
             first_hang: None,
             injection: Injection::NONE,
-            failures: super::ticket::Failures::default(),
             info,
         }
     }
@@ -208,11 +221,33 @@ fn say_found(info: &DeviceInfo) {
 /// The GTs and everything made on them before the pools.
 type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports, Migrations);
 
+/// Whether every client can have what it is promised, as far as that is known before the probe.
+fn check_shares(shares: &Shares, storage: &Storage<'_>, max_block_bytes: u64) -> Result<(), Error> {
+    let Capacities { clients, pt_blocks, pt_notes, .. } = storage.capacities();
+    if let Some(capacity) = shares.misfit(&storage.capacities()) {
+        return Err(Error::Overpromised(capacity));
+    }
+    if *shares != Shares::NONE && storage.accounts.len() < clients.min(MAX_SLOTS) {
+        return Err(Error::Overpromised(Capacity::Clients));
+    }
+    // The HAL's blocks may be smaller than blocks of tables are at most.
+    let tables = PtMemory::tables_in(pt_blocks, pt_notes, max_block_bytes);
+    if usize_of(shares.pt_notes).saturating_mul(clients) > tables {
+        return Err(Error::Overpromised(Capacity::PtNodes));
+    }
+    Ok(())
+}
+
+/// Ranges of the GGTT that clients are promised.
+fn promised(shares: &Shares, storage: &Storage<'_>) -> u64 {
+    u64::from(shares.ggtt_nodes).saturating_mul(u64_of(storage.clients.len()))
+}
+
 /// From a PCI function to engines with idle contexts, or back to where it began.
 fn bring_up<'a, H: Hal>(
     hal: &mut H,
     config: &Config,
-    nodes: &'a mut [Slot<GgttNode>],
+    (nodes, promised): (&'a mut [Slot<GgttNode>], u64),
 ) -> Result<Brought<'a>, (Error, &'a mut [Slot<GgttNode>])> {
     let info = match gt::bring_up_among(hal, config.platforms, config.allow_unverified) {
         Ok(info) => info,
@@ -225,7 +260,15 @@ fn bring_up<'a, H: Hal>(
             return Err((error, nodes));
         }
     };
-    match make_contexts(&info, &mut ggtt, hal) {
+    let made = make_contexts(&info, &mut ggtt, hal).and_then(|(ports, migrations)| {
+        if u64::from(ggtt.room()) >= promised {
+            return Ok((ports, migrations));
+        }
+        free_ports(ports, &mut ggtt, hal);
+        Migration::free_all(migrations, &mut ggtt, hal);
+        Err(Error::Overpromised(Capacity::GgttNodes))
+    });
+    match made {
         Ok((ports, migrations)) => Ok((info, ggtt, ports, migrations)),
         Err(error) => {
             let nodes = ggtt.close(hal);
@@ -274,8 +317,8 @@ fn make_port<H: Hal>(
     ggtt: &mut Ggtt<'_>,
     hal: &mut H,
 ) -> Result<Port, Error> {
-    let status_page = ggtt_memory((engine.tile, 4096), info, ggtt, hal)?;
-    match Lrc::new(&LrcRequest { engine: index, vm: None }, info, ggtt, hal) {
+    let status_page = ggtt_memory((Owner::NOBODY, engine.tile, 4096), info, ggtt, hal)?;
+    match Lrc::new(&LrcRequest { engine: index, vm: None, owner: Owner::NOBODY }, info, ggtt, hal) {
         Ok(idle) => Ok(Port {
             tile: engine.tile,
             execlist: Execlist::new(engine.base),
@@ -289,7 +332,7 @@ fn make_port<H: Hal>(
             since: Nanos::ZERO,
             stuck_at: None,
             context_id: 1,
-            next_queue: 0,
+            next_client: 0,
         }),
         Err(error) => {
             free_ggtt_memory(status_page, ggtt, hal);

@@ -20,12 +20,14 @@
 //! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
 //! | `power` | the device suspended, and resumed when its power comes back |
 //! | `cycles` | engine time beside CPU time |
+//! | `charges` | what of the lent storage is charged to whom |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
 pub mod awaited;
 mod backings;
 mod bind;
 mod bo;
+mod charges;
 mod client;
 mod commit;
 mod cycles;
@@ -60,6 +62,7 @@ pub mod wait;
 mod work;
 
 pub use bo::{BoMapping, MappingId};
+pub use charges::PlacesInUse;
 pub use client::{Client, ClientId};
 pub use commit::TableWriter;
 pub use cycles::EngineCycles;
@@ -78,7 +81,6 @@ pub use ticket::{Ticket, TicketState};
 pub use transfer::SyncobjPoint;
 pub use work::PollReport;
 
-use crate::Error;
 use crate::chain::Chain;
 use crate::exec::migration::Migrations;
 use crate::gt::engine_reset::EngineReset;
@@ -87,9 +89,9 @@ use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
 use crate::submit::Ports;
+use crate::{Error, Shares};
 use barexe_hal::{Hal, Nanos};
 use pools::Pools;
-use ticket::Failures;
 
 /// What the embedder decides about a device before it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +112,10 @@ pub struct Config {
     /// Drive hardware of a family of which something is assumed that nobody has confirmed on silicon
     /// ([`Family::unverified`](crate::family::Family::unverified)); a simulator needs no permission.
     pub allow_unverified: bool,
+    /// Places of the lent storage that each client is promised: [`Shares::even`], or a choice of one's own. By default none,
+    /// and the storage is there for whoever comes first: right for a single client, which may then use all of it, and for
+    /// clients that trust each other.
+    pub shares: Shares,
 }
 
 impl Default for Config {
@@ -122,6 +128,7 @@ impl Default for Config {
             job_timeout: Nanos::from_millis(5000),
             preempt_timeout: Nanos::from_millis(640),
             allow_unverified: false,
+            shares: Shares::NONE,
         }
     }
 }
@@ -158,8 +165,6 @@ pub struct Device<'a, H: Hal> {
     irq: Option<&'a IrqFlag>,
     /// User fences that [`deliver_user_fences`](Self::deliver_user_fences) has to store.
     user_fences_due: Chain<PendingUserFence>,
-    /// Places that accepted binds keep in the pool for theirs.
-    user_fences_reserved: u32,
     /// Number of the newest bind user fence.
     last_user_fence: u32,
     /// Invalidations of client memory so far.
@@ -169,6 +174,10 @@ pub struct Device<'a, H: Hal> {
     hwconfig: &'a [u8],
     /// When a busy device is asked for a sign of life.
     next_look: Nanos,
+    /// A closed client may still have its place.
+    clients_closing: bool,
+    /// How often an engine was given another context than it had.
+    turns: u64,
     /// Which gang goes before others.
     turn: gang::Turn,
     /// The instant of the poll that is going on; zero between polls.
@@ -182,8 +191,6 @@ pub struct Device<'a, H: Hal> {
     /// What stopped the first engine that was stopped.
     first_hang: Option<HangReport>,
     injection: inject::Injection,
-    /// How queues ended that failed and are gone.
-    failures: Failures,
 }
 
 impl<'a, H: Hal> Device<'a, H> {

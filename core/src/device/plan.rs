@@ -12,6 +12,7 @@ use crate::mem::tree::{VaRange, shared as tables_shared};
 use crate::mem::user::{PinPool, UserRange, UserRanges};
 use crate::num::{low32, usize_capped, usize_of};
 use crate::pool::{Handle, Pool};
+use crate::shares::Owner;
 use crate::vm::bind::request;
 use crate::vm::change::{Change, Mappings};
 use crate::vm::plan::{Request, SubOp};
@@ -96,6 +97,7 @@ fn mappings<'p, 'a>(
     steps: &'p mut StepPool<'a>,
 ) -> Result<Mappings<'p, 'a>, Error> {
     let vm = vms.get_mut(vm).ok_or(Error::NotFound { kind: ObjectKind::Vm, id: vm.id() })?;
+    store.on_behalf_of(Owner::of(vm.client));
     Ok(Mappings { index: &mut vm.vmas, store, steps })
 }
 

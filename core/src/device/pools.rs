@@ -3,8 +3,8 @@
 use super::request::BindOp;
 use super::share::BoImport;
 use super::syncs::PendingUserFence;
+use super::ticket::Failures;
 use super::{BoMapping, Client};
-use crate::Storage;
 use crate::chain::LinkPool;
 use crate::exec::job::JobPool;
 use crate::exec::queue::Queues;
@@ -12,7 +12,8 @@ use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::ggtt::GgttNode;
 use crate::mem::pages::{Directory, TableNote};
 use crate::mem::user::{PinPool, UserRanges};
-use crate::pool::{Pool, Slot};
+use crate::pool::{MAX_SLOTS, Pool, Slot};
+use crate::shares::Accounts;
 use crate::sync::fence::{DependencyPool, Timelines};
 use crate::sync::sleepers::Sleepers;
 use crate::sync::syncobj::{OutSync, SyncPoints, Syncobj};
@@ -20,6 +21,7 @@ use crate::vm::Vms;
 use crate::vm::index::VmaIndex;
 use crate::vm::steps::StepPool;
 use crate::vm::store::VmaStore;
+use crate::{Capacity, Shares, Storage};
 use barexe_hal::DmaBuffer;
 use core::fmt;
 
@@ -48,6 +50,9 @@ pub(crate) struct Pools<'a> {
     pub(crate) user_ranges: UserRanges<'a>,
     pub(crate) user_pins: PinPool<'a>,
     pub(crate) bind_ops: &'a mut [BindOp],
+    pub(crate) accounts: Accounts<'a>,
+    /// How queues ended that failed and are gone.
+    pub(super) failures: Failures,
 }
 
 impl fmt::Debug for Pools<'_> {
@@ -73,6 +78,8 @@ impl fmt::Debug for Pools<'_> {
             .field("user_ranges", &self.user_ranges)
             .field("user_pins", &self.user_pins)
             .field("bind_ops", &self.bind_ops)
+            .field("accounts", &self.accounts)
+            .field("failures", &self.failures)
             .finish()
     }
 }
@@ -103,29 +110,34 @@ impl fmt::Debug for ShownIndex<'_, '_> {
 
 impl<'a> Pools<'a> {
     /// Pools in lent storage; the slices of page tables and of the GGTT are not theirs. `tag` goes into handles that the
-    /// embedder holds.
-    pub(super) fn lent(storage: Storage<'a>, tag: u8) -> Self {
+    /// embedder holds, `shares` says what each client is promised.
+    pub(super) fn lent(storage: Storage<'a>, tag: u8, shares: &Shares) -> Self {
+        let (accounts, clients) = (storage.accounts, storage.clients.len().min(MAX_SLOTS));
+        let ledger = |capacity| accounts.ledger(capacity, clients, shares);
         Self {
             clients: Pool::tagged(storage.clients, tag),
-            vms: Pool::new(storage.vms),
-            vmas: VmaStore::new(storage.vma_nodes, storage.vm_bos),
-            steps: Pool::new(storage.steps),
-            bos: Pool::new(storage.bos),
-            bo_blocks: Pool::new(storage.bo_blocks),
-            bo_mappings: Pool::tagged(storage.bo_mappings, tag),
-            bo_imports: Pool::new(storage.bo_imports),
-            queues: Pool::new(storage.queues),
-            timelines: Pool::tagged(storage.timelines, tag),
-            jobs: Pool::new(storage.jobs),
-            dependencies: Pool::new(storage.dependencies),
+            vms: Pool::new(storage.vms).counted(ledger(Capacity::Vms)),
+            vmas: VmaStore::new(storage.vma_nodes, storage.vm_bos)
+                .counted(ledger(Capacity::VmaNodes), ledger(Capacity::VmBos)),
+            steps: Pool::new(storage.steps).counted(ledger(Capacity::BindSteps)),
+            bos: Pool::new(storage.bos).counted(ledger(Capacity::Bos)),
+            bo_blocks: Pool::new(storage.bo_blocks).counted(ledger(Capacity::BoBlocks)),
+            bo_mappings: Pool::tagged(storage.bo_mappings, tag).counted(ledger(Capacity::BoMappings)),
+            bo_imports: Pool::new(storage.bo_imports).counted(ledger(Capacity::BoImports)),
+            queues: Pool::new(storage.queues).counted(ledger(Capacity::Queues)),
+            timelines: Pool::tagged(storage.timelines, tag).counted(ledger(Capacity::Timelines)),
+            jobs: Pool::new(storage.jobs).counted(ledger(Capacity::Jobs)),
+            dependencies: Pool::new(storage.dependencies).counted(ledger(Capacity::Dependencies)),
             out_syncs: Pool::new(storage.out_syncs),
-            syncobjs: Pool::new(storage.syncobjs),
-            sync_points: Pool::new(storage.sync_points),
-            sleepers: Pool::tagged(storage.sleepers, tag),
-            user_fences: Pool::new(storage.user_fences),
-            user_ranges: Pool::new(storage.user_ranges),
-            user_pins: Pool::new(storage.user_pins),
+            syncobjs: Pool::new(storage.syncobjs).counted(ledger(Capacity::Syncobjs)),
+            sync_points: Pool::new(storage.sync_points).counted(ledger(Capacity::SyncPoints)),
+            sleepers: Pool::tagged(storage.sleepers, tag).counted(ledger(Capacity::Sleepers)),
+            user_fences: Pool::new(storage.user_fences).counted(ledger(Capacity::UserFences)),
+            user_ranges: Pool::new(storage.user_ranges).counted(ledger(Capacity::UserRanges)),
+            user_pins: Pool::new(storage.user_pins).counted(ledger(Capacity::UserPins)),
             bind_ops: storage.bind_ops,
+            accounts,
+            failures: Failures::default(),
         }
     }
 
@@ -158,6 +170,7 @@ impl<'a> Pools<'a> {
             pt_notes: pt.1,
             pt_directories: pt.2,
             ggtt_nodes,
+            accounts: self.accounts,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::exec::lrc::{Lrc, LrcRequest};
 use crate::exec::queue::{Queue, QueueKind, QueueState, set_state};
 use crate::num::u32_capped;
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
@@ -23,7 +24,7 @@ impl<H: Hal> Device<'_, H> {
         let places = self.places_of(request.placements, request.width)?;
         let vm = self.live_vm_of(client, request.vm)?;
         request.properties.check(privileged)?;
-        self.room_for_queues(u32_capped(places.len()))?;
+        self.room_for_queues(client, u32_capped(places.len()))?;
         Ok(self.add_exec_queue((client, vm), &places, request.properties)?.id())
     }
 
@@ -35,7 +36,7 @@ impl<H: Hal> Device<'_, H> {
         self.check_live()?;
         self.check_client(client)?;
         let vm = self.live_vm_of(client, vm)?;
-        self.room_for_queue()?;
+        self.room_for_queues(client, 1)?;
         Ok(self.add_queue((client, vm), QueueKind::Bind, false, None)?.id())
     }
 
@@ -109,15 +110,12 @@ impl<H: Hal> Device<'_, H> {
         if live { Ok(vm) } else { Err(Error::NotFound { kind: ObjectKind::Vm, id }) }
     }
 
-    pub(super) fn room_for_queue(&self) -> Result<(), Error> {
-        self.room_for_queues(1)
-    }
-
-    fn room_for_queues(&self, count: u32) -> Result<(), Error> {
-        if self.pools.queues.room() < count {
+    pub(super) fn room_for_queues(&self, client: ClientId, count: u32) -> Result<(), Error> {
+        let owner = Owner::of(client);
+        if self.pools.queues.room_for(owner) < count {
             return Err(Error::Exhausted(Capacity::Queues));
         }
-        if self.pools.timelines.room() == 0 { Err(Error::Exhausted(Capacity::Timelines)) } else { Ok(()) }
+        if self.pools.timelines.room_for(owner) == 0 { Err(Error::Exhausted(Capacity::Timelines)) } else { Ok(()) }
     }
 
     pub(super) fn make_lrc(&mut self, engine: u8, vm: Handle<Vm>) -> Result<Lrc, Error> {
@@ -125,7 +123,7 @@ impl<H: Hal> Device<'_, H> {
         let tile = self.info.engines.get(usize::from(engine)).map_or(0, |engine| engine.tile);
         let root = vm.tree(tile)?.root(&self.pages).ok_or(Error::invalid("root table", 0))?;
         let descriptor = self.info.platform.family.pt.directory(root, false);
-        let request = LrcRequest { engine, vm: Some((vm.asid, descriptor)) };
+        let request = LrcRequest { engine, vm: Some((vm.asid, descriptor)), owner: Owner::of(vm.client) };
         Lrc::new(&request, &self.info, &mut self.ggtt, &mut self.hal)
     }
 }

@@ -113,6 +113,7 @@ impl<H: Hal> Device<'_, H> {
         if state == UserState::Stale || units.are_being_written() {
             return Err(Error::Again);
         }
+        let owner = user_ranges.owner_of(handle);
         let Some(user) = user_ranges.get_mut(handle) else { return Ok(need) };
         user.wanted = true;
         let overlaps = |unit: &Vma, only: VaRange| unit.start() < only.end && only.start < unit.end();
@@ -129,8 +130,8 @@ impl<H: Hal> Device<'_, H> {
                 core::iter::once(worst(unit.range())),
             ));
             let mut pins = Pins::NONE;
-            match user.pin(client, self.info.dma_last, &mut pins, (user_pins, &mut self.hal)) {
-                Ok(()) => user.fresh.merge(user_pins, pins),
+            match user.pin(client, self.info.dma_last, &mut pins, (user_pins, owner, &mut self.hal)) {
+                Ok(()) => user.fresh.merge((user_pins, owner), pins),
                 Err(Error::ClientFault(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -139,7 +140,8 @@ impl<H: Hal> Device<'_, H> {
     }
 
     fn reserve_repin(&mut self, vm: Handle<Vm>, need: Result<Need, Error>) -> Result<Repin, Error> {
-        let reserved = need.and_then(|need| self.pages.reserve(&mut self.hal, need.on_tiles(self.info.tile_count())));
+        let (owner, tiles) = (self.pools.owner_of_vm(vm), self.info.tile_count());
+        let reserved = need.and_then(|need| self.pages.reserve_for(owner, &mut self.hal, need.on_tiles(tiles)));
         match reserved {
             Ok(reservation) => Ok(Repin { vm, reservation }),
             Err(error) => {
@@ -234,9 +236,10 @@ impl Pools<'_> {
 
     /// What was pinned for a range is what it has.
     fn accept_pins(&mut self, vm: Handle<Vm>, handle: Handle<UserRange>) {
+        let owner = self.user_ranges.owner_of(handle);
         let Some(user) = self.user_ranges.get_mut(handle) else { return };
         user.wanted = false;
-        user.pins.merge(&mut self.user_pins, core::mem::take(&mut user.fresh));
+        user.pins.merge((&mut self.user_pins, owner), core::mem::take(&mut user.fresh));
         if user.state == UserState::Zapped {
             user.state = UserState::Valid;
             if let Some(vm) = self.vms.get_mut(vm) {

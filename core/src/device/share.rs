@@ -7,6 +7,7 @@ use super::Device;
 use super::client::{Client, ClientId};
 use crate::mem::bo::Bo;
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
 
@@ -68,7 +69,7 @@ impl<H: Hal> Device<'_, H> {
         if let Some((import, _)) = self.pools.bo_imports.iter().find(|(_, import)| has(import)) {
             return Ok(import.id() | IMPORTED);
         }
-        let import = self.pools.bo_imports.insert(BoImport { client, bo });
+        let import = self.pools.bo_imports.insert_for(Owner::of(client), BoImport { client, bo });
         let import = import.map_err(|_| Error::Exhausted(Capacity::BoImports))?;
         self.use_bo(bo);
         Ok(import.id() | IMPORTED)

@@ -9,6 +9,7 @@ use super::outside::OutsideFence;
 use super::ticket::TicketState;
 use super::{Device, Pools};
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::sync::fence::{Fence, hold, release};
 use crate::sync::syncobj::{Captured, Progress, Syncobj};
 use crate::{Capacity, Error, ObjectKind};
@@ -62,7 +63,7 @@ impl<H: Hal> Device<'_, H> {
         self.check_live()?;
         self.check_client(client)?;
         let target = self.kept(exported.tag, exported.syncobj)?;
-        let opened = self.pools.syncobjs.insert(Syncobj::shared(client, target));
+        let opened = self.pools.syncobjs.insert_for(Owner::of(client), Syncobj::shared(client, target));
         let opened = opened.map_err(|_| Error::Exhausted(Capacity::Syncobjs))?;
         self.use_syncobj(target);
         Ok(opened.id())
@@ -75,8 +76,9 @@ impl<H: Hal> Device<'_, H> {
     pub fn sync_file_create(&mut self, client: ClientId, handle: u32, point: u64) -> Result<SyncFile, Error> {
         self.check_client(client)?;
         let syncobj = self.syncobj_of(client, handle)?;
-        let captured = self.pools.capture(syncobj, point)?;
-        self.make_sync_file(captured)
+        let owner = Owner::of(client);
+        let captured = self.pools.capture(syncobj, point, owner)?;
+        self.make_sync_file(captured, owner)
     }
 
     /// A sync file of a fence that the embedder signals: for those of other drivers.
@@ -85,34 +87,35 @@ impl<H: Hal> Device<'_, H> {
     /// [`Error::NotFound`] for a fence that was signalled, [`Error::Exhausted`].
     pub fn sync_file_of_outside(&mut self, fence: OutsideFence) -> Result<SyncFile, Error> {
         let fence = self.outside(fence)?;
-        self.make_sync_file(Captured::Fence(fence))
+        self.make_sync_file(Captured::Fence(fence), Owner::NOBODY)
     }
 
-    /// A sync file that has signalled when both have; both stay.
+    /// A sync file that has signalled when both have; both stay. It is charged to whom the first is.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Exhausted`].
     pub fn sync_file_merge(&mut self, one: &SyncFile, other: &SyncFile) -> Result<SyncFile, Error> {
         let (one, other) = (self.kept(one.tag, one.syncobj)?, self.kept(other.tag, other.syncobj)?);
-        let one = self.pools.capture(one, 0)?;
-        let other = match self.pools.capture(other, 0) {
+        let owner = self.pools.syncobjs.owner_of(one);
+        let one = self.pools.capture(one, 0, owner)?;
+        let other = match self.pools.capture(other, 0, owner) {
             Ok(other) => other,
             Err(error) => {
                 one.release(&mut self.pools.sync_points);
                 return Err(error);
             }
         };
-        let both = one.and(other, &mut self.pools.sync_points)?;
-        self.make_sync_file(both)
+        let both = one.and(other, &mut self.pools.sync_points, owner)?;
+        self.make_sync_file(both, owner)
     }
 
-    fn make_sync_file(&mut self, captured: Captured) -> Result<SyncFile, Error> {
+    fn make_sync_file(&mut self, captured: Captured, owner: Owner) -> Result<SyncFile, Error> {
         let pools = &mut self.pools;
-        if pools.syncobjs.room() == 0 {
+        if pools.syncobjs.room_for(owner) == 0 {
             captured.release(&mut pools.sync_points);
             return Err(Error::Exhausted(Capacity::Syncobjs));
         }
-        let made = pools.syncobjs.insert(Syncobj::of_captured(captured));
+        let made = pools.syncobjs.insert_for(owner, Syncobj::of_captured(captured));
         let syncobj = made.map_err(|_| Error::Exhausted(Capacity::Syncobjs))?;
         pools.hold_fence_of(syncobj);
         Ok(SyncFile { tag: self.config.tag, syncobj })
@@ -132,8 +135,9 @@ impl<H: Hal> Device<'_, H> {
         self.check_client(client)?;
         let target = self.syncobj_of(client, handle)?;
         let kept = self.kept(file.tag, file.syncobj)?;
-        let captured = self.pools.capture(kept, 0)?;
-        self.pools.give(target, point, captured)
+        let owner = Owner::of(client);
+        let captured = self.pools.capture(kept, 0, owner)?;
+        self.pools.give(target, point, captured, owner)
     }
 
     /// How far the fence of a sync file is, and how it ended: the work's own error, if it was taken from an object with
@@ -181,22 +185,28 @@ impl<H: Hal> Device<'_, H> {
 }
 
 impl Pools<'_> {
-    /// What an object holds at a point, for another.
-    pub(super) fn capture(&mut self, syncobj: Handle<Syncobj>, point: u64) -> Result<Captured, Error> {
+    /// What an object holds at a point, for another; places that it takes are charged to `owner`.
+    pub(super) fn capture(&mut self, syncobj: Handle<Syncobj>, point: u64, owner: Owner) -> Result<Captured, Error> {
         let missing = Error::NotFound { kind: ObjectKind::Syncobj, id: syncobj.id() };
         let found = self.syncobjs.get(syncobj).ok_or(missing)?;
-        found.capture(&mut self.sync_points, &self.timelines, point)
+        found.capture(&mut self.sync_points, owner, &self.timelines, point)
     }
 
     /// Gives an object what was captured: as all it holds, or, with a point, as that.
-    pub(super) fn give(&mut self, target: Handle<Syncobj>, point: u64, captured: Captured) -> Result<(), Error> {
+    pub(super) fn give(
+        &mut self,
+        target: Handle<Syncobj>,
+        point: u64,
+        captured: Captured,
+        owner: Owner,
+    ) -> Result<(), Error> {
         if point == 0 {
             if let Some(target) = self.syncobjs.get_mut(target) {
                 target.set(&mut self.sync_points, captured);
             }
             return Ok(());
         }
-        let points = captured.into_points(&mut self.sync_points)?;
+        let points = captured.into_points(&mut self.sync_points, owner)?;
         if let Some(target) = self.syncobjs.get_mut(target) {
             target.add_points(&mut self.sync_points, &self.timelines, points, point);
         }

@@ -4,6 +4,7 @@ use super::Device;
 use super::client::ClientId;
 use super::request::Source;
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::sync::syncobj::{Captured, Progress, SyncPoints, Syncobj};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::Hal;
@@ -34,7 +35,7 @@ impl<H: Hal> Device<'_, H> {
     pub fn syncobj_create(&mut self, client: ClientId, signalled: bool) -> Result<u32, Error> {
         self.check_live()?;
         self.check_client(client)?;
-        let syncobj = self.pools.syncobjs.insert(Syncobj::new(client, signalled));
+        let syncobj = self.pools.syncobjs.insert_for(Owner::of(client), Syncobj::new(client, signalled));
         syncobj.map(Handle::id).map_err(|_| Error::Exhausted(Capacity::Syncobjs))
     }
 

@@ -11,6 +11,7 @@ use crate::Error;
 use crate::chain::{Chain, LinkPool};
 use crate::exec::job::{Job, JobPool, NumberedUserFence, Work};
 use crate::exec::queue::Queues;
+use crate::shares::Owner;
 use crate::sync::fence::{Dependencies, Fence};
 use crate::sync::syncobj::{Captured, OutSync, reserve_point};
 use crate::vm::vma::{LAST_USER_FENCE, NO_USER_FENCE};
@@ -109,15 +110,16 @@ impl<H: Hal> Device<'_, H> {
             return Err(Error::invalid("timeline point", 0));
         }
         let syncobj = self.syncobj_of(client, handle)?;
-        let pools = &mut self.pools;
+        let (pools, owner) = (&mut self.pools, Owner::of(client));
         if !signal {
             let found = pools.syncobjs.get(syncobj).ok_or(Error::invalid("sync object", u64::from(handle)))?;
             let (points, timelines) = (&pools.sync_points, &pools.timelines);
-            return found.depend(points, timelines, point.unwrap_or(0), &mut syncs.wait, &mut pools.dependencies);
+            let into = (&mut pools.dependencies, owner);
+            return found.depend(points, timelines, point.unwrap_or(0), &mut syncs.wait, into);
         }
         let out = match point {
             None => OutSync::Binary(syncobj),
-            Some(value) => OutSync::Timeline { syncobj, value, point: reserve_point(&mut pools.sync_points)? },
+            Some(value) => OutSync::Timeline { syncobj, value, point: reserve_point(&mut pools.sync_points, owner)? },
         };
         pools.push_out(syncs, out)
     }
@@ -131,7 +133,7 @@ impl<H: Hal> Device<'_, H> {
                 // A fault here is the client's own doing (bind-and-exec sheet §6.2): the fence is just not stored.
                 let _ = memory.copy_out(due.fence.write.addr, &due.fence.write.value.to_le_bytes());
             } else {
-                let _ = rest.push(&mut self.pools.user_fences, due);
+                let _ = rest.push_for(&mut self.pools.user_fences, Owner::of(due.client), due);
             }
         }
         self.user_fences_due = rest;
@@ -139,9 +141,10 @@ impl<H: Hal> Device<'_, H> {
 
     /// Notes that a bind user fence is due; a place was reserved when the bind was accepted.
     pub(super) fn user_fence_is_due(&mut self, client: ClientId, fence: NumberedUserFence) {
-        self.user_fences_reserved = self.user_fences_reserved.saturating_sub(1);
-        if self.pools.clients.get(client).is_some() {
-            let _ = self.user_fences_due.push(&mut self.pools.user_fences, PendingUserFence { client, fence });
+        let (owner, fences) = (Owner::of(client), &mut self.pools.user_fences);
+        fences.unreserve(owner);
+        if self.pools.clients.get(client).is_some_and(|client| !client.closed) {
+            let _ = self.user_fences_due.push_for(fences, owner, PendingUserFence { client, fence });
         }
     }
 

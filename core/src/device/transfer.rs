@@ -5,6 +5,7 @@ use super::request::Source;
 use super::syncs::CallSyncs;
 use super::{Device, Pools};
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::sync::syncobj::{OutSync, Progress, Syncobj, reserve_point};
 use crate::{Capacity, Error};
 use barexe_hal::Hal;
@@ -61,7 +62,7 @@ impl<H: Hal> Device<'_, H> {
             let value = points.as_mut().map_or(Ok(0), |points| points.get(index));
             match (syncobj, value) {
                 (Ok(syncobj), Ok(value)) => {
-                    room = room.and_then(|()| self.pools.add_out_point(syncs, syncobj, value));
+                    room = room.and_then(|()| self.pools.add_out_point(syncs, Owner::of(client), syncobj, value));
                 }
                 (Err(error), _) => unknown = unknown.and(Err(error)),
                 (Ok(_), Err(error)) => unreadable = unreadable.and(Err(error)),
@@ -91,15 +92,22 @@ impl<H: Hal> Device<'_, H> {
         if for_submit && found.progress(&pools.sync_points, &pools.timelines, from.point) == Progress::Absent {
             return Ok(false);
         }
-        let captured = pools.capture(source, from.point)?;
-        pools.give(target, to.point, captured)?;
+        let owner = Owner::of(client);
+        let captured = pools.capture(source, from.point, owner)?;
+        pools.give(target, to.point, captured, owner)?;
         Ok(true)
     }
 }
 
 impl Pools<'_> {
-    fn add_out_point(&mut self, syncs: &mut CallSyncs, syncobj: Handle<Syncobj>, value: u64) -> Result<(), Error> {
-        let point = reserve_point(&mut self.sync_points)?;
+    fn add_out_point(
+        &mut self,
+        syncs: &mut CallSyncs,
+        owner: Owner,
+        syncobj: Handle<Syncobj>,
+        value: u64,
+    ) -> Result<(), Error> {
+        let point = reserve_point(&mut self.sync_points, owner)?;
         self.push_out(syncs, OutSync::Timeline { syncobj, value, point })
     }
 

@@ -10,6 +10,7 @@ use super::{Device, Pools};
 use crate::mem::user::{ClientRange, Pins, UserRange, UserState};
 use crate::num::{usize_capped, usize_of};
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::vm::Vm;
 use crate::vm::vm_bo::{VmBoId, VmBoList};
 use crate::vm::vma::{Vma, VmaBacking};
@@ -66,6 +67,7 @@ impl<H: Hal> Device<'_, H> {
             Some(before) => before.next = Some(handle),
             None => pinned.first = Some(handle),
         }
+        let owner = self.pools.owner_of_vm(vm);
         let Pools { user_ranges, user_pins, vms, .. } = &mut self.pools;
         let Some(range) = user_ranges.get_mut(handle) else { return Ok(()) };
         let faults = vms.get_mut(vm).filter(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
@@ -77,7 +79,7 @@ impl<H: Hal> Device<'_, H> {
         }
         let mut pins = Pins::NONE;
         let whole = range.range;
-        range.pin(whole, self.info.dma_last, &mut pins, (user_pins, &mut self.hal))?;
+        range.pin(whole, self.info.dma_last, &mut pins, (user_pins, owner, &mut self.hal))?;
         range.pins = pins;
         Ok(())
     }
@@ -96,8 +98,9 @@ impl<H: Hal> Device<'_, H> {
         let VmaBacking::User { object, addr } = part.backing() else { return };
         let Some(handle) = self.pools.user_range_of(object) else { return };
         let Pools { user_ranges, user_pins, .. } = &mut self.pools;
+        let owner = user_ranges.owner_of(handle);
         if let Some(range) = user_ranges.get_mut(handle) {
-            range.pins.unpin_range(user_pins, &mut self.hal, client_range(part, addr));
+            range.pins.unpin_range((user_pins, owner), &mut self.hal, client_range(part, addr));
         }
     }
 
@@ -136,6 +139,8 @@ impl Pools<'_> {
         addr: u64,
         invalidations: u64,
     ) -> Result<Handle<UserRange>, Error> {
+        let owner = self.owner_of_vm(vm);
+        self.vmas.on_behalf_of(owner);
         let access = if op.flags.contains(BindFlags::READONLY) { UserAccess::Read } else { UserAccess::ReadWrite };
         let range = UserRange {
             vm,
@@ -156,7 +161,7 @@ impl Pools<'_> {
             wanted: false,
             next: None,
         };
-        let handle = self.user_ranges.insert(range).map_err(|_| Error::Exhausted(Capacity::UserRanges))?;
+        let handle = self.user_ranges.insert_for(owner, range).map_err(|_| Error::Exhausted(Capacity::UserRanges))?;
         let found = self.user_ranges.get_mut(handle);
         let part = found.and_then(|range| self.vmas.add_object(&mut range.parts, vm.index(), handle.index()));
         match (part, self.user_ranges.get_mut(handle)) {
@@ -169,6 +174,11 @@ impl Pools<'_> {
                 Err(Error::Exhausted(Capacity::VmBos))
             }
         }
+    }
+
+    /// To whom places are charged that a VM takes.
+    pub(super) fn owner_of_vm(&self, vm: Handle<Vm>) -> Owner {
+        self.vms.get(vm).map_or(Owner::NOBODY, |vm| Owner::of(vm.client))
     }
 
     /// Where the memory of a VM's client is.

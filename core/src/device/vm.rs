@@ -8,6 +8,7 @@ use crate::mem::pages::Reservation;
 use crate::mem::tlb::{AddressSpace, RingFlush};
 use crate::mem::tree::{CpuSink, PageTree, Stage, need_of_new};
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::sync::fence::Timeline;
 use crate::vm::index::VmaIndex;
 use crate::vm::vma::Vma;
@@ -27,11 +28,13 @@ impl<H: Hal> Device<'_, H> {
         self.check_live()?;
         self.check_client(client)?;
         check_flags(flags, self.info.platform.fault_mode)?;
-        self.room_for_vm()?;
+        self.room_for_vm(client)?;
+        let owner = Owner::of(client);
         let format = &self.info.platform.family.pt;
         let scratch = flags.contains(VmFlags::SCRATCH_PAGE);
         let tiles = self.info.tile_count();
-        let mut reservation = self.pages.reserve(&mut self.hal, need_of_new(format, scratch).on_tiles(tiles))?;
+        let need = need_of_new(format, scratch).on_tiles(tiles);
+        let mut reservation = self.pages.reserve_for(owner, &mut self.hal, need)?;
         let mut sink = CpuSink::new(&mut self.hal);
         let mut stage = Stage::new(&mut self.pages, &mut reservation, format, &mut sink);
         let mut trees = heapless::Vec::new();
@@ -56,7 +59,7 @@ impl<H: Hal> Device<'_, H> {
             was_rebound: false,
             teardown: None,
         };
-        let vm = self.pools.vms.insert(vm).map_err(|_| Error::Exhausted(Capacity::Vms))?;
+        let vm = self.pools.vms.insert_for(owner, vm).map_err(|_| Error::Exhausted(Capacity::Vms))?;
         let queue = self.add_queue((client, vm), QueueKind::Bind, true, None)?;
         if let Some(vm) = self.pools.vms.get_mut(vm) {
             vm.default_queue = Some(queue);
@@ -64,11 +67,11 @@ impl<H: Hal> Device<'_, H> {
         Ok(vm.id())
     }
 
-    fn room_for_vm(&self) -> Result<(), Error> {
-        if self.pools.vms.room() == 0 {
+    fn room_for_vm(&self, client: ClientId) -> Result<(), Error> {
+        if self.pools.vms.room_for(Owner::of(client)) == 0 {
             return Err(Error::Exhausted(Capacity::Vms));
         }
-        self.room_for_queue()
+        self.room_for_queues(client, 1)
     }
 
     fn take_asid(&mut self) -> u32 {
@@ -152,6 +155,7 @@ impl<H: Hal> Device<'_, H> {
     /// Frees a VM that nothing can reach.
     pub(super) fn free_vm(&mut self, handle: Handle<Vm>) {
         let Some(mut vm) = self.pools.vms.remove(handle) else { return };
+        self.pools.vmas.on_behalf_of(Owner::of(vm.client));
         while let Some(vma) = vm.vmas.take_first(&mut self.pools.vmas) {
             self.release_vma(&vma);
         }
@@ -176,7 +180,7 @@ impl<H: Hal> Device<'_, H> {
         self.unuse_bo(handle);
     }
 
-    /// A bind queue or exec queue of `vm`, with its timeline. There is room (see `room_for_queue`).
+    /// A bind queue or exec queue of `vm`, with its timeline. There is room (see `room_for_queues`).
     pub(super) fn add_queue(
         &mut self,
         (client, vm): (ClientId, Handle<Vm>),
@@ -184,10 +188,10 @@ impl<H: Hal> Device<'_, H> {
         hidden: bool,
         timeline: Option<Handle<Timeline>>,
     ) -> Result<Handle<Queue>, Error> {
-        let full = Error::Exhausted(Capacity::Queues);
+        let (owner, full) = (Owner::of(client), Error::Exhausted(Capacity::Queues));
         let timeline = match timeline {
             Some(shared) => shared,
-            None => self.pools.timelines.insert(Timeline::default()).map_err(|_| full)?,
+            None => self.pools.timelines.insert_for(owner, Timeline::default()).map_err(|_| full)?,
         };
         let queue = Queue {
             client,
@@ -200,7 +204,7 @@ impl<H: Hal> Device<'_, H> {
             live_batches: 0,
             kind,
         };
-        let queue = self.pools.queues.insert(queue).map_err(|_| full)?;
+        let queue = self.pools.queues.insert_for(owner, queue).map_err(|_| full)?;
         if let Some(vm) = self.pools.vms.get_mut(vm) {
             vm.queues = vm.queues.saturating_add(1);
         }

@@ -94,7 +94,7 @@ pub(crate) fn watch<'a, H: Hal>(
     loop {
         let (state, forgotten, now) = lend.with(|device| {
             device.poll();
-            (device.ticket_state(ticket), device.failures.forgotten(), device.now())
+            (device.ticket_state(ticket), device.pools.forgotten(ticket.client()), device.now())
         });
         match state {
             Ok(TicketState::Done) => return Ok(Ok(())),

@@ -49,6 +49,7 @@ impl<H: Hal> Device<'_, H> {
             self.now = Nanos::ZERO;
         }
         self.pools.wake_sleepers();
+        self.forget_clients();
         report.busy = self.pools.jobs.live() > 0;
         report
     }
@@ -277,7 +278,8 @@ impl<H: Hal> Device<'_, H> {
         let Some(queue) = self.pools.queues.remove(handle) else { return };
         if queue.lead().is_none() {
             if let Some(timeline) = self.pools.timelines.get(queue.timeline) {
-                self.failures.note(queue.timeline, timeline.record());
+                let record = timeline.record();
+                self.pools.note_failure(queue.client, (queue.timeline, record));
             }
             self.pools.end_timeline(queue.timeline);
         }

@@ -14,6 +14,7 @@ use crate::mem::pages::{Entries, PtMemory, TableRun};
 use crate::mem::tree::{Sink, Slot};
 use crate::num::{u64_of, usize_of};
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::sync::seqno::Seqno;
 use barexe_hal::{DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, Hal};
 
@@ -229,7 +230,7 @@ fn context<H: Hal>(
     hal.publish(tables, 0..tables.len_bytes());
     // Address-space ids are for clients' VMs; the driver's own has 0.
     let vm = Some((0, family.pt.directory(root, false)));
-    let lrc = Lrc::new(&LrcRequest { engine, vm }, info, ggtt, hal)?;
+    let lrc = Lrc::new(&LrcRequest { engine, vm, owner: Owner::NOBODY }, info, ggtt, hal)?;
     Ok((layout, lrc))
 }
 

@@ -10,6 +10,7 @@ use crate::mem::tlb::RingMark;
 use crate::num::{low8, u32_capped, u64_of};
 use crate::pool::{Handle, Pool};
 use crate::ring::gang::MEMBERS_MAX;
+use crate::shares::Owner;
 use crate::sync::fence::{Fence, Timeline};
 use crate::vm::Vm;
 use crate::{Capacity, Error};
@@ -48,6 +49,8 @@ pub struct ExecPart {
     pub watch: Watch,
     /// Whether an engine might touch its context when its oldest job was last looked at.
     pub was_on_an_engine: bool,
+    /// Which of all turns was its last one on an engine.
+    pub ran: u64,
     /// How many resets that others were to blame for have hit its oldest job.
     pub hits: u8,
     /// Why the job that ran last was taken off its engine; the jobs after it are cancelled.
@@ -218,13 +221,13 @@ impl Queue {
     /// [`Error::Exhausted`].
     pub fn room_for_job(&self, jobs: &JobPool<'_>) -> Result<(), Error> {
         let parts = u32_capped(self.members().len()).saturating_add(1);
-        if jobs.room() < parts { Err(Error::Exhausted(Capacity::Jobs)) } else { Ok(()) }
+        if jobs.room_for(Owner::of(self.client)) < parts { Err(Error::Exhausted(Capacity::Jobs)) } else { Ok(()) }
     }
 
     /// Appends a job; there is room (see [`room_for_job`](Self::room_for_job)).
     pub fn push(&mut self, jobs: &mut JobPool<'_>, job: Job) -> Option<LinkHandle<Job>> {
         let batches = job.work.batches();
-        let handle = self.jobs.push(jobs, job).ok()?;
+        let handle = self.jobs.push_for(jobs, Owner::of(self.client), job).ok()?;
         self.live_jobs = self.live_jobs.saturating_add(1);
         self.live_batches = self.live_batches.saturating_add(batches);
         if let Some(exec) = self.exec_mut() {

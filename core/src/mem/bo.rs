@@ -5,6 +5,7 @@ use crate::device::request::CpuCaching;
 use crate::mem::tree::Segment;
 use crate::num::{u64_of, usize_capped};
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::vm::vm_bo::VmBoList;
 use crate::{Capacity, Error};
 use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest};
@@ -37,7 +38,8 @@ pub struct Bo {
 }
 
 impl Bo {
-    /// An object of `size_bytes` (a multiple of 4096), in pieces of at most the HAL's largest block.
+    /// An object of `size_bytes` (a multiple of 4096), in pieces of at most the HAL's largest block, which are charged to
+    /// `owner`.
     ///
     /// # Errors
     /// The HAL's, or [`Error::Exhausted`]; nothing stays allocated.
@@ -45,14 +47,14 @@ impl Bo {
         size_bytes: u64,
         caching: CpuCaching,
         last_addr: BusAddr,
-        pool: &mut BlockPool<'_>,
+        (pool, owner): (&mut BlockPool<'_>, Owner),
         dma: &mut impl DmaMemory,
     ) -> Result<Self, Error> {
         let mut blocks = Chain::new();
         let mut left = size_bytes;
         while left > 0 {
             let len_bytes = left.min(dma.max_block_bytes());
-            if let Err(error) = add_block(&mut blocks, len_bytes, caching, last_addr, pool, dma) {
+            if let Err(error) = add_block(&mut blocks, len_bytes, caching, last_addr, (pool, owner), dma) {
                 free_blocks(&mut blocks, pool, dma);
                 return Err(error);
             }
@@ -118,7 +120,7 @@ fn add_block(
     len_bytes: u64,
     caching: CpuCaching,
     last_addr: BusAddr,
-    pool: &mut BlockPool<'_>,
+    (pool, owner): (&mut BlockPool<'_>, Owner),
     dma: &mut impl DmaMemory,
 ) -> Result<(), Error> {
     let caching = match caching {
@@ -134,7 +136,7 @@ fn add_block(
     };
     let request = DmaRequest { len_bytes, align_bytes, last_addr, caching, owner: DmaOwner::Client };
     let buffer = dma.alloc(request)?;
-    blocks.push(pool, buffer).map(drop).map_err(|buffer| {
+    blocks.push_for(pool, owner, buffer).map(drop).map_err(|buffer| {
         dma.free(buffer);
         Error::Exhausted(Capacity::BoBlocks)
     })

@@ -10,6 +10,7 @@
 use crate::gt::{DeviceInfo, GtFormat, MAX_TILES, Registers};
 use crate::mem::format::{GgttCaching, PtFormat};
 use crate::num::{low8, u64_of};
+use crate::shares::{Ledger, Owner};
 use crate::{Capacity, Error, Handle, Pool, Slot};
 use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GgttAddr, Mmio, RegOffset};
 use core::num::NonZeroU32;
@@ -183,6 +184,21 @@ impl<'a> Ggtt<'a> {
         self.window
     }
 
+    /// Ranges that can still be taken.
+    pub(crate) fn room(&self) -> u32 {
+        self.nodes.room()
+    }
+
+    /// The same, with ranges counted in `ledger`: those that are taken from here on.
+    pub(crate) fn counted(self, ledger: Ledger<'a>) -> Self {
+        Self { nodes: self.nodes.counted(ledger), ..self }
+    }
+
+    /// The ranges in use.
+    pub(crate) const fn nodes(&self) -> &Pool<'a, GgttNode> {
+        &self.nodes
+    }
+
     /// Ranges in use, the firmware's included.
     #[must_use]
     pub const fn ranges_in_use(&self) -> u32 {
@@ -204,6 +220,14 @@ impl<'a> Ggtt<'a> {
     /// [`Error::Invalid`] for no pages, a bad alignment or a tile that there is not, [`Error::Exhausted`] with [`Capacity::GgttSpace`] or
     /// [`Capacity::GgttNodes`].
     pub fn alloc_on(&mut self, tile: u8, pages: u32, align_pages: u32) -> Result<GgttRange, Error> {
+        self.alloc_for(Owner::NOBODY, tile, pages, align_pages)
+    }
+
+    /// As [`alloc_on`](Self::alloc_on), charged to `owner`.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn alloc_for(&mut self, owner: Owner, tile: u8, pages: u32, align_pages: u32) -> Result<GgttRange, Error> {
         if pages == 0 {
             return Err(Error::invalid("GGTT range in pages", 0));
         }
@@ -214,7 +238,7 @@ impl<'a> Ggtt<'a> {
         let (first, previous) = fit.ok_or(Error::Exhausted(Capacity::GgttSpace))?;
         let addr = first.checked_mul(1 << 12).and_then(GgttAddr::new).ok_or(Error::Exhausted(Capacity::GgttSpace))?;
         let head = self.heads.get_mut(usize::from(tile)).ok_or(Error::invalid("tile", u64::from(tile)))?;
-        let node = insert_after(&mut self.nodes, head, previous, (first, pages, User::Driver))?;
+        let node = insert_after((&mut self.nodes, owner), head, previous, (first, pages, User::Driver))?;
         Ok(GgttRange { node, addr, pages, tile })
     }
 
@@ -328,7 +352,7 @@ const fn scratch_request(last_addr: BusAddr) -> DmaRequest {
 
 /// Links a new node behind `previous`, or in front of all.
 fn insert_after(
-    nodes: &mut Pool<'_, GgttNode>,
+    (nodes, owner): (&mut Pool<'_, GgttNode>, Owner),
     head: &mut Option<Handle<GgttNode>>,
     previous: Option<Handle<GgttNode>>,
     (first, pages, user): (u32, u32, User),
@@ -338,7 +362,7 @@ fn insert_after(
         None => *head,
     };
     let node = nodes
-        .insert(GgttNode { first, pages, user, previous, next })
+        .insert_for(owner, GgttNode { first, pages, user, previous, next })
         .map_err(|_| Error::Exhausted(Capacity::GgttNodes))?;
     match previous.and_then(|previous| nodes.get_mut(previous)) {
         Some(previous) => previous.next = Some(node),
@@ -403,7 +427,7 @@ fn note_firmware_page(
         node.pages = node.pages.saturating_add(1);
         return Ok(handle);
     }
-    insert_after(nodes, head, last, (page, 1, User::Firmware))
+    insert_after((nodes, Owner::NOBODY), head, last, (page, 1, User::Firmware))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 use super::sleepers::{SleeperList, Sleepers};
 use crate::chain::{Chain, LinkPool};
 use crate::pool::{Handle, Pool};
+use crate::shares::Owner;
 use crate::{Capacity, Error};
 
 /// The order in which one queue's work is accepted and finishes.
@@ -191,7 +192,13 @@ impl Dependencies {
     ///
     /// # Errors
     /// [`Error::Exhausted`]; nothing changed.
-    pub fn add(&mut self, pool: &mut DependencyPool<'_>, timelines: &Timelines<'_>, fence: Fence) -> Result<(), Error> {
+    pub fn add(
+        &mut self,
+        pool: &mut DependencyPool<'_>,
+        owner: Owner,
+        timelines: &Timelines<'_>,
+        fence: Fence,
+    ) -> Result<(), Error> {
         if fence.is_signalled(timelines) {
             return Ok(());
         }
@@ -203,7 +210,7 @@ impl Dependencies {
             }
             at = at.and_then(|at| Chain::after(pool, at));
         }
-        self.0.push(pool, fence).map(drop).map_err(|_| Error::Exhausted(Capacity::Dependencies))
+        self.0.push_for(pool, owner, fence).map(drop).map_err(|_| Error::Exhausted(Capacity::Dependencies))
     }
 
     /// Drops what has signalled; whether nothing is left.
@@ -341,10 +348,13 @@ mod tests {
             }
             let mut wait = Dependencies::new();
             let fence = |queue: usize, point| Fence { timeline: queues[queue], point };
-            wait.add(pool, timelines, fence(0, 1)).unwrap();
-            wait.add(pool, timelines, fence(0, 2)).unwrap();
-            wait.add(pool, timelines, fence(1, 1)).unwrap();
-            assert_eq!(wait.add(pool, timelines, fence(2, 1)), Err(Error::Exhausted(Capacity::Dependencies)));
+            wait.add(pool, Owner::NOBODY, timelines, fence(0, 1)).unwrap();
+            wait.add(pool, Owner::NOBODY, timelines, fence(0, 2)).unwrap();
+            wait.add(pool, Owner::NOBODY, timelines, fence(1, 1)).unwrap();
+            assert_eq!(
+                wait.add(pool, Owner::NOBODY, timelines, fence(2, 1)),
+                Err(Error::Exhausted(Capacity::Dependencies))
+            );
             timelines.get_mut(queues[0]).unwrap().signal(1, None);
             assert!(!wait.are_met(pool, timelines));
             timelines.get_mut(queues[0]).unwrap().signal(2, None);

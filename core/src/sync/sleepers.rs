@@ -5,6 +5,7 @@
 //! gone then.
 
 use crate::pool::{Handle, Pool};
+use crate::shares::Owner;
 use core::task::Waker;
 
 /// Somebody who waits for a point of a timeline.
@@ -28,8 +29,14 @@ pub struct SleeperList {
 
 impl SleeperList {
     /// Adds a sleeper, behind those of the same point; its handle, or nothing if the pool is full.
-    pub fn add(&mut self, sleepers: &mut Sleepers<'_>, point: u64, waker: &Waker) -> Option<Handle<Sleeper>> {
-        if sleepers.room() == 0 {
+    pub fn add(
+        &mut self,
+        sleepers: &mut Sleepers<'_>,
+        owner: Owner,
+        point: u64,
+        waker: &Waker,
+    ) -> Option<Handle<Sleeper>> {
+        if sleepers.room_for(owner) == 0 {
             return None;
         }
         let mut before = self.last;
@@ -37,7 +44,7 @@ impl SleeperList {
             before = sleeper.before;
         }
         let after = before.map_or(self.first, |before| sleepers.get(before).and_then(|sleeper| sleeper.after));
-        let added = sleepers.insert(Sleeper { waker: waker.clone(), point, before, after }).ok()?;
+        let added = sleepers.insert_for(owner, Sleeper { waker: waker.clone(), point, before, after }).ok()?;
         *self.link_after(sleepers, before) = Some(added);
         *self.link_before(sleepers, after) = Some(added);
         Some(added)
@@ -137,7 +144,7 @@ mod tests {
         with_pool(|pool, bells| {
             let mut list = SleeperList::default();
             for point in [3u32, 1, 2, 1] {
-                list.add(pool, point.into(), &bells.waker(point)).unwrap();
+                list.add(pool, Owner::NOBODY, point.into(), &bells.waker(point)).unwrap();
             }
             list.wake(pool, 0);
             assert!(bells.rung().is_empty());
@@ -154,13 +161,14 @@ mod tests {
     fn a_full_pool_takes_nobody_and_keeps_no_waker() {
         with_pool(|pool, bells| {
             let mut list = SleeperList::default();
-            let all: Vec<_> = (0..4).map(|point| list.add(pool, point, &bells.waker(0)).unwrap()).collect();
+            let all: Vec<_> =
+                (0..4).map(|point| list.add(pool, Owner::NOBODY, point, &bells.waker(0)).unwrap()).collect();
             let waker = bells.waker(9);
-            assert!(list.add(pool, 0, &waker).is_none());
+            assert!(list.add(pool, Owner::NOBODY, 0, &waker).is_none());
             drop(waker);
             assert_eq!(bells.kept(), 4);
             assert!(list.remove(pool, all[1]) && !list.remove(pool, all[1]));
-            assert!(list.add(pool, 0, &bells.waker(9)).is_some());
+            assert!(list.add(pool, Owner::NOBODY, 0, &bells.waker(9)).is_some());
         });
     }
 
@@ -170,8 +178,9 @@ mod tests {
         for gone in 0..16u32 {
             with_pool(|pool, bells| {
                 let mut list = SleeperList::default();
-                let all: Vec<_> =
-                    (0..4u32).map(|n| list.add(pool, u64::from(10 + n), &bells.waker(n)).unwrap()).collect();
+                let all: Vec<_> = (0..4u32)
+                    .map(|n| list.add(pool, Owner::NOBODY, u64::from(10 + n), &bells.waker(n)).unwrap())
+                    .collect();
                 for n in (0..4).filter(|n| gone >> n & 1 != 0) {
                     assert!(list.remove(pool, all[n]));
                 }
@@ -181,7 +190,7 @@ mod tests {
                 let rest: Vec<u32> = (0..4).filter(|n| gone >> n & 1 == 0).collect();
                 assert_eq!((bells.rung(), pool.live(), bells.kept()), (rest, 0, 0));
                 assert!(!list.remove(pool, all[0]));
-                assert!(list.add(pool, 1, &bells.waker(7)).is_some());
+                assert!(list.add(pool, Owner::NOBODY, 1, &bells.waker(7)).is_some());
                 list.wake(pool, 1);
                 assert_eq!(bells.rung(), [7], "the list still works");
             });
@@ -192,7 +201,7 @@ mod tests {
     fn the_newest_waker_is_the_one_that_is_woken() {
         with_pool(|pool, bells| {
             let mut list = SleeperList::default();
-            let sleeper = list.add(pool, 1, &bells.waker(1)).unwrap();
+            let sleeper = list.add(pool, Owner::NOBODY, 1, &bells.waker(1)).unwrap();
             assert!(renew(pool, sleeper, 1, &bells.waker(2)));
             assert!(!renew(pool, sleeper, 2, &bells.waker(4)), "another point is another bed");
             assert_eq!(bells.kept(), 1);

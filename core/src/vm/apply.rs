@@ -166,7 +166,7 @@ impl VmaIndex {
                 objects.map(|object| store.vm_bos.cells_needed(object, 1)).sum()
             }
         };
-        if needed > store.vm_bos.room() { Err(Capacity::VmBos) } else { Ok(()) }
+        if needed > store.vm_bos.room(store.nodes.owner()) { Err(Capacity::VmBos) } else { Ok(()) }
     }
 
     /// Carries a plan out, and tells `sink` every step, in the order of [`Plan::sub_ops`].

@@ -97,7 +97,7 @@ impl Change {
             self.totals.add(&op, |vma, beside| tables(on.store, vma, beside));
             count = count.saturating_add(1);
         }
-        if count > on.steps.room() {
+        if count > on.steps.room_for(on.store.owner()) {
             return Err(Error::Exhausted(Capacity::BindSteps));
         }
         on.index.check_room(on.store, &plan).map_err(Error::Exhausted)?;
@@ -118,9 +118,10 @@ impl Change {
     }
 
     fn apply(&mut self, on: &mut Mappings<'_, '_>, plan: &Plan) -> Result<(), Capacity> {
+        let owner = on.store.owner();
         on.index.apply(on.store, plan, |step| {
             // There is room for it: its plan was counted.
-            let _ = self.steps.push(on.steps, step);
+            let _ = self.steps.push_for(on.steps, owner, step);
         })
     }
 

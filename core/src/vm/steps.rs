@@ -3,6 +3,7 @@
 use super::apply::{Removed, Step};
 use super::plan::TableChange;
 use crate::chain::{Chain, LinkPool};
+use crate::shares::Owner;
 
 /// The steps of all accepted binds.
 pub type StepPool<'a> = LinkPool<'a, Step>;
@@ -51,10 +52,11 @@ impl StepQueue {
                 return Some(next);
             }
             self.changes_done = 0;
+            let owner = self.left.first().map_or(Owner::NOBODY, |first| pool.owner_of(first));
             let step = self.left.pop(pool)?;
             if step.removed().is_some() {
                 // The slot of the step that was just taken is free, so this finds room.
-                let _ = self.removed.push(pool, step);
+                let _ = self.removed.push_for(pool, owner, step);
             }
         }
     }

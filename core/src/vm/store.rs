@@ -3,6 +3,7 @@
 use super::index::{LEVELS, Nodes, VmaNode};
 use super::vm_bo::{VmBoCell, VmBoId, VmBoList, VmBos};
 use super::vma::Vma;
+use crate::shares::{Ledger, Owner};
 use core::fmt;
 
 /// Storage of the indexes of all address spaces: nodes with mappings, and cells that list them by object.
@@ -18,6 +19,32 @@ impl<'a> VmaStore<'a> {
         Self { nodes: Nodes::new(nodes), vm_bos: VmBos::new(cells) }
     }
 
+    /// The same, with what is in use counted: nodes here, cells there. Nothing is in use.
+    #[must_use]
+    pub const fn counted(mut self, nodes: Ledger<'a>, cells: Ledger<'a>) -> Self {
+        self.nodes.count_in(nodes);
+        self.vm_bos.count_in(cells);
+        self
+    }
+
+    /// From here on, until this is called again, address spaces of `owner` are changed: what they take is charged to it.
+    /// While a change is tentative the owner stays.
+    pub const fn on_behalf_of(&mut self, owner: Owner) {
+        self.nodes.on_behalf_of(owner);
+    }
+
+    /// Whose address spaces are being changed.
+    #[must_use]
+    pub const fn owner(&self) -> Owner {
+        self.nodes.owner()
+    }
+
+    /// Where nodes and cells are counted, and how many of them are taken.
+    #[must_use]
+    pub const fn ledgers(&self) -> [(&Ledger<'a>, u32); 2] {
+        [(self.nodes.ledger(), self.nodes.live()), self.vm_bos.counted()]
+    }
+
     /// The lent storage back.
     #[must_use]
     pub const fn into_parts(self) -> (&'a mut [VmaNode], &'a mut [VmBoCell]) {
@@ -26,9 +53,9 @@ impl<'a> VmaStore<'a> {
 
     /// Whether there is so much room that no request can need it all.
     #[inline]
-    pub(super) const fn has_plenty(&self) -> bool {
+    pub(super) fn has_plenty(&self) -> bool {
         // A node on each level and a new root; a cell for the new mapping, and one for the remnant of a cut one.
-        self.nodes.room() > LEVELS && self.vm_bos.room() >= 2
+        self.nodes.room() > LEVELS && self.vm_bos.room(self.nodes.owner()) >= 2
     }
 
     /// Nodes in use.
@@ -59,7 +86,7 @@ impl<'a> VmaStore<'a> {
     /// It has no uses until something is mapped.
     #[must_use]
     pub fn add_object(&mut self, parts: &mut VmBoList, vm: u32, bo: u32) -> Option<VmBoId> {
-        self.vm_bos.add(parts, vm, bo)
+        self.vm_bos.add(parts, (vm, self.nodes.owner()), bo)
     }
 
     /// Ends a part without uses; whether it had none.
@@ -74,7 +101,7 @@ impl<'a> VmaStore<'a> {
     /// The position of an object in its pool.
     #[must_use]
     pub fn bo_of(&self, object: VmBoId) -> u32 {
-        self.vm_bos.names(object).1
+        self.vm_bos.bo_of(object)
     }
 
     /// A mapping that was unmapped is needed no more: its part in an object, if that has no uses left. It is then to

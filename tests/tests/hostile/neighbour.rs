@@ -37,9 +37,6 @@ pub(crate) struct Neighbour {
     round: Option<Round>,
     /// Rounds that are over, each with its result.
     pub(crate) rounds: u32,
-    /// Whether its calls may be refused for want of room, and how often they were.
-    pub(crate) shares_pools: bool,
-    pub(crate) refused: u32,
     /// Longest time from the first call of a round to the look that found it over.
     pub(crate) worst: Nanos,
 }
@@ -62,8 +59,6 @@ impl Neighbour {
             ran: 0,
             round: None,
             rounds: 0,
-            shares_pools: false,
-            refused: 0,
             worst: Nanos::ZERO,
         }
     }
@@ -99,14 +94,8 @@ impl Neighbour {
         let (va, to) = if binds { (FLEETING, self.fleeting) } else { (VA, self.bo) };
         rig.write(self.bo, 0, &store_batch(va + RESULT, self.ran));
         let ticket = if binds { self.bind_run_unbind(rig) } else { rig.exec(self.queue, VA, &[]) };
-        match ticket {
-            Ok(ticket) => self.round = Some(Round { ticket, began, to }),
-            Err(error) => {
-                let full = matches!(error, Error::Exhausted(_) | Error::ArrayExhausted(_));
-                assert!(self.shares_pools && full, "{}: a call of the neighbour's: {error}", rig.name());
-                self.refused += 1;
-            }
-        }
+        let ticket = ticket.unwrap_or_else(|error| panic!("{}: a call of the neighbour's: {error}", rig.name()));
+        self.round = Some(Round { ticket, began, to });
     }
 
     /// Three calls, each of which waits for the one before.

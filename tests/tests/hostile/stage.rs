@@ -1,13 +1,13 @@
 //! Where an attack is tried: the device, the neighbour, the hostile client, and what has to hold in the end.
 
 use crate::neighbour::Neighbour;
-use barexe_core::Errno;
 use barexe_core::device::request::{EngineRef, QueueProperties, QueueRequest, VmFlags};
 use barexe_core::device::{ClientId, Config, TableWriter, Ticket, TicketState};
 use barexe_core::gt::{Engine, EngineClass};
+use barexe_core::{Capacities, Errno, Shares};
 use barexe_hal::{Nanos, UserSpace};
 use barexe_sim::{Platform, SimConfig};
-use barexe_tests::rig::{Mapped, Rig, on_opened, platforms};
+use barexe_tests::rig::{Mapped, Rig, on_lent, platforms};
 
 /// Limits of the device that is attacked.
 pub(crate) const JOB_TIMEOUT: Nanos = Nanos::from_millis(20);
@@ -60,12 +60,23 @@ pub(crate) const fn attack(name: &'static str, bound: Nanos) -> Attack {
 impl Attack {
     /// Tries it on every platform; on those that exist with both ways to write page tables.
     pub(crate) fn tried(self, try_it: impl Fn(&mut Stage<'_, '_>)) {
+        self.tried_in(|_| (Capacities::DEFAULT, Shares::NONE), try_it);
+    }
+
+    /// As [`tried`](Self::tried), in storage that is made for each part, and of which clients are promised shares.
+    pub(crate) fn tried_in(
+        self,
+        lent: impl Fn(&SimConfig) -> (Capacities, Shares),
+        try_it: impl Fn(&mut Stage<'_, '_>),
+    ) {
         let ways = [TableWriter::Cpu, TableWriter::Engine].map(|tables| platforms().map(|platform| (platform, tables)));
         let for_tests = Platform::for_tests().map(|platform| (platform, TableWriter::Auto));
         for (platform, tables) in ways.into_iter().flatten().chain(for_tests) {
-            let config =
-                Config { tables, job_timeout: JOB_TIMEOUT, preempt_timeout: PREEMPT_TIMEOUT, ..Config::default() };
-            on_opened(&SimConfig::new(platform), config, |rig| self.on(rig, tables, &try_it));
+            let part = SimConfig::new(platform);
+            let (capacities, shares) = lent(&part);
+            let (job_timeout, preempt_timeout) = (JOB_TIMEOUT, PREEMPT_TIMEOUT);
+            let config = Config { tables, job_timeout, preempt_timeout, shares, ..Config::default() };
+            on_lent(&part, config, &capacities, |rig| self.on(rig, tables, &try_it));
         }
     }
 
@@ -81,9 +92,9 @@ impl Attack {
         }
         stage.pass(Nanos::from_millis(10));
         let Stage { rig, neighbour, .. } = stage;
-        let (name, worst, rounds, refused) = (rig.name(), neighbour.worst, neighbour.rounds, neighbour.refused);
+        let (name, worst, rounds) = (rig.name(), neighbour.worst, neighbour.rounds);
         println!(
-            "{name:>22} {tables:?}\t{:<52} {:>9.3} ms of {:>3} ms, {rounds} rounds, {refused} refused",
+            "{name:>22} {tables:?}\t{:<52} {:>9.3} ms of {:>3} ms, {rounds} rounds",
             self.name,
             millis(worst),
             self.bound.get() / 1_000_000

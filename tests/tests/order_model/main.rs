@@ -62,6 +62,7 @@ mod waits;
 mod world;
 
 use barexe_core::device::{Config, TableWriter};
+use barexe_core::{Capacities, Capacity, Shares};
 use barexe_hal::Nanos;
 use barexe_sim::{Platform, SimConfig};
 use barexe_tests::random::{Seed, seeds};
@@ -84,11 +85,20 @@ struct Played {
     done: BTreeMap<&'static str, u32>,
 }
 
+/// A quarter of everything is promised; the rest is enough for all that is tried.
+fn some_shares() -> Shares {
+    let even = Shares::even(&Capacities::DEFAULT);
+    let quarter = |shares: Shares, capacity: &Capacity| shares.with(*capacity, even.of(*capacity) / 4);
+    Shares::CAPACITIES.iter().fold(Shares::NONE, quarter)
+}
+
 /// Plays one run on a platform; `keeps`: events of the device that are kept.
 fn play(seed: u64, platform: Platform, keeps: usize) -> Played {
     let _seed = Seed(seed);
     let tables = [TableWriter::Cpu, TableWriter::Engine, TableWriter::Auto][seed as usize % 3];
-    let opened = Config { tables, job_timeout: JOB_TIMEOUT, preempt_timeout: PREEMPT_TIMEOUT, ..Config::default() };
+    let shares = if seed.is_multiple_of(2) { Shares::NONE } else { some_shares() };
+    let (job_timeout, preempt_timeout) = (JOB_TIMEOUT, PREEMPT_TIMEOUT);
+    let opened = Config { tables, job_timeout, preempt_timeout, shares, ..Config::default() };
     let played = RefCell::new(Played::default());
     let config = SimConfig { timeline_events: keeps, ..SimConfig::new(platform) };
     on_opened(&config, opened, |rig| *played.borrow_mut() = run(rig, seed));

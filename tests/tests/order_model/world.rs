@@ -7,6 +7,7 @@ use super::trace::{Call, Event, Kind, Node, Trace};
 use super::waits::Interrupted;
 use barexe_core::device::{ClientId, ExportedBo, ExportedSyncobj, OutsideFence, Ticket};
 use barexe_hal::Nanos;
+use barexe_tests::found::check_charges;
 use barexe_tests::random::Random;
 use barexe_tests::rig::{Mapped, Rig};
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,6 +142,7 @@ impl<'w, 'a> World<'w, 'a> {
     pub(crate) fn play(&mut self, steps: u32) {
         for _ in 0..steps {
             self.step();
+            check_charges(&self.rig.device);
             if self.pending.len() > 60 || self.places >= PLACES {
                 self.drain();
             }

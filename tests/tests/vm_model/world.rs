@@ -4,6 +4,7 @@ use super::calls::{Call, Wait};
 use super::vm::{CODE_BYTES, Vm};
 use barexe_core::device::{OutsideFence, TicketState};
 use barexe_hal::Nanos;
+use barexe_tests::found::check_charges;
 use barexe_tests::random::Random;
 use barexe_tests::rig::{Mapped, Rig};
 use std::collections::{BTreeMap, HashMap};
@@ -105,6 +106,7 @@ impl<'w, 'a> World<'w, 'a> {
     pub(crate) fn play(mut self, steps: u32) -> Done {
         for _ in 0..steps {
             self.step();
+            check_charges(&self.rig.device);
             self.observe();
             self.check();
         }

@@ -29,8 +29,8 @@ impl Lrc {
         let format = &info.platform.family.lrc;
         let layout =
             format.layout(engine.class, RING_BYTES).ok_or(Error::invalid("ring size", u64::from(RING_BYTES)))?;
-        let memory = ggtt_memory((engine.tile, u64::from(layout.total_bytes)), info, ggtt, hal)?;
-        let seqno = match ggtt_memory((engine.tile, 4096), info, ggtt, hal) {
+        let memory = ggtt_memory((request.owner, engine.tile, u64::from(layout.total_bytes)), info, ggtt, hal)?;
+        let seqno = match ggtt_memory((request.owner, engine.tile, 4096), info, ggtt, hal) {
             Ok(seqno) => seqno,
             Err(error) => {
                 free_ggtt_memory(memory, ggtt, hal);

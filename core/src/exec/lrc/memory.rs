@@ -5,6 +5,7 @@ use crate::gt::DeviceInfo;
 use crate::mem::format::GgttCaching;
 use crate::mem::ggtt::{Ggtt, GgttRange};
 use crate::num::u64_of;
+use crate::shares::Owner;
 use barexe_hal::{DmaBuffer, DmaCaching, DmaOwner, DmaRequest, Hal};
 
 const fn page_request(len_bytes: u64, info: &DeviceInfo) -> DmaRequest {
@@ -17,19 +18,19 @@ const fn page_request(len_bytes: u64, info: &DeviceInfo) -> DmaRequest {
     }
 }
 
-/// Memory that a tile reaches through its GGTT.
+/// Memory that a tile reaches through its GGTT; the range is charged to `owner`.
 ///
 /// # Errors
 /// The HAL's, [`Error::Exhausted`]; nothing stays allocated.
 pub fn ggtt_memory<H: Hal>(
-    (tile, len_bytes): (u8, u64),
+    (owner, tile, len_bytes): (Owner, u8, u64),
     info: &DeviceInfo,
     ggtt: &mut Ggtt<'_>,
     hal: &mut H,
 ) -> Result<(DmaBuffer, GgttRange), Error> {
     let buffer = hal.alloc(page_request(len_bytes, info))?;
     let pages = crate::num::low32(u64_of(buffer.len_bytes()) >> 12);
-    let range = match ggtt.alloc_on(tile, pages, 1) {
+    let range = match ggtt.alloc_for(owner, tile, pages, 1) {
         Ok(range) => range,
         Err(error) => {
             hal.free(buffer);

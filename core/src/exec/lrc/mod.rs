@@ -23,6 +23,7 @@ use crate::mem::ggtt::GgttRange;
 use crate::num::usize_of;
 use crate::ring::job::JOB_DWORDS_MAX;
 use crate::ring::writer::RingState;
+use crate::shares::Owner;
 use crate::sync::seqno::Seqno;
 use barexe_hal::{DmaBuffer, DmaMemory, GpuVa};
 
@@ -38,6 +39,8 @@ pub struct LrcRequest {
     pub engine: u8,
     /// The VM it runs in: ASID and root descriptor.
     pub vm: Option<(u32, u64)>,
+    /// To whom its GGTT ranges are charged.
+    pub owner: Owner,
 }
 
 /// A batch to run.

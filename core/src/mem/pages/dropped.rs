@@ -68,7 +68,10 @@ impl PtMemory<'_> {
         let mut count = 0u32;
         while let Some(note) = self.notes.get_mut(usize_of(at)) {
             let directory = core::mem::replace(&mut note.directory, NONE);
+            let owner = note.owner;
+            self.ledgers.0.credit(owner, 1);
             if directory != NONE {
+                self.ledgers.1.credit(owner, 1);
                 self.detach(DirectoryId::at(directory), 0, ENTRIES, &mut dropped);
                 self.free_directory(directory);
             }

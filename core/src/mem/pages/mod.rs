@@ -18,6 +18,7 @@ pub use run::TableRun;
 
 use crate::mem::Defect;
 use crate::num::{u64_of, usize_of};
+use crate::shares::Ledger;
 use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory};
 use core::fmt;
 use core::ops::Range;
@@ -48,6 +49,8 @@ pub struct PtMemory<'a> {
     free_tables: List,
     free_directories: List,
     reserved: Need,
+    /// Where tables of all levels are counted, and those of the higher ones.
+    ledgers: (Ledger<'a>, Ledger<'a>),
 }
 
 /// Shows the tables in use and the promises given: what stands in the notes of free tables is not part of the state.
@@ -64,6 +67,17 @@ impl fmt::Debug for PtMemory<'_> {
         }
         shown.finish()
     }
+}
+
+/// Tables that blocks of so many and notes make.
+fn tables_in(blocks: usize, notes: usize, block_shift: u32) -> usize {
+    notes.min(MAX_TABLES).wrapping_shr(block_shift).min(blocks).wrapping_shl(block_shift)
+}
+
+/// Tables of a block as a power of two.
+fn block_shift(max_block_bytes: u64) -> u32 {
+    let most = crate::num::low32((max_block_bytes >> 12).min(u64::from(BLOCK_TABLES)));
+    most.checked_ilog2().unwrap_or(0)
 }
 
 /// A list through the notes of free tables or directories.
@@ -90,18 +104,18 @@ impl<'a> PtMemory<'a> {
         last_addr: BusAddr,
         caching: DmaCaching,
     ) -> Self {
-        let most = crate::num::low32((max_block_bytes >> 12).min(u64::from(BLOCK_TABLES)));
         let mut memory = Self {
             blocks,
             notes,
             directories,
-            block_shift: most.checked_ilog2().unwrap_or(0),
+            block_shift: block_shift(max_block_bytes),
             blocks_used: 0,
             last_addr,
             caching,
             free_tables: List::EMPTY,
             free_directories: List::EMPTY,
             reserved: Need::default(),
+            ledgers: (Ledger::NONE, Ledger::NONE),
         };
         // Whoever lent the notes may have used them before.
         for index in (0..crate::num::u32_capped(memory.directories.len().min(MAX_TABLES))).rev() {
@@ -111,6 +125,26 @@ impl<'a> PtMemory<'a> {
             memory.free_directory(index);
         }
         memory
+    }
+
+    /// Tables that so many blocks and notes make, with blocks of at most `max_block_bytes`.
+    pub(crate) fn tables_in(blocks: usize, notes: usize, max_block_bytes: u64) -> usize {
+        tables_in(blocks, notes, block_shift(max_block_bytes))
+    }
+
+    /// The same, with tables counted: those of all levels, and those of the higher ones. None is in use.
+    #[must_use]
+    pub(crate) const fn counted(mut self, tables: Ledger<'a>, directories: Ledger<'a>) -> Self {
+        self.ledgers = (tables, directories);
+        self
+    }
+
+    /// Where tables of all levels and those of the higher ones are counted, and how many are in use or promised.
+    pub(crate) fn ledgers(&self) -> [(&Ledger<'a>, u32); 2] {
+        let used =
+            crate::num::u32_capped(self.directories.len().min(MAX_TABLES)).saturating_sub(self.free_directories.len);
+        let tables = self.tables_in_use().saturating_add(self.reserved.tables());
+        [(&self.ledgers.0, tables), (&self.ledgers.1, used.saturating_add(self.reserved.directories))]
     }
 
     /// Gives every block back to the HAL, and the lent notes to the caller.

@@ -6,6 +6,7 @@
 use super::{Dropped, ENTRIES, NONE, PtMemory};
 use crate::mem::format::Level;
 use crate::num::usize_of;
+use crate::shares::Owner;
 
 /// Names a table: its position in page-table memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,11 +138,13 @@ pub struct TableNote {
     pub(super) next: u32,
     /// Number of its directory notes, for levels that have children.
     pub(super) directory: u32,
+    /// To whom it is charged.
+    pub(super) owner: Owner,
 }
 
 impl TableNote {
     /// Filler for lent arrays.
-    pub const EMPTY: Self = Self { next: NONE, directory: NONE };
+    pub const EMPTY: Self = Self { next: NONE, directory: NONE, owner: Owner::NOBODY };
 }
 
 /// Notes about one directory. Lent to the driver as an array.

@@ -1,9 +1,10 @@
 //! Promises of tables, and the blocks behind them.
 
-use super::{DirectoryId, List, MAX_TABLES, NONE, PtMemory, TableId, TableNote, TableRun};
+use super::{DirectoryId, List, MAX_TABLES, NONE, PtMemory, TableId, TableNote, TableRun, tables_in};
 use crate::mem::Defect;
 use crate::mem::format::Level;
-use crate::num::usize_of;
+use crate::num::{u32_capped, usize_of};
+use crate::shares::{Ledger, Owner};
 use crate::{Capacity, Error};
 use barexe_hal::{DmaMemory, DmaOwner, DmaRequest};
 
@@ -45,21 +46,29 @@ impl Need {
         }
     }
 
-    const fn tables(self) -> u32 {
+    pub(super) const fn tables(self) -> u32 {
         self.leaf_tables.saturating_add(self.directories)
     }
 }
 
 /// Tables that were promised to one change.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 #[must_use = "tables that are not taken stay promised until `unreserve`"]
 pub struct Reservation {
     left: Need,
+    /// To whom they are charged.
+    owner: Owner,
+}
+
+impl Default for Reservation {
+    fn default() -> Self {
+        Self::NONE
+    }
 }
 
 impl Reservation {
     /// No table.
-    pub const NONE: Self = Self { left: Need { leaf_tables: 0, directories: 0 } };
+    pub const NONE: Self = Self { left: Need { leaf_tables: 0, directories: 0 }, owner: Owner::NOBODY };
 
     /// Tables not taken yet.
     #[must_use]
@@ -75,11 +84,20 @@ impl PtMemory<'_> {
         self.reserved
     }
 
-    /// Promises `need` to the caller, taking blocks from the HAL as necessary.
+    /// As [`reserve_for`](Self::reserve_for), charged to nobody.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn reserve(&mut self, dma: &mut impl DmaMemory, need: Need) -> Result<Reservation, Error> {
+        self.reserve_for(Owner::NOBODY, dma, need)
+    }
+
+    /// Promises `need` to the caller, taking blocks from the HAL as necessary. The tables are charged to `owner`.
     ///
     /// # Errors
     /// [`Error::Exhausted`] or the HAL's error; nothing changed, blocks taken on the way are given back.
-    pub fn reserve(&mut self, dma: &mut impl DmaMemory, need: Need) -> Result<Reservation, Error> {
+    pub fn reserve_for(&mut self, owner: Owner, dma: &mut impl DmaMemory, need: Need) -> Result<Reservation, Error> {
+        self.check_share(owner, need)?;
         let wanted = self.reserved.plus(need);
         if wanted.directories > self.free_directories.len {
             return Err(Error::Exhausted(Capacity::PtDirectories));
@@ -92,12 +110,31 @@ impl PtMemory<'_> {
             }
         }
         self.reserved = wanted;
-        Ok(Reservation { left: need })
+        self.ledgers.0.charge(owner, need.tables());
+        self.ledgers.1.charge(owner, need.directories);
+        Ok(Reservation { left: need, owner })
+    }
+
+    /// Refuses what others were promised. Whether there is that much at all is not asked here.
+    fn check_share(&self, owner: Owner, need: Need) -> Result<(), Error> {
+        let beyond = |ledger: &Ledger<'_>, free: u32, wanted: u32| wanted <= free && wanted > ledger.room(free, owner);
+        let free = self.free_directories.len.saturating_sub(self.reserved.directories);
+        if beyond(&self.ledgers.1, free, need.directories) {
+            return Err(Error::Exhausted(Capacity::PtDirectories));
+        }
+        let all = u32_capped(tables_in(self.blocks.len(), self.notes.len(), self.block_shift));
+        let taken = self.tables_in_use().saturating_add(self.reserved.tables());
+        if beyond(&self.ledgers.0, all.saturating_sub(taken), need.tables()) {
+            return Err(Error::Exhausted(Capacity::PtNodes));
+        }
+        Ok(())
     }
 
     /// Takes back what is left of a promise.
-    pub const fn unreserve(&mut self, reservation: Reservation) {
-        self.reserved = self.reserved.minus(reservation.left);
+    pub fn unreserve(&mut self, Reservation { left, owner }: Reservation) {
+        self.reserved = self.reserved.minus(left);
+        self.ledgers.0.credit(owner, left.tables());
+        self.ledgers.1.credit(owner, left.directories);
     }
 
     /// Takes a table of level 0 out of a reservation.
@@ -110,7 +147,7 @@ impl PtMemory<'_> {
         let left = &mut reservation.left.leaf_tables;
         *left = left.checked_sub(1).ok_or(missing)?;
         self.reserved.leaf_tables = self.reserved.leaf_tables.saturating_sub(1);
-        self.pop_table(NONE).ok_or(missing)
+        self.pop_table(NONE, reservation.owner).ok_or(missing)
     }
 
     /// Takes 1 to `most` tables of level 0, neighbours; not more than are left of the reservation.
@@ -151,7 +188,7 @@ impl PtMemory<'_> {
         let number = self.free_directories.head;
         let directory = self.directories.get(usize_of(number)).ok_or(missing)?;
         let rest = List { head: directory.next_free, len: self.free_directories.len.saturating_sub(1) };
-        let table = self.pop_table(number).ok_or(missing)?;
+        let table = self.pop_table(number, reservation.owner).ok_or(missing)?;
         self.free_directories = rest;
         if let Some(directory) = self.directories.get_mut(usize_of(number)) {
             (directory.table, directory.level) = (table.position(), level);
@@ -188,7 +225,7 @@ impl PtMemory<'_> {
     fn shrink_to(&mut self, dma: &mut impl DmaMemory, count: u32) {
         while self.blocks_used > count {
             for _ in 0..1u32.wrapping_shl(self.block_shift) {
-                let _ = self.pop_table(NONE);
+                let _ = self.pop_table(NONE, Owner::NOBODY);
             }
             self.blocks_used = self.blocks_used.saturating_sub(1);
             let block = self.blocks.get_mut(usize_of(self.blocks_used)).and_then(Option::take);
@@ -205,13 +242,13 @@ impl PtMemory<'_> {
         }
     }
 
-    /// Takes the first free table, with the number of its directory notes.
+    /// Takes the first free table, with the number of its directory notes. It is charged to `owner` already.
     #[inline]
-    fn pop_table(&mut self, directory: u32) -> Option<TableId> {
+    fn pop_table(&mut self, directory: u32, owner: Owner) -> Option<TableId> {
         let index = self.free_tables.head;
         let note = self.notes.get_mut(usize_of(index))?;
         self.free_tables = List { head: note.next, len: self.free_tables.len.saturating_sub(1) };
-        *note = TableNote { next: NONE, directory };
+        *note = TableNote { next: NONE, directory, owner };
         Some(TableId(index))
     }
 

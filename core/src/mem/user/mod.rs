@@ -16,6 +16,7 @@ pub use pins::{ClientRange, Pin, PinCursor, PinPool, Pins};
 
 use crate::mem::tlb::TlbTicket;
 use crate::pool::{Handle, Pool};
+use crate::shares::Owner;
 use crate::vm::Vm;
 use crate::vm::vm_bo::{VmBoId, VmBoList};
 use barexe_hal::{BusAddr, ClientAddr, PinRequest, UserAccess, UserPages, UserSpace};
@@ -74,7 +75,7 @@ pub struct UserRange {
 pub type UserRanges<'a> = Pool<'a, UserRange>;
 
 impl UserRange {
-    /// Pins pages of it into `into`.
+    /// Pins pages of it into `into`; the pieces are charged to `owner`.
     ///
     /// # Errors
     /// As [`Pins::add`].
@@ -83,12 +84,12 @@ impl UserRange {
         range: ClientRange,
         last_addr: BusAddr,
         into: &mut Pins,
-        (pool, hal): (&mut PinPool<'_>, &mut H),
+        (pool, owner, hal): (&mut PinPool<'_>, Owner, &mut H),
     ) -> Result<(), crate::Error> {
         let Some(addr) = ClientAddr::new(range.start) else { return Ok(()) };
         let len_bytes = range.end.saturating_sub(range.start);
         let request = PinRequest { space: self.space, addr, len_bytes, access: self.access, last_addr };
-        into.add(pool, hal, request)
+        into.add((pool, owner), hal, request)
     }
 
     /// The pieces behind a part of it, if its pages can be used and all of them are pinned.

@@ -2,6 +2,7 @@
 
 use crate::chain::{Chain, LinkHandle, LinkPool};
 use crate::mem::tree::Segment;
+use crate::shares::Owner;
 use crate::{Capacity, Error};
 use barexe_hal::{BusAddr, ClientAddr, ClientFault, HalErrorKind, PinRequest, PinnedRun, UserPages};
 
@@ -58,13 +59,18 @@ impl Pins {
         self.0.is_empty()
     }
 
-    /// Pins a range that lies above everything that is pinned so far.
+    /// Pins a range that lies above everything that is pinned so far; the pieces are charged to `owner`.
     ///
     /// # Errors
     /// [`Error::ClientFault`], [`Error::Exhausted`], the HAL's. What was pinned for the range is let go.
-    pub fn add<H: UserPages>(&mut self, pool: &mut PinPool<'_>, hal: &mut H, request: PinRequest) -> Result<(), Error> {
+    pub fn add<H: UserPages>(
+        &mut self,
+        (pool, owner): (&mut PinPool<'_>, Owner),
+        hal: &mut H,
+        request: PinRequest,
+    ) -> Result<(), Error> {
         let mut new = Self::NONE;
-        match new.fill(pool, hal, request) {
+        match new.fill((&mut *pool, owner), hal, request) {
             Ok(()) => self.0.append(pool, new.0),
             Err(error) => {
                 new.unpin(pool, hal);
@@ -74,10 +80,15 @@ impl Pins {
         Ok(())
     }
 
-    fn fill<H: UserPages>(&mut self, pool: &mut PinPool<'_>, hal: &mut H, request: PinRequest) -> Result<(), Error> {
+    fn fill<H: UserPages>(
+        &mut self,
+        (pool, owner): (&mut PinPool<'_>, Owner),
+        hal: &mut H,
+        request: PinRequest,
+    ) -> Result<(), Error> {
         let mut rest = request;
         while rest.len_bytes > 0 {
-            if pool.room() == 0 {
+            if pool.room_for(owner) == 0 {
                 return Err(Error::Exhausted(Capacity::UserPins));
             }
             let run = hal.pin(rest).map_err(|error| {
@@ -89,7 +100,7 @@ impl Pins {
                 return Err(Error::Hal(HalErrorKind::BadRequest.into()));
             }
             let len = run.len_bytes;
-            let _ = self.0.push(pool, Pin { addr: rest.addr.get(), run });
+            let _ = self.0.push_for(pool, owner, Pin { addr: rest.addr.get(), run });
             rest.len_bytes = rest.len_bytes.saturating_sub(len);
             rest.addr = match rest.addr.get().checked_add(len).and_then(ClientAddr::new) {
                 Some(next) => next,
@@ -114,23 +125,28 @@ impl Pins {
     }
 
     /// Lets the pages of a range go. A piece that would become two stays whole if there is no place for the second.
-    pub fn unpin_range<H: UserPages>(&mut self, pool: &mut PinPool<'_>, hal: &mut H, range: ClientRange) {
+    pub fn unpin_range<H: UserPages>(
+        &mut self,
+        (pool, owner): (&mut PinPool<'_>, Owner),
+        hal: &mut H,
+        range: ClientRange,
+    ) {
         let mut kept = Self::NONE;
         while let Some(pin) = self.0.pop(pool) {
             let (addr, end) = (pin.addr, pin.end());
             if !range.overlaps(&ClientRange { start: addr, end }) {
-                let _ = kept.0.push(pool, pin);
+                let _ = kept.0.push_for(pool, owner, pin);
                 continue;
             }
             // The place of the piece that was just taken is free; two parts need another.
-            if addr < range.start && range.end < end && pool.room() < 2 {
-                let _ = kept.0.push(pool, pin);
+            if addr < range.start && range.end < end && pool.room_for(owner) < 2 {
+                let _ = kept.0.push_for(pool, owner, pin);
                 continue;
             }
             let (below, rest) = cut(pin, range.start);
             let (gone, above) = rest.map_or((None, None), |rest| cut(rest, range.end));
             for pin in [below, above].into_iter().flatten() {
-                let _ = kept.0.push(pool, pin);
+                let _ = kept.0.push_for(pool, owner, pin);
             }
             if let Some(gone) = gone {
                 hal.unpin(gone.run);
@@ -140,7 +156,7 @@ impl Pins {
     }
 
     /// Puts others among them; the two have no address in common.
-    pub fn merge(&mut self, pool: &mut PinPool<'_>, mut others: Self) {
+    pub fn merge(&mut self, (pool, owner): (&mut PinPool<'_>, Owner), mut others: Self) {
         if self.is_empty() || others.is_empty() {
             self.0.append(pool, others.0);
             return;
@@ -154,7 +170,7 @@ impl Pins {
                 (None, _) => &mut others,
             };
             let Some(pin) = from.0.pop(pool) else { break };
-            let _ = merged.0.push(pool, pin);
+            let _ = merged.0.push_for(pool, owner, pin);
         }
         *self = merged;
     }

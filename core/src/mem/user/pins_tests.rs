@@ -56,7 +56,7 @@ fn pieces(pins: &Pins, pool: &PinPool<'_>, start: u64, end: u64) -> Option<Vec<(
 fn a_range_is_pinned_in_pieces_and_seen_from_any_page_on() {
     let mut slots = [const { Slot::EMPTY }; 4];
     let (mut pool, mut client, mut pins) = (Pool::new(&mut slots), Client::default(), Pins::NONE);
-    pins.add(&mut pool, &mut client, request(0x1000, 0x5000)).unwrap();
+    pins.add((&mut pool, Owner::NOBODY), &mut client, request(0x1000, 0x5000)).unwrap();
     assert_eq!((pool.live(), client.pinned.len()), (2, 5));
     assert_eq!(pieces(&pins, &pool, 0x1000, 0x6000), Some(std::vec![(0x10_1000, 0x3000), (0x11_4000, 0x2000)]));
     assert_eq!(pieces(&pins, &pool, 0x5000, 0x6000), Some(std::vec![(0x11_5000, 0x1000)]));
@@ -70,13 +70,13 @@ fn a_range_is_pinned_in_pieces_and_seen_from_any_page_on() {
 fn what_cannot_be_pinned_whole_is_not_pinned() {
     let mut slots = [const { Slot::EMPTY }; 3];
     let (mut pool, mut client, mut pins) = (Pool::new(&mut slots), Client::default(), Pins::NONE);
-    let refused = pins.add(&mut pool, &mut client, request(0x3000, 0x4000));
+    let refused = pins.add((&mut pool, Owner::NOBODY), &mut client, request(0x3000, 0x4000));
     assert!(matches!(refused, Err(Error::ClientFault(fault)) if fault.addr.get() == 0x6000));
     assert_eq!((pool.live(), client.pinned.len(), pins.is_empty()), (0, 0, true));
     for start in [0x1000, 0x2000] {
-        pins.add(&mut pool, &mut client, request(start, 0x1000)).unwrap();
+        pins.add((&mut pool, Owner::NOBODY), &mut client, request(start, 0x1000)).unwrap();
     }
-    let full = pins.add(&mut pool, &mut client, request(0x3000, 0x3000));
+    let full = pins.add((&mut pool, Owner::NOBODY), &mut client, request(0x3000, 0x3000));
     assert_eq!(full, Err(Error::Exhausted(Capacity::UserPins)));
     assert_eq!((pool.live(), client.pinned.as_slice()), (2, [0x1000, 0x2000].as_slice()), "what was there stays");
     pins.unpin(&mut pool, &mut client);
@@ -86,9 +86,9 @@ fn what_cannot_be_pinned_whole_is_not_pinned() {
 fn parts_go_in_front_behind_and_from_the_middle() {
     let mut slots = [const { Slot::EMPTY }; 4];
     let (mut pool, mut client, mut pins) = (Pool::new(&mut slots), Client::default(), Pins::NONE);
-    pins.add(&mut pool, &mut client, request(0x1000, 0x5000)).unwrap();
+    pins.add((&mut pool, Owner::NOBODY), &mut client, request(0x1000, 0x5000)).unwrap();
     let mut left = |start, end| {
-        pins.unpin_range(&mut pool, &mut client, ClientRange { start, end });
+        pins.unpin_range((&mut pool, Owner::NOBODY), &mut client, ClientRange { start, end });
         client.pinned.sort_unstable();
         client.pinned.clone()
     };
@@ -104,8 +104,8 @@ fn parts_go_in_front_behind_and_from_the_middle() {
 fn a_hole_without_a_place_for_the_second_half_stays_pinned() {
     let mut slots = [const { Slot::EMPTY }; 1];
     let (mut pool, mut client, mut pins) = (Pool::new(&mut slots), Client::default(), Pins::NONE);
-    pins.add(&mut pool, &mut client, request(0x1000, 0x3000)).unwrap();
-    pins.unpin_range(&mut pool, &mut client, ClientRange { start: 0x2000, end: 0x3000 });
+    pins.add((&mut pool, Owner::NOBODY), &mut client, request(0x1000, 0x3000)).unwrap();
+    pins.unpin_range((&mut pool, Owner::NOBODY), &mut client, ClientRange { start: 0x2000, end: 0x3000 });
     assert_eq!((pool.live(), client.pinned.len()), (1, 3));
     pins.unpin(&mut pool, &mut client);
     assert!(client.pinned.is_empty());
@@ -117,10 +117,10 @@ fn pieces_that_were_pinned_apart_come_into_order() {
     let (mut pool, mut client) = (Pool::new(&mut slots), Client::default());
     let (mut outer, mut inner) = (Pins::NONE, Pins::NONE);
     for start in [0x1000, 0x3000] {
-        outer.add(&mut pool, &mut client, request(start, 0x1000)).unwrap();
-        inner.add(&mut pool, &mut client, request(start + 0x1000, 0x1000)).unwrap();
+        outer.add((&mut pool, Owner::NOBODY), &mut client, request(start, 0x1000)).unwrap();
+        inner.add((&mut pool, Owner::NOBODY), &mut client, request(start + 0x1000, 0x1000)).unwrap();
     }
-    outer.merge(&mut pool, inner);
+    outer.merge((&mut pool, Owner::NOBODY), inner);
     assert_eq!(pool.live(), 4);
     assert_eq!(pieces(&outer, &pool, 0x1000, 0x5000), Some(std::vec![(0x10_1000, 0x3000), (0x11_4000, 0x1000)]));
     outer.unpin(&mut pool, &mut client);

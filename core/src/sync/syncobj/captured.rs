@@ -3,6 +3,7 @@
 use super::point::{SyncPoint, SyncPoints, release_points, reserve, reserve_point};
 use crate::Error;
 use crate::pool::Handle;
+use crate::shares::Owner;
 use crate::sync::fence::{Fence, Timelines};
 
 /// Fences that were taken from an object, on their way into another.
@@ -24,14 +25,14 @@ impl Captured {
     /// [`Error::Exhausted`]; everything captured is let go of.
     pub(super) fn add_all(
         &mut self,
-        points: &mut SyncPoints<'_>,
+        (points, owner): (&mut SyncPoints<'_>, Owner),
         timelines: &Timelines<'_>,
         from: Option<Handle<SyncPoint>>,
     ) -> Result<(), Error> {
         let mut at = from;
         while let Some((fences, older)) = at.and_then(|at| points.get(at)).map(|point| (point.fences(), point.older)) {
             for fence in fences.filter(|fence| !fence.is_signalled(timelines)) {
-                self.add(points, fence)?;
+                self.add(points, owner, fence)?;
             }
             at = older;
         }
@@ -42,7 +43,7 @@ impl Captured {
     ///
     /// # Errors
     /// [`Error::Exhausted`]; everything captured is let go of.
-    fn add(&mut self, points: &mut SyncPoints<'_>, fence: Fence) -> Result<(), Error> {
+    fn add(&mut self, points: &mut SyncPoints<'_>, owner: Owner, fence: Fence) -> Result<(), Error> {
         if let Self::Signalled = self {
             *self = Self::Fence(fence);
             return Ok(());
@@ -50,7 +51,7 @@ impl Captured {
         if self.covers(points, fence) {
             return Ok(());
         }
-        let added = self.make_points(points).and_then(|older| reserve(points, Some(fence), older));
+        let added = self.make_points(points, owner).and_then(|older| reserve(points, owner, Some(fence), older));
         match added {
             Ok(newest) => *self = Self::All(newest),
             Err(_) => core::mem::replace(self, Self::Signalled).release(points),
@@ -80,12 +81,12 @@ impl Captured {
     }
 
     /// What is captured as points, if anything is.
-    fn make_points(&mut self, points: &mut SyncPoints<'_>) -> Result<Option<Handle<SyncPoint>>, Error> {
+    fn make_points(&mut self, points: &mut SyncPoints<'_>, owner: Owner) -> Result<Option<Handle<SyncPoint>>, Error> {
         match *self {
             Self::Signalled => Ok(None),
             Self::All(newest) => Ok(Some(newest)),
             Self::Fence(fence) => {
-                let point = reserve(points, Some(fence), None)?;
+                let point = reserve(points, owner, Some(fence), None)?;
                 *self = Self::All(point);
                 Ok(Some(point))
             }
@@ -96,8 +97,9 @@ impl Captured {
     ///
     /// # Errors
     /// [`Error::Exhausted`]; everything captured is let go of.
-    pub fn into_points(mut self, points: &mut SyncPoints<'_>) -> Result<Handle<SyncPoint>, Error> {
-        let made = self.make_points(points).and_then(|made| made.map_or_else(|| reserve_point(points), Ok));
+    pub fn into_points(mut self, points: &mut SyncPoints<'_>, owner: Owner) -> Result<Handle<SyncPoint>, Error> {
+        let made =
+            self.make_points(points, owner).and_then(|made| made.map_or_else(|| reserve_point(points, owner), Ok));
         if made.is_err() {
             self.release(points);
         }
@@ -108,17 +110,17 @@ impl Captured {
     ///
     /// # Errors
     /// [`Error::Exhausted`]; both are let go of.
-    pub fn and(mut self, other: Self, points: &mut SyncPoints<'_>) -> Result<Self, Error> {
+    pub fn and(mut self, other: Self, points: &mut SyncPoints<'_>, owner: Owner) -> Result<Self, Error> {
         let mut fences = Ok(());
         match other {
             Self::Signalled => {}
-            Self::Fence(fence) => fences = self.add(points, fence),
+            Self::Fence(fence) => fences = self.add(points, owner, fence),
             Self::All(newest) => {
                 let mut at = Some(newest);
                 while let Some(point) = at.and_then(|at| points.remove(at)) {
                     at = point.older;
                     for fence in point.fences() {
-                        fences = fences.and_then(|()| self.add(points, fence));
+                        fences = fences.and_then(|()| self.add(points, owner, fence));
                     }
                 }
             }

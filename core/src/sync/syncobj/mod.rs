@@ -15,6 +15,7 @@ use super::fence::{Dependencies, DependencyPool, Fence, Timelines};
 use crate::Error;
 use crate::device::Client;
 use crate::pool::Handle;
+use crate::shares::Owner;
 
 /// What a sync object holds.
 #[derive(Debug)]
@@ -248,20 +249,20 @@ impl Syncobj {
         timelines: &Timelines<'_>,
         value: u64,
         wait: &mut Dependencies,
-        pool: &mut DependencyPool<'_>,
+        (pool, owner): (&mut DependencyPool<'_>, Owner),
     ) -> Result<(), Error> {
         if self.progress(points, timelines, value) == Progress::Absent {
             return Err(Error::invalid("sync object without a fence at point", value));
         }
         let mut at = match self.content {
-            Content::Fence(fence) => return wait.add(pool, timelines, fence),
+            Content::Fence(fence) => return wait.add(pool, owner, timelines, fence),
             Content::All(newest) => Some(newest),
             Content::Timeline(newest) => Self::find(points, newest, value).flatten(),
             Content::Nothing | Content::Signalled | Content::Shared(_) => None,
         };
         while let Some(point) = at.and_then(|at| points.get(at)) {
             for fence in point.fences() {
-                wait.add(pool, timelines, fence)?;
+                wait.add(pool, owner, timelines, fence)?;
             }
             at = point.older;
         }
@@ -297,6 +298,7 @@ impl Syncobj {
     pub fn capture(
         &self,
         points: &mut SyncPoints<'_>,
+        owner: Owner,
         timelines: &Timelines<'_>,
         value: u64,
     ) -> Result<Captured, Error> {
@@ -310,7 +312,7 @@ impl Syncobj {
             Content::Nothing | Content::Signalled | Content::Shared(_) => None,
         };
         let mut captured = Captured::Signalled;
-        captured.add_all(points, timelines, from)?;
+        captured.add_all((points, owner), timelines, from)?;
         Ok(captured)
     }
 }

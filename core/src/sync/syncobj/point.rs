@@ -1,6 +1,7 @@
 //! Points: places for the fences of sync objects.
 
 use crate::pool::{Handle, Pool};
+use crate::shares::Owner;
 use crate::sync::fence::{Fence, Timelines};
 use crate::{Capacity, Error};
 
@@ -45,10 +46,11 @@ pub(super) fn release_points(points: &mut SyncPoints<'_>, newest: Option<Handle<
 
 pub(super) fn reserve(
     points: &mut SyncPoints<'_>,
+    owner: Owner,
     fence: Option<Fence>,
     older: Option<Handle<SyncPoint>>,
 ) -> Result<Handle<SyncPoint>, Error> {
-    let point = points.insert(SyncPoint { fence, older, ..SyncPoint::RESERVED });
+    let point = points.insert_for(owner, SyncPoint { fence, older, ..SyncPoint::RESERVED });
     point.map_err(|_| Error::Exhausted(Capacity::SyncPoints))
 }
 
@@ -56,6 +58,6 @@ pub(super) fn reserve(
 ///
 /// # Errors
 /// [`Error::Exhausted`].
-pub fn reserve_point(points: &mut SyncPoints<'_>) -> Result<Handle<SyncPoint>, Error> {
-    reserve(points, None, None)
+pub fn reserve_point(points: &mut SyncPoints<'_>, owner: Owner) -> Result<Handle<SyncPoint>, Error> {
+    reserve(points, owner, None, None)
 }

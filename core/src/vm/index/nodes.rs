@@ -6,6 +6,7 @@
 //! setting the free list to where it was: no node is given back in between.
 
 use super::node::{LEAF, MAX_NODES, VmaNode};
+use crate::shares::{Ledger, Owner};
 use crate::vm::slab::{NONE, Slab, SlabMark};
 
 /// The nodes of all trees.
@@ -18,11 +19,34 @@ pub(in crate::vm) struct Nodes<'a> {
     before: Option<SlabMark>,
     /// Nodes that go when it is accepted.
     retired: u32,
+    /// Whose trees are being changed.
+    owner: Owner,
 }
 
 impl<'a> Nodes<'a> {
     pub(in crate::vm) const fn new(cells: &'a mut [VmaNode]) -> Self {
-        Self { slab: Slab::new(cells, MAX_NODES), epoch: 0, before: None, retired: NONE }
+        Self { slab: Slab::new(cells, MAX_NODES), epoch: 0, before: None, retired: NONE, owner: Owner::NOBODY }
+    }
+
+    /// From here on nodes are counted in `ledger`. None is in use.
+    pub(in crate::vm) const fn count_in(&mut self, ledger: Ledger<'a>) {
+        self.slab.count_in(ledger);
+    }
+
+    /// Where nodes are counted.
+    pub(in crate::vm) const fn ledger(&self) -> &Ledger<'a> {
+        self.slab.ledger()
+    }
+
+    /// From here on trees of `owner` are changed. No change is tentative.
+    pub(in crate::vm) const fn on_behalf_of(&mut self, owner: Owner) {
+        self.owner = owner;
+    }
+
+    /// Whose trees are being changed.
+    #[inline]
+    pub(in crate::vm) const fn owner(&self) -> Owner {
+        self.owner
     }
 
     pub(in crate::vm) const fn into_cells(self) -> &'a mut [VmaNode] {
@@ -34,10 +58,10 @@ impl<'a> Nodes<'a> {
         self.slab.live()
     }
 
-    /// Nodes that are left.
+    /// Nodes that are left for whoever's trees are being changed.
     #[inline]
-    pub(in crate::vm) const fn room(&self) -> u32 {
-        self.slab.room()
+    pub(in crate::vm) fn room(&self) -> u32 {
+        self.slab.room(self.owner)
     }
 
     #[inline]
@@ -67,7 +91,7 @@ impl<'a> Nodes<'a> {
 
     /// An empty node; `None` when nodes are used up.
     pub(super) fn make(&mut self) -> Option<u32> {
-        let index = self.slab.take()?;
+        let index = self.slab.take(self.owner)?;
         let epoch = self.epoch;
         self.slab.get_mut(index)?.make(epoch);
         Some(index)
@@ -76,7 +100,7 @@ impl<'a> Nodes<'a> {
     /// The tree has no more use for a node.
     pub(super) fn drop(&mut self, index: u32) {
         if self.before.is_none() {
-            self.slab.give(index);
+            self.slab.give(self.owner, index);
         } else if let Some(node) = self.slab.get_mut(index) {
             node.retired = self.retired;
             self.retired = index;
@@ -112,15 +136,15 @@ impl<'a> Nodes<'a> {
     pub(in crate::vm) fn accept(&mut self) {
         self.before = None;
         while let Some(next) = self.slab.get(self.retired).map(|node| node.retired) {
-            self.slab.give(self.retired);
+            self.slab.give(self.owner, self.retired);
             self.retired = next;
         }
     }
 
     /// What was tentative never was. The roots of trees that were changed are no longer good.
-    pub(in crate::vm) const fn refuse(&mut self) {
+    pub(in crate::vm) fn refuse(&mut self) {
         if let Some(mark) = self.before.take() {
-            self.slab.rewind(mark);
+            self.slab.rewind(self.owner, mark);
         }
         self.retired = NONE;
     }

@@ -5,7 +5,7 @@
 //! one store to one line, and cutting its front none at all: it begins where its place says or later.
 //!
 //! ```text
-//! first cell   links | vm, bo | uses, next of bo | current | start start start start
+//! first cell   links | owner, vm, bo | uses, next of bo | current | start start start start
 //! others       links | start start start start start start start
 //! ```
 //!
@@ -18,6 +18,7 @@ pub use cell::VmBoCell;
 
 use super::slab::{NONE, Slab};
 use crate::num::{high32, low32};
+use crate::shares::{Ledger, Owner};
 use barexe_hal::cache::prefetch;
 use cell::{HEAD, WORDS, two};
 
@@ -27,6 +28,9 @@ const WORTH: u32 = 3;
 pub(super) const NO_PLACE: u32 = u32::MAX >> 2;
 /// Cells that places can name.
 const MAX_CELLS: u32 = NO_PLACE >> 3;
+/// Of the word that names a VM: its position in its pool below, its owner above.
+const VM_BITS: u32 = 16;
+const VM_MASK: u32 = (1 << VM_BITS) - 1;
 /// Mappings that are still to be taken out, see [`VmBos::leave`].
 const LEAVING: usize = 4;
 
@@ -110,17 +114,32 @@ impl<'a> VmBos<'a> {
         live
     }
 
-    /// Cells that are left.
+    /// From here on cells are counted in `ledger`. None is in use.
+    pub(super) const fn count_in(&mut self, ledger: Ledger<'a>) {
+        self.cells.count_in(ledger);
+    }
+
+    /// Where cells are counted: those too that only [`settle`](Self::settle) has to give back.
+    pub(super) const fn counted(&self) -> (&Ledger<'a>, u32) {
+        (self.cells.ledger(), self.cells.live())
+    }
+
+    /// Cells that are left for an owner.
     #[inline]
-    pub(super) const fn room(&self) -> u32 {
-        self.cells.room()
+    pub(super) fn room(&self, owner: Owner) -> u32 {
+        self.cells.room(owner)
+    }
+
+    /// To whom the cells of a part are charged.
+    fn owner_of(&self, id: VmBoId) -> Owner {
+        self.cells.get(id.0).map_or(Owner::NOBODY, |cell| Owner::from_bits(high32(cell.names()) >> VM_BITS))
     }
 
     /// The part of the VM at position `vm` in the object whose parts are `list`.
     pub(super) fn find(&self, list: VmBoList, vm: u32) -> Option<VmBoId> {
         let mut at = list.0;
         while let Some(cell) = self.cells.get(at) {
-            if high32(cell.names()) == vm {
+            if high32(cell.names()) & VM_MASK == vm {
                 return Some(VmBoId(at));
             }
             at = cell.next_of_bo();
@@ -128,9 +147,10 @@ impl<'a> VmBos<'a> {
         None
     }
 
-    /// A new part, without mappings; `None` when cells are used up.
-    pub(super) fn add(&mut self, list: &mut VmBoList, vm: u32, bo: u32) -> Option<VmBoId> {
-        let id = self.cells.take()?;
+    /// A new part, without mappings, whose cells are charged to `owner`; `None` when cells are used up.
+    pub(super) fn add(&mut self, list: &mut VmBoList, (vm, owner): (u32, Owner), bo: u32) -> Option<VmBoId> {
+        let id = self.cells.take(owner)?;
+        let vm = vm & VM_MASK | owner.bits() << VM_BITS;
         *self.cells.get_mut(id)? = VmBoCell::first(id, two(vm, bo), two(list.0, 0));
         list.0 = id;
         Some(VmBoId(id))
@@ -142,12 +162,13 @@ impl<'a> VmBos<'a> {
         let Some((next_of_bo, mut cell)) = self.cells.get(id.0).map(|cell| (cell.next_of_bo(), cell.next())) else {
             return;
         };
+        let owner = self.owner_of(id);
         while cell != id.0 {
             let Some(next) = self.cells.get(cell).map(VmBoCell::next) else { break };
-            self.cells.give(cell);
+            self.cells.give(owner, cell);
             cell = next;
         }
-        self.cells.give(id.0);
+        self.cells.give(owner, id.0);
         if list.0 == id.0 {
             list.0 = next_of_bo;
             return;
@@ -163,9 +184,9 @@ impl<'a> VmBos<'a> {
         }
     }
 
-    /// Positions of VM and object in their pools.
-    pub(super) fn names(&self, id: VmBoId) -> (u32, u32) {
-        self.cells.get(id.0).map_or((NONE, NONE), |cell| (high32(cell.names()), low32(cell.names())))
+    /// The position of the object in its pool.
+    pub(super) fn bo_of(&self, id: VmBoId) -> u32 {
+        self.cells.get(id.0).map_or(NONE, |cell| low32(cell.names()))
     }
 
     /// Counts the uses of a part up or down; how many there are then.
@@ -248,15 +269,16 @@ impl<'a> VmBos<'a> {
     /// Moves the hand to a cell with empty places.
     fn go_on(&mut self, id: VmBoId, current: u32) -> Option<u32> {
         let next = self.cells.get(current)?.next();
-        let cell = if self.cells.get(next)?.empty().count_ones() >= WORTH { next } else { self.link(current, next)? };
+        let cell =
+            if self.cells.get(next)?.empty().count_ones() >= WORTH { next } else { self.link(id, current, next)? };
         let [_, _, hand] = self.cells.get_mut(id.0)?.head();
         *hand = u64::from(cell);
         Some(cell)
     }
 
     /// Puts a new cell between two that follow each other.
-    fn link(&mut self, previous: u32, next: u32) -> Option<u32> {
-        let index = self.cells.take()?;
+    fn link(&mut self, id: VmBoId, previous: u32, next: u32) -> Option<u32> {
+        let index = self.cells.take(self.owner_of(id))?;
         *self.cells.get_mut(index)? = VmBoCell::between(previous, next);
         self.cells.get_mut(previous)?.set_next(index);
         self.cells.get_mut(next)?.set_previous(index);
@@ -333,7 +355,7 @@ impl<'a> VmBos<'a> {
         // So that it is not given back twice.
         cell.close();
         let (previous, next) = (cell.previous(), cell.next());
-        self.cells.give(index);
+        self.cells.give(self.owner_of(id), index);
         if let Some(cell) = self.cells.get_mut(previous) {
             cell.set_next(next);
         }

@@ -152,8 +152,10 @@ fn shared_ggtt(sim: &Sim) -> io::Result<File> {
 fn blame_the_peer(closing: Arc<Closing>) {
     std::panic::set_hook(Box::new(move |panic| {
         let of_protocol = panic.location().is_some_and(|location| location.file().contains("vfio_user"));
-        let what = if of_protocol { "the peer sent a message that makes no sense" } else { "a defect" };
-        closing.end(&format!("serve: {what}: {panic}"), 1);
+        if of_protocol {
+            closing.end(&format!("serve: the peer sent a message that makes no sense: {panic}"), 1);
+        }
+        closing.abandon(&format!("serve: a defect: {panic}"));
     }));
 }
 
@@ -182,6 +184,7 @@ fn rules_kept(sim: &Sim, strict: bool, out: &mut dyn Write) -> Result<(), Failur
 
 /// A device and the thread of its engines.
 struct Served {
+    sim: Sim,
     backend: Backend,
     line: Arc<MessageLine>,
     _engines: Engines,
@@ -192,7 +195,7 @@ impl Served {
         let (function, clock, line) = (sim.function(), WallClock::new(), Arc::new(MessageLine::default()));
         let engines = Engines::start(function.clone(), clock, Arc::clone(&line));
         let backend = Backend::new(function, clock, Arc::clone(&line), engines.sleeper());
-        Self { backend, line, _engines: engines }
+        Self { sim: sim.clone(), backend, line, _engines: engines }
     }
 
     /// Serves the next peer until it leaves.
@@ -212,6 +215,9 @@ impl Served {
                 "the peer left: {reads} reads, {writes} writes, {mappings} memory maps, {resets} resets, \
                  {delivered} interrupts, {unheard} while it did not listen"
             );
+        }
+        for (engine, why) in self.sim.halted() {
+            let _ = writeln!(out, "engine stopped: {engine}: {why}");
         }
         self.backend.part();
         if left(&result) { Ok(()) } else { result }

@@ -97,6 +97,5 @@ impl Patience {
 /// The driver's storage, on the heap. It is large and stacks are not: it comes from a constant, in a frame of its own.
 #[inline(never)]
 fn storage() -> Box<DefaultStorage> {
-    const EMPTY: DefaultStorage = DefaultStorage::new();
-    Box::new(EMPTY)
+    Box::new(const { DefaultStorage::new() })
 }

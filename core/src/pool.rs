@@ -173,8 +173,12 @@ impl<'a, T> Pool<'a, T> {
     /// Objects the pool can still take of an owner.
     #[must_use]
     pub fn room_for(&self, owner: Owner) -> u32 {
-        let taken = self.live.saturating_add(self.reserved);
-        self.ledger.room(self.positions().saturating_sub(taken), owner)
+        self.ledger.room(self.free(), owner)
+    }
+
+    /// Places that are neither taken nor kept.
+    fn free(&self) -> u32 {
+        self.positions().saturating_sub(self.live.saturating_add(self.reserved))
     }
 
     /// Puts a `value` that is nobody's into a free slot.
@@ -190,27 +194,24 @@ impl<'a, T> Pool<'a, T> {
     /// # Errors
     /// Gives `value` back when there is no [room](Self::room_for); nothing changed.
     pub fn insert_for(&mut self, owner: Owner, value: T) -> Result<Handle<T>, T> {
-        if self.room_for(owner) == 0 {
+        let (index, free) = (self.first_free, self.free());
+        if self.slot(index).is_none() || !self.ledger.take(free, owner) {
             return Err(value);
         }
-        let index = self.first_free;
         let Some(slot) = self.slot_mut(index) else { return Err(value) };
         slot.value = Some(value);
         let (next, generation) = (core::mem::replace(&mut slot.link, owner.bits()), slot.generation);
         self.first_free = next;
         self.live = self.live.saturating_add(1);
-        self.ledger.charge(owner, 1);
         Ok(Handle::new(index, generation))
     }
 
     /// Keeps a place for a value of `owner` that is to come; whether there was room.
     #[must_use]
     pub fn reserve_for(&mut self, owner: Owner) -> bool {
-        let has_room = self.room_for(owner) > 0;
-        if has_room {
-            self.reserved = self.reserved.saturating_add(1);
-            self.ledger.charge(owner, 1);
-        }
+        let free = self.free();
+        let has_room = self.ledger.take(free, owner);
+        self.reserved = self.reserved.saturating_add(u32::from(has_room));
         has_room
     }
 

@@ -153,13 +153,10 @@ const RANGES_OF_QUEUE: u32 = 2;
 /// Capacities with shares.
 const COLUMNS: usize = Shares::CAPACITIES.len();
 
-/// Places that so many slots make.
+/// Places that so many slots make: of most a pool uses no more than it can name.
 const fn places(capacity: Capacity, slots: usize) -> usize {
-    match capacity {
-        Capacity::VmaNodes | Capacity::VmBos | Capacity::PtNodes | Capacity::PtDirectories => slots,
-        _ if slots > MAX_SLOTS => MAX_SLOTS,
-        _ => slots,
-    }
+    let beyond = matches!(capacity, Capacity::VmaNodes | Capacity::VmBos | Capacity::PtNodes | Capacity::PtDirectories);
+    if beyond || slots < MAX_SLOTS { slots } else { MAX_SLOTS }
 }
 
 const fn fits(share: u32, clients: usize, places: usize) -> bool {
@@ -185,12 +182,15 @@ pub struct Account([AtomicU32; COLUMNS]);
 
 impl Account {
     /// Nothing.
-    pub const EMPTY: Self = Self([const { AtomicU32::new(0) }; COLUMNS]);
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([const { AtomicU32::new(0) }; COLUMNS])
+    }
 }
 
 impl Default for Account {
     fn default() -> Self {
-        Self::EMPTY
+        Self::new()
     }
 }
 
@@ -323,8 +323,18 @@ impl Ledger<'_> {
         free.saturating_sub(self.promised.saturating_sub(own))
     }
 
+    /// Charges one of `free` places to an owner, if it may take one; whether it may.
+    #[inline(never)]
+    pub fn take(&mut self, free: u32, owner: Owner) -> bool {
+        let may = self.room(free, owner) > 0;
+        if may {
+            self.charge(owner, 1);
+        }
+        may
+    }
+
     /// Charges places that were taken.
-    #[inline]
+    #[inline(never)]
     pub fn charge(&mut self, owner: Owner, places: u32) {
         let Some(count) = self.count(owner) else { return };
         let held = count.load(Relaxed);
@@ -333,7 +343,7 @@ impl Ledger<'_> {
     }
 
     /// The places were given back.
-    #[inline]
+    #[inline(never)]
     pub fn credit(&mut self, owner: Owner, places: u32) {
         let Some(count) = self.count(owner) else { return };
         let held = count.load(Relaxed).saturating_sub(places);

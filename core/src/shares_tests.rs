@@ -4,7 +4,7 @@ const SHARES: Shares = Shares { jobs: 3, ..Shares::NONE };
 
 /// A ledger of jobs for two clients.
 fn with_ledger(test: impl FnOnce(Ledger<'_>, &Accounts<'_>)) {
-    let mut lent = [Account::EMPTY, Account::EMPTY];
+    let mut lent = [Account::new(), Account::new()];
     let accounts = Accounts::new(&mut lent);
     test(accounts.ledger(Capacity::Jobs, 2, &SHARES), &accounts);
 }

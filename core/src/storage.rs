@@ -75,7 +75,7 @@ macro_rules! storage_fields {
             pub const fn new() -> Self {
                 Self {
                     $($field: [const { $empty }; $count],)+
-                    accounts: [const { Account::EMPTY }; Capacities::DEFAULT.clients],
+                    accounts: [const { Account::new() }; Capacities::DEFAULT.clients],
                 }
             }
 

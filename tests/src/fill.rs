@@ -3,7 +3,6 @@
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    clippy::missing_panics_doc,
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, and count"
 )]

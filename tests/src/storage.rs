@@ -115,11 +115,10 @@ impl Boxed {
 #[inline(never)]
 #[must_use]
 pub fn boxed() -> Boxed {
-    const EMPTY: DefaultStorage = DefaultStorage::new();
     let most = Capacities::DEFAULT.on_tiles(MAX_TILES);
     let filled = |len| core::iter::repeat_with(|| None).take(len).collect();
     Boxed {
-        most: Box::new(EMPTY),
+        most: Box::new(const { DefaultStorage::new() }),
         blocks: filled(most.pt_blocks),
         notes: core::iter::repeat_with(|| TableNote::EMPTY).take(most.pt_notes).collect(),
         directories: core::iter::repeat_with(|| Directory::EMPTY).take(most.pt_directories).collect(),

@@ -1,12 +1,6 @@
 //! What happens when something is full: a ring, a queue, each pool. Nothing is lost, nothing has changed, and the same
 //! call passes once there is room.
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers of these tests fail by panicking, and count"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of these tests fail by panicking, and count")]
 
 use barexe_core::device::TicketState;
 use barexe_core::gt::EngineClass;

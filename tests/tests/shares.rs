@@ -193,10 +193,9 @@ fn shares_that_do_not_fit_are_refused_by_name() {
         barexe_tests::rig::on_opened(&config, Config { shares: even, ..Config::default() }, check_both);
         let nobodys = ranges_of_nobody(&config);
         for capacity in Shares::CAPACITIES {
-            let most = match capacity {
-                Capacity::GgttNodes => ((capacities.ggtt_nodes - nobodys) / capacities.clients) as u32,
-                _ => even.of(*capacity),
-            };
+            let of_queues = *capacity == Capacity::GgttNodes;
+            let ranges = (capacities.ggtt_nodes - nobodys) / capacities.clients;
+            let most = if of_queues { ranges as u32 } else { even.of(*capacity) };
             for (share, refusal) in [(most, None), (most + 1, Some(Error::Overpromised(*capacity)))] {
                 assert_eq!(refusal_of(&config, &capacities, even.with(*capacity, share)), refusal, "{capacity:?}");
             }

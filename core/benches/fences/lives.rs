@@ -2,6 +2,7 @@
 
 use super::{Limit, line, median_seconds};
 use barexe_core::pool::Slot;
+use barexe_core::shares::Owner;
 use barexe_core::sync::fence::{Dependencies, DependencyPool, Fence, Timeline, Timelines};
 use barexe_core::sync::sleepers::{Sleeper, SleeperList, Sleepers};
 use barexe_core::{Handle, Pool};
@@ -62,7 +63,7 @@ pub(crate) fn with_job(count: usize) -> Duration {
             let timeline = queues[0];
             let point = timelines.get_mut(timeline).map_or(0, Timeline::accept);
             let mut wait = Dependencies::new();
-            let added = wait.add(dependencies, timelines, Fence { timeline, point });
+            let added = wait.add(dependencies, Owner::NOBODY, timelines, Fence { timeline, point });
             let early = wait.are_met(dependencies, timelines);
             let signalled = timelines.get_mut(timeline).is_some_and(|found| found.signal(point, None));
             black_box((added.is_ok(), early, signalled, wait.are_met(dependencies, timelines)));
@@ -80,7 +81,7 @@ pub(crate) fn with_future(count: usize) -> Duration {
         for _ in 0..count {
             let timeline = queues[0];
             let point = timelines.get_mut(timeline).map_or(0, Timeline::accept);
-            black_box(list.add(sleepers, point, waker));
+            black_box(list.add(sleepers, Owner::NOBODY, point, waker));
             let signalled = timelines.get_mut(timeline).is_some_and(|found| found.signal(point, None));
             list.wake(sleepers, point);
             black_box(signalled);
@@ -97,7 +98,7 @@ fn sweep() -> Duration {
         let timeline = timelines.get_mut(queues[0]).unwrap();
         for _ in 0..MANY {
             let point = timeline.accept();
-            list.add(sleepers, point, Waker::noop()).unwrap();
+            list.add(sleepers, Owner::NOBODY, point, Waker::noop()).unwrap();
         }
         let begin = Instant::now();
         let last = timeline.accepted();
@@ -119,7 +120,7 @@ fn waiting_jobs(per_fence: usize) -> Duration {
         let mut waits: Vec<Dependencies> = (0..MANY).map(|_| Dependencies::new()).collect();
         let begin = Instant::now();
         for (at, wait) in waits.iter_mut().enumerate() {
-            wait.add(dependencies, timelines, fences[at / per_fence]).unwrap();
+            wait.add(dependencies, Owner::NOBODY, timelines, fences[at / per_fence]).unwrap();
         }
         let asked = begin.elapsed();
         for fence in &fences {
@@ -140,7 +141,7 @@ fn waiting_futures(per_fence: usize) -> Duration {
         let mut lists: Vec<SleeperList> = (0..MANY / per_fence).map(|_| SleeperList::default()).collect();
         let begin = Instant::now();
         for at in 0..MANY {
-            black_box(lists[at / per_fence].add(sleepers, 1, Waker::noop()));
+            black_box(lists[at / per_fence].add(sleepers, Owner::NOBODY, 1, Waker::noop()));
         }
         for list in &mut lists {
             list.wake(sleepers, 1);

@@ -19,7 +19,7 @@ use crate::Error;
 use crate::device::request::VmFlags;
 use crate::exec::lrc::Lrc;
 use crate::exec::migration::Migrations;
-use crate::exec::queue::{ExecPart, Placements, Queue, QueueState, Queues};
+use crate::exec::queue::{ExecPart, Queue, QueueState, Queues};
 use crate::gt::Registers;
 use crate::gt::engine_error::EngineErrorKind;
 use crate::pool::Handle;
@@ -50,18 +50,17 @@ enum Wish {
 }
 
 impl<H: Hal> Device<'_, H> {
-    /// Moves one engine forward; whether something changed. `wanted` are the engines that queues have work for: no other
-    /// is searched for a context to begin with.
+    /// Moves one engine forward; whether something changed.
     ///
     /// # Errors
     /// [`Error::DeviceGone`], [`Error::DeviceBroken`].
-    pub(super) fn step_port(&mut self, engine: u8, wanted: Placements) -> Result<bool, Error> {
+    pub(super) fn step_port(&mut self, engine: u8) -> Result<bool, Error> {
         if self.is_in_reset(engine) {
             return Ok(false);
         }
         let settled = self.settle(engine)?;
         self.watch_job(engine);
-        let wish = self.wish(engine, wanted);
+        let wish = self.wish(engine);
         let moved = match wish {
             Wish::Nothing | Wish::Gone => false,
             Wish::Leave => self.is_taken_over(engine)? && self.go_idle(engine)?,
@@ -73,13 +72,10 @@ impl<H: Hal> Device<'_, H> {
         Ok(settled || moved)
     }
 
-    fn wish(&self, engine: u8, wanted: Placements) -> Wish {
+    fn wish(&self, engine: u8) -> Wish {
         let Some(port) = self.ports.get(usize::from(engine)) else { return Wish::Nothing };
         match port.holder {
             Holder::Idle if port.leaving.is_some() => Wish::Gone,
-            Holder::Nobody | Holder::Idle if !wanted.has(engine) && !self.is_running(engine, Holder::Migration) => {
-                Wish::Nothing
-            }
             Holder::Nobody | Holder::Idle => self.next_context(engine).map_or(Wish::Nothing, Wish::Next),
             holder if self.is_running(engine, holder) && self.must_leave(engine, holder, port.since) => Wish::Leave,
             holder if self.is_running(engine, holder) && self.has_more(engine, holder) => Wish::GoOn(holder),
@@ -167,10 +163,11 @@ impl<H: Hal> Device<'_, H> {
         if proven {
             let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
             port.leaving = None;
-            if let Holder::Queue(queue) = leaving
-                && let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut)
-            {
-                exec.watch.stopped(self.now);
+            if let Holder::Queue(queue) = leaving {
+                self.pools.wake(queue);
+                if let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut) {
+                    exec.watch.stopped(self.now);
+                }
             }
         }
         Ok(proven)
@@ -207,27 +204,21 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// The most urgent context beside `but` that has unfinished jobs in its ring, and its priority. Page tables come
-    /// first, for work waits for them; queues of one priority take turns by position.
+    /// first, for work waits for them; of queues as urgent as each other the one that has waited for longest.
     fn contender(&self, engine: u8, but: Holder) -> Option<(Rank, Holder)> {
         if but != Holder::Migration && self.is_running(engine, Holder::Migration) {
             return Some((KERNEL, Holder::Migration));
         }
-        let start = self.ports.get(usize::from(engine))?.next_queue;
-        let mut best: Option<(Rank, bool, Holder)> = None;
-        for (handle, queue) in self.pools.queues.iter() {
-            let (holder, live) = (Holder::Queue(handle), queue.state == QueueState::Live);
-            let may_run = |exec: &&ExecPart| live && exec.placements.has(engine) && exec.lrc.is_busy();
-            let Some(exec) = queue.exec().filter(may_run) else { continue };
-            let (rank, is_next) = (self.rank(handle, queue, exec), handle.index() >= start);
-            if holder != but
-                && best.is_none_or(|(other, others_turn, _)| (rank, is_next) > (other, others_turn))
-                && (exec.engine == engine || !self.is_held(exec.engine, handle))
-                && self.may_have_engine(engine, queue)
-            {
-                best = Some((rank, is_next, holder));
-            }
-        }
-        best.map(|(rank, _, holder)| (rank, holder))
+        let class = self.info.engines.get(usize::from(engine))?.class;
+        let may_run = |(handle, queue): (Handle<Queue>, &Queue)| {
+            let exec = queue.exec().filter(|_| Holder::Queue(handle) != but && queue.is_ready())?;
+            let is_free = exec.engine == engine || !self.is_held(exec.engine, handle);
+            let may_run = exec.placements.has(engine) && is_free && self.may_have_engine(engine, queue);
+            may_run.then(|| (self.rank(handle, queue, exec), Holder::Queue(handle)))
+        };
+        let next = self.pools.ready_queues(class).find_map(may_run);
+        let of_gang = self.queues_in_turn().find_map(may_run);
+        if of_gang.is_some_and(|(rank, _)| next.is_none_or(|(other, _)| rank > other)) { of_gang } else { next }
     }
 
     /// Gives the engine a context. `switches`: it runs another one now.
@@ -254,13 +245,14 @@ impl<H: Hal> Device<'_, H> {
                 lrc.set_context_id(port.context_id);
             }
             port.holder = next;
-            if let Holder::Queue(queue) = next {
-                port.next_queue = queue.index().saturating_add(1);
-            }
         }
         let descriptor = lrc.publish_tail(&mut self.hal, &self.info);
         let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);
+        if let Holder::Queue(queue) = next {
+            self.pools.wake(queue);
+            self.pools.had_its_turn(queue);
+        }
         Ok(true)
     }
 

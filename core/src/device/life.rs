@@ -287,7 +287,6 @@ fn make_port<H: Hal>(
             since: Nanos::ZERO,
             stuck_at: None,
             context_id: 1,
-            next_queue: 0,
         }),
         Err(error) => {
             free_ggtt_memory(status_page, ggtt, hal);

@@ -16,12 +16,14 @@
 //! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
 //! | `page_fault` | mappings that get their entries when they are touched |
 //! | `suspend`, `modes` | long-running queues kept from engines while memory moves; engines shared with queues that fault |
-//! | `work`, `engines`, `hang` | accepted work moved forward; which context an engine runs; what happens when work goes wrong |
+//! | `work`, `awake` | accepted work moved forward; which queues a poll looks at |
+//! | `engines`, `ready`, `hang` | which context an engine runs, and of which queues; what happens when work goes wrong |
 //! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
 //! | `cycles` | engine time beside CPU time |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
 pub mod awaited;
+mod awake;
 mod backings;
 mod bind;
 mod bo;
@@ -42,6 +44,7 @@ mod page_fault;
 mod plan;
 mod pools;
 mod queues;
+mod ready;
 mod repin;
 pub mod request;
 mod share;

@@ -22,7 +22,8 @@
 //! | [`gt`] | probe, forcewake, engines, interrupts, workarounds | bring-up, register names |
 //!
 //! Beside them: [`family`] holds what differs between generations, as tables; [`storage`] what is lent, and how much
-//! that is; [`shares`] what of it each client is promised; [`error`] why a call was refused; [`pool`], [`chain`] and [`num`] what the rooms are built with.
+//! that is; [`shares`] what of it each client is promised; [`error`] why a call was refused; [`pool`], [`chain`], [`list`] and
+//! [`num`] what the rooms are built with.
 //!
 //! # How to embed it
 //!
@@ -124,6 +125,7 @@ pub mod error;
 pub mod exec;
 pub mod family;
 pub mod gt;
+pub mod list;
 pub mod mem;
 pub mod num;
 pub mod pool;

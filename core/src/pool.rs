@@ -287,6 +287,18 @@ impl<'a, T> Pool<'a, T> {
         })
     }
 
+    /// Whatever lives in slot `index`.
+    #[must_use]
+    pub fn at(&self, index: u32) -> Option<&T> {
+        self.slot(index)?.value.as_ref()
+    }
+
+    /// Whatever lives in slot `index`.
+    #[must_use]
+    pub fn at_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.slot_mut(index)?.value.as_mut()
+    }
+
     /// Every live object with its handle.
     pub fn iter(&self) -> impl Iterator<Item = (Handle<T>, &T)> {
         (0..)

@@ -233,18 +233,20 @@ impl Pools<'_> {
         }
     }
 
-    /// Wakes everybody whose fence has signalled. Costs nothing when nobody sleeps.
-    pub(super) fn wake_sleepers(&mut self) {
-        if self.sleepers.live() == 0 {
-            return;
-        }
-        for (_, timeline) in self.timelines.iter_mut() {
-            timeline.wake(&mut self.sleepers);
+    /// Signals the points of a timeline up to `point`, with an error or without: who sleeps on them is woken, and queues
+    /// whose jobs wait for them. Costs nothing when nobody does.
+    pub(super) fn signal(&mut self, timeline: Handle<Timeline>, point: u64, error: Option<Error>) {
+        let Some(found) = self.timelines.get_mut(timeline) else { return };
+        if found.signal(point, error) {
+            found.wake(&mut self.sleepers);
+            let done = found.done();
+            self.wake_waiting(timeline, done);
         }
     }
 
     /// Ends a timeline and wakes who sleeps on it.
     pub(super) fn end_timeline(&mut self, timeline: Handle<Timeline>) {
+        self.wake_waiting(timeline, u64::MAX);
         end(&mut self.timelines, &mut self.sleepers, timeline);
     }
 

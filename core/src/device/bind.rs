@@ -315,6 +315,7 @@ impl<'a, H: Hal> Device<'a, H> {
         };
         let wait = core::mem::take(&mut syncs.wait);
         found.push(&mut pools.jobs, Job { point, wait, work: Work::Bind(work) });
+        pools.wake(queue);
         if let (true, Some(vm)) = (totals.rebinds, pools.vms.get_mut(vm)) {
             vm.was_rebound = true;
         }

@@ -1,6 +1,7 @@
 //! Clients: whoever opened the device. One client's objects do not exist for another.
 
 use super::Device;
+use super::ready::Turns;
 use super::ticket::OwnFailures;
 use crate::exec::queue::{Queue, Queues};
 use crate::pool::Handle;
@@ -18,6 +19,8 @@ pub struct Client {
     pub space: Option<UserSpace>,
     /// It was closed; its place stays taken until everything charged to it has come back.
     pub(super) closed: bool,
+    /// The turn that its next queue gets, of each class of engines.
+    pub(super) turns: Turns,
     /// How queues of it ended that are gone.
     pub(super) failures: OwnFailures,
 }
@@ -25,7 +28,7 @@ pub struct Client {
 impl Client {
     /// A client that has nothing.
     pub(super) fn new(privileged: bool, space: Option<UserSpace>) -> Self {
-        Self { privileged, space, closed: false, failures: OwnFailures::default() }
+        Self { privileged, space, closed: false, turns: Turns::default(), failures: OwnFailures::default() }
     }
 }
 

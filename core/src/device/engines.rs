@@ -19,20 +19,15 @@ use crate::Error;
 use crate::device::request::VmFlags;
 use crate::exec::lrc::Lrc;
 use crate::exec::migration::Migrations;
-use crate::exec::queue::{ExecPart, Placements, Queue, QueueState, Queues};
+use crate::exec::queue::{ExecPart, Queue, QueueState, Queues};
 use crate::gt::Registers;
 use crate::gt::engine_error::EngineErrorKind;
 use crate::pool::Handle;
 use crate::submit::{Holder, Submission};
 use barexe_hal::{Hal, Nanos};
-use core::cmp::Reverse;
 
 /// How urgent a context is: its queue's priority, then whether it is its gang's turn.
 type Rank = (u32, bool);
-
-/// Which of several contexts goes first: the most urgent; else that of the client whose turn it is; of its queues the one
-/// whose last turn is the longest ago.
-type Precedence = (Rank, (bool, Reverse<u32>, Reverse<u64>));
 
 /// Page-table jobs go before every client's.
 const KERNEL: Rank = (3, false);
@@ -55,18 +50,17 @@ enum Wish {
 }
 
 impl<H: Hal> Device<'_, H> {
-    /// Moves one engine forward; whether something changed. `wanted` are the engines that queues have work for: no other
-    /// is searched for a context to begin with.
+    /// Moves one engine forward; whether something changed.
     ///
     /// # Errors
     /// [`Error::DeviceGone`], [`Error::DeviceBroken`].
-    pub(super) fn step_port(&mut self, engine: u8, wanted: Placements) -> Result<bool, Error> {
+    pub(super) fn step_port(&mut self, engine: u8) -> Result<bool, Error> {
         if self.is_in_reset(engine) {
             return Ok(false);
         }
         let settled = self.settle(engine)?;
         self.watch_job(engine);
-        let wish = self.wish(engine, wanted);
+        let wish = self.wish(engine);
         let moved = match wish {
             Wish::Nothing | Wish::Gone => false,
             Wish::Leave => self.is_taken_over(engine)? && self.go_idle(engine)?,
@@ -78,13 +72,10 @@ impl<H: Hal> Device<'_, H> {
         Ok(settled || moved)
     }
 
-    fn wish(&self, engine: u8, wanted: Placements) -> Wish {
+    fn wish(&self, engine: u8) -> Wish {
         let Some(port) = self.ports.get(usize::from(engine)) else { return Wish::Nothing };
         match port.holder {
             Holder::Idle if port.leaving.is_some() => Wish::Gone,
-            Holder::Nobody | Holder::Idle if !wanted.has(engine) && !self.is_running(engine, Holder::Migration) => {
-                Wish::Nothing
-            }
             Holder::Nobody | Holder::Idle => self.next_context(engine).map_or(Wish::Nothing, Wish::Next),
             holder if self.is_running(engine, holder) && self.must_leave(engine, holder, port.since) => Wish::Leave,
             holder if self.is_running(engine, holder) && self.has_more(engine, holder) => Wish::GoOn(holder),
@@ -173,10 +164,11 @@ impl<H: Hal> Device<'_, H> {
         if proven {
             let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
             port.leaving = None;
-            if let Holder::Queue(queue) = leaving
-                && let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut)
-            {
-                exec.watch.stopped(self.now);
+            if let Holder::Queue(queue) = leaving {
+                self.pools.wake(queue);
+                if let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut) {
+                    exec.watch.stopped(self.now);
+                }
             }
         }
         Ok(proven)
@@ -213,8 +205,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// The most urgent context beside `but` that has unfinished jobs in its ring, and its priority. Page tables come
-    /// first, for work waits for them. Of one priority first clients take turns, then the queues of each: however many
-    /// queues a client has, another waits for one turn of it. Who had to make way for something more urgent has had its turn.
+    /// first, for work waits for them; of queues as urgent as each other the one whose turn it is.
     fn contender(&self, engine: u8, but: Holder) -> Option<(Rank, Holder)> {
         if but != Holder::Migration && self.is_running(engine, Holder::Migration) {
             return Some((KERNEL, Holder::Migration));
@@ -222,24 +213,16 @@ impl<H: Hal> Device<'_, H> {
         if self.resting {
             return None;
         }
-        let start = self.ports.get(usize::from(engine))?.next_client;
-        let mut best: Option<(Precedence, Holder)> = None;
-        for (handle, queue) in self.pools.queues.iter() {
-            let (holder, live) = (Holder::Queue(handle), queue.state == QueueState::Live);
-            let may_run = |exec: &&ExecPart| live && exec.placements.has(engine) && exec.lrc.is_busy();
-            let Some(exec) = queue.exec().filter(may_run) else { continue };
-            let client = queue.client.index();
-            let turn = (client >= start, Reverse(client), Reverse(exec.ran));
-            let precedence = (self.rank(handle, queue, exec), turn);
-            if holder != but
-                && best.is_none_or(|(other, _)| precedence > other)
-                && (exec.engine == engine || !self.is_held(exec.engine, handle))
-                && self.may_have_engine(engine, queue)
-            {
-                best = Some((precedence, holder));
-            }
-        }
-        best.map(|((rank, _), holder)| (rank, holder))
+        let class = self.info.engines.get(usize::from(engine))?.class;
+        let may_run = |(handle, queue): (Handle<Queue>, &Queue)| {
+            let exec = queue.exec().filter(|_| Holder::Queue(handle) != but && queue.is_ready())?;
+            let is_free = exec.engine == engine || !self.is_held(exec.engine, handle);
+            let may_run = exec.placements.has(engine) && is_free && self.may_have_engine(engine, queue);
+            may_run.then(|| (self.rank(handle, queue, exec), Holder::Queue(handle)))
+        };
+        let next = self.pools.ready_queues(class).find_map(may_run);
+        let of_gang = self.queues_in_turn().find_map(may_run);
+        if of_gang.is_some_and(|(rank, _)| next.is_none_or(|(other, _)| rank > other)) { of_gang } else { next }
     }
 
     /// Gives the engine a context. `switches`: it runs another one now.
@@ -270,22 +253,11 @@ impl<H: Hal> Device<'_, H> {
         let descriptor = lrc.publish_tail(&mut self.hal, &self.info);
         let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);
-        if switches {
-            self.note_turn(engine, next);
+        if let Holder::Queue(queue) = next {
+            self.pools.wake(queue);
+            self.pools.has_its_turn(queue);
         }
         Ok(true)
-    }
-
-    /// Notes whose turn it is, so that others have theirs before the next one.
-    fn note_turn(&mut self, engine: u8, holder: Holder) {
-        let Holder::Queue(queue) = holder else { return };
-        let (port, queue) = (self.ports.get_mut(usize::from(engine)), self.pools.queues.get_mut(queue));
-        let (Some(port), Some(queue)) = (port, queue) else { return };
-        port.next_client = queue.client.index().saturating_add(1);
-        self.turns = self.turns.wrapping_add(1);
-        if let Some(exec) = queue.exec_mut() {
-            exec.ran = self.turns;
-        }
     }
 
     /// Lets the idle context take over, so that the last queue's context is saved and leaves the engine.
@@ -302,13 +274,17 @@ impl<H: Hal> Device<'_, H> {
         let Some(marker) = port.idle.emit_marker(&family.ring, class, &mut self.hal)? else { return Ok(false) };
         // Nothing else is in the idle ring, so its room up to here is free once the marker is written.
         port.idle.retire(marker);
-        port.leaving = Some(port.holder);
+        let leaving = port.holder;
+        port.leaving = Some(leaving);
         port.holder = Holder::Idle;
         port.proof = marker.seqno;
         port.since = self.now;
         let descriptor = port.idle.publish_tail(&mut self.hal, &self.info);
         let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), port.tile);
         port.execlist.submit(&mut regs, port.status_page.1.addr(), descriptor);
+        if let Holder::Queue(queue) = leaving {
+            self.pools.had_its_turn(queue);
+        }
         Ok(true)
     }
 }

@@ -204,6 +204,7 @@ impl Pools<'_> {
         let wait = core::mem::take(&mut syncs.wait);
         queue.push(&mut self.jobs, Job { point, wait, work });
         self.push_parts(handle, point, batches);
+        self.wake(handle);
         let fence = Fence { timeline, point };
         self.signal_outs(syncs, fence);
         Some(fence)

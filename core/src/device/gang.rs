@@ -170,6 +170,7 @@ impl<H: Hal> Device<'_, H> {
         };
         let exec = ExecPart {
             engine: place.first,
+            class: self.info.engines.get(usize::from(place.first)).map_or(EngineClass::Gsc, |engine| engine.class),
             placements: place.any,
             role,
             lrc: self.make_lrc(place.first, owner.1)?,
@@ -178,7 +179,7 @@ impl<H: Hal> Device<'_, H> {
             properties,
             watch: Watch::NEW,
             was_on_an_engine: false,
-            ran: 0,
+            turn: 0,
             hits: 0,
             blame: None,
         };
@@ -192,20 +193,27 @@ impl<H: Hal> Device<'_, H> {
         self.ports.iter().any(|port| port.holds(handle) || members.iter().any(|member| port.holds(*member)))
     }
 
+    /// The contexts of the gang whose turn it is.
+    pub(super) fn queues_in_turn(&self) -> impl Iterator<Item = (Handle<Queue>, &Queue)> {
+        let queues = &self.pools.queues;
+        let lead = self.turn.lead.and_then(|lead| Some((lead, queues.get(lead)?)));
+        let members = lead.map_or(&[][..], |(_, lead)| lead.members());
+        lead.into_iter().chain(members.iter().filter_map(|member| Some((*member, queues.get(*member)?))))
+    }
+
     /// Lets the next gang go before others, when the turn is over or its gang has nothing left.
     pub(super) fn take_turns(&mut self) {
         let queues = &self.pools.queues;
-        let busy = |queue: &Queue| !queue.members().is_empty() && queue.exec().is_some_and(|exec| exec.lrc.is_busy());
-        let lead = self.turn.lead.filter(|lead| queues.get(*lead).is_some_and(busy));
+        let lead = self.turn.lead.filter(|lead| queues.get(*lead).is_some_and(Queue::is_ready));
         if self.now < self.turn.until && lead == self.turn.lead {
             return;
         }
         let after = self.turn.lead.map_or(0, |lead| lead.index().saturating_add(1));
-        let next = queues.iter().find(|(handle, queue)| handle.index() >= after && busy(queue));
+        let next = self.pools.ready_gangs().filter(|gang| gang.index() >= after).min_by_key(|gang| gang.index());
         if next.is_none() && self.turn.lead.is_none() {
             return;
         }
-        self.turn = Turn { lead: next.map(|(handle, _)| handle), until: self.now.saturating_add(TURN) };
+        self.turn = Turn { lead: next, until: self.now.saturating_add(TURN) };
     }
 }
 
@@ -252,6 +260,7 @@ impl Pools<'_> {
             let part = (&BatchRequest { batch: *batch, user_fence: None, ..*request }, Part::Member(&lead_addrs));
             *emitted = exec.lrc.emit_part(format, class, part, hal)?;
             let _ = addrs.push(*exec.lrc.addrs());
+            self.note_readiness(*member);
         }
         let Some(lrc) = lrc_of(self, lead) else { return Ok(None) };
         lrc.emit_part(format, class, (request, Part::Lead(&addrs)), hal)
@@ -272,22 +281,27 @@ impl Pools<'_> {
         if let Some(Work::Batch { emitted, .. }) = self.jobs.get_mut(job).map(|link| &mut link.value.work) {
             *emitted = Some(place);
         }
+        self.note_readiness(queue);
     }
 
     /// Takes the oldest part out of every member: the lead's job is over.
     pub(super) fn finish_parts<H: Hal>(&mut self, lead: Handle<Queue>, hal: &mut H) -> Result<(), Error> {
         for at in 0..MEMBERS_MAX {
             let member = self.queues.get(lead).and_then(|lead| lead.members().get(at).copied());
-            let Some(member) = member.and_then(|member| self.queues.get_mut(member)) else { break };
-            let part = member.pop(&mut self.jobs);
-            if let Some(exec) = member.exec_mut() {
+            let Some((handle, found)) = member.and_then(|member| Some((member, self.queues.get_mut(member)?))) else {
+                break;
+            };
+            let part = found.pop(&mut self.jobs);
+            if let Some(exec) = found.exec_mut() {
                 exec.hits = 0;
                 exec.lrc.completed(hal)?;
                 if let Some(Job { work: Work::Batch { emitted: Some(emitted), .. }, .. }) = part {
                     exec.lrc.retire(emitted);
                 }
             }
+            self.note_readiness(handle);
         }
+        self.note_readiness(lead);
         Ok(())
     }
 }

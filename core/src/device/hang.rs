@@ -12,7 +12,7 @@
 use super::{Device, Pools};
 use crate::Error;
 use crate::exec::lrc::Lrc;
-use crate::exec::queue::{Queue, QueueState, Queues, set_state};
+use crate::exec::queue::{Queue, QueueState};
 use crate::gt::engine_error::{EngineError, EngineErrorKind, EngineState, engine_error};
 use crate::gt::engine_reset::EngineReset;
 use crate::gt::{self, Engine, EngineMask, Registers};
@@ -80,7 +80,7 @@ impl<H: Hal> Device<'_, H> {
             if let Some(exec) = queue.exec_mut() {
                 exec.blame = Some(Error::Engine(error));
             }
-            set_state(&mut self.pools.queues, lead, QueueState::Banned);
+            self.pools.set_queue_state(lead, QueueState::Banned);
         }
         let asid = self.pools.vms.get(vm).map(|vm| vm.asid);
         let mut regs = Registers::on_tile(&mut self.hal, self.info.format(), unit.tile);
@@ -159,7 +159,7 @@ impl<H: Hal> Device<'_, H> {
             port.idle.rewind(&self.info, &mut self.hal);
             for holder in [Some(port.holder), port.leaving].into_iter().flatten() {
                 let lrc = match holder {
-                    Holder::Queue(queue) => hit(&mut self.pools.queues, queue, self.now, counts),
+                    Holder::Queue(queue) => self.pools.hit(queue, self.now, counts),
                     Holder::Migration => {
                         self.migrations.iter_mut().find(|own| own.engine == engine).map(|own| &mut own.lrc)
                     }
@@ -174,20 +174,23 @@ impl<H: Hal> Device<'_, H> {
     }
 }
 
-/// Counts the reset against the queue, if it counts, and bans it if its oldest job has seen too many; its context.
-fn hit<'q>(queues: &'q mut Queues<'_>, handle: Handle<Queue>, now: Nanos, counts: bool) -> Option<&'q mut Lrc> {
-    let queue = queues.get_mut(handle)?;
-    let state = queue.state;
-    let exec = queue.exec_mut()?;
-    exec.watch.stopped(now);
-    exec.hits = exec.hits.saturating_add(u8::from(counts && exec.lrc.is_busy()));
-    if exec.hits >= MAX_HITS && state == QueueState::Live {
-        set_state(queues, handle, QueueState::Banned);
-    }
-    queues.get_mut(handle).and_then(Queue::exec_mut).map(|exec| &mut exec.lrc)
-}
-
 impl Pools<'_> {
+    /// Counts the reset against the queue, if it counts, and bans it if its oldest job has seen too many; its context. The
+    /// queue is on no engine any more.
+    fn hit(&mut self, handle: Handle<Queue>, now: Nanos, counts: bool) -> Option<&mut Lrc> {
+        let queue = self.queues.get_mut(handle)?;
+        let state = queue.state;
+        let exec = queue.exec_mut()?;
+        exec.watch.stopped(now);
+        exec.hits = exec.hits.saturating_add(u8::from(counts && exec.lrc.is_busy()));
+        if exec.hits >= MAX_HITS && state == QueueState::Live {
+            self.set_queue_state(handle, QueueState::Banned);
+        }
+        self.wake(handle);
+        self.had_its_turn(handle);
+        self.queues.get_mut(handle).and_then(Queue::exec_mut).map(|exec| &mut exec.lrc)
+    }
+
     /// The oldest bind of a queue cannot be carried out.
     fn fail_bind(&mut self, queue: Handle<Queue>, error: Error) {
         let job = self.queues.get(queue).and_then(|queue| queue.jobs.first());

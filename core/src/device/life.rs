@@ -110,7 +110,6 @@ impl<'a, H: Hal> Device<'a, H> {
             user_fences_due: Chain::new(),
             last_user_fence: 0,
             next_look: Nanos::ZERO,
-            turns: 0,
             clients_closing: false,
             turn: Turn::default(),
             now: Nanos::ZERO,
@@ -332,7 +331,6 @@ fn make_port<H: Hal>(
             since: Nanos::ZERO,
             stuck_at: None,
             context_id: 1,
-            next_client: 0,
         }),
         Err(error) => {
             free_ggtt_memory(status_page, ggtt, hal);

@@ -16,7 +16,8 @@
 //! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
 //! | `page_fault` | mappings that get their entries when they are touched |
 //! | `suspend`, `modes` | long-running queues kept from engines while memory moves; engines shared with queues that fault |
-//! | `work`, `engines`, `hang` | accepted work moved forward; which context an engine runs; what happens when work goes wrong |
+//! | `work`, `awake` | accepted work moved forward; which queues a poll looks at |
+//! | `engines`, `ready`, `hang` | which context an engine runs, and of which queues; what happens when work goes wrong |
 //! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
 //! | `power` | the device suspended, and resumed when its power comes back |
 //! | `cycles` | engine time beside CPU time |
@@ -24,6 +25,7 @@
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
 pub mod awaited;
+mod awake;
 mod backings;
 mod bind;
 mod bo;
@@ -46,6 +48,7 @@ mod plan;
 mod pools;
 mod power;
 mod queues;
+mod ready;
 mod repin;
 pub mod request;
 mod share;
@@ -176,8 +179,6 @@ pub struct Device<'a, H: Hal> {
     next_look: Nanos,
     /// A closed client may still have its place.
     clients_closing: bool,
-    /// How often an engine was given another context than it had.
-    turns: u64,
     /// Which gang goes before others.
     turn: gang::Turn,
     /// The instant of the poll that is going on; zero between polls.

@@ -6,7 +6,7 @@
 
 use super::Device;
 use crate::device::request::VmFlags;
-use crate::exec::queue::{Queue, QueueState};
+use crate::exec::queue::Queue;
 use crate::gt::EngineClass;
 use crate::submit::Holder;
 use crate::vm::Vm;
@@ -85,8 +85,8 @@ impl<H: Hal> Device<'_, H> {
 
     fn wanted_in(&self, group: usize) -> Wanted {
         let mut wanted = Wanted::default();
-        for (_, queue) in self.pools.queues.iter().filter(|(_, queue)| queue.state == QueueState::Live) {
-            let Some(exec) = queue.exec().filter(|exec| exec.lrc.is_busy()) else { continue };
+        for (_, queue) in self.pools.all_ready_queues() {
+            let Some(exec) = queue.exec().filter(|_| queue.is_ready()) else { continue };
             let vm = self.pools.vm_behind(queue).filter(|vm| vm.may_run());
             let Some(vm) = vm.filter(|_| self.group_at(usize::from(exec.engine)) == Some(group)) else { continue };
             let faulting = faults(vm);

@@ -1,5 +1,6 @@
 //! The lent storage as pools, apart from the HAL so that both can be borrowed at once.
 
+use super::ready::Ready;
 use super::request::BindOp;
 use super::share::BoImport;
 use super::syncs::PendingUserFence;
@@ -8,6 +9,7 @@ use super::{BoMapping, Client};
 use crate::chain::LinkPool;
 use crate::exec::job::JobPool;
 use crate::exec::queue::Queues;
+use crate::list::List;
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::ggtt::GgttNode;
 use crate::mem::pages::{Directory, TableNote};
@@ -39,6 +41,10 @@ pub(crate) struct Pools<'a> {
     pub(crate) bo_mappings: Pool<'a, BoMapping>,
     pub(crate) bo_imports: Pool<'a, BoImport>,
     pub(crate) queues: Queues<'a>,
+    /// Queues that every poll looks at.
+    pub(crate) awake: List,
+    /// Queues that an engine could run.
+    pub(crate) ready: Ready,
     pub(crate) timelines: Timelines<'a>,
     pub(crate) jobs: JobPool<'a>,
     pub(crate) dependencies: DependencyPool<'a>,
@@ -67,6 +73,8 @@ impl fmt::Debug for Pools<'_> {
             .field("bo_mappings", &self.bo_mappings)
             .field("bo_imports", &self.bo_imports)
             .field("queues", &self.queues)
+            .field("awake", &self.awake)
+            .field("ready", &self.ready)
             .field("timelines", &self.timelines)
             .field("jobs", &self.jobs)
             .field("dependencies", &self.dependencies)
@@ -125,6 +133,8 @@ impl<'a> Pools<'a> {
             bo_mappings: Pool::tagged(storage.bo_mappings, tag).counted(ledger(Capacity::BoMappings)),
             bo_imports: Pool::new(storage.bo_imports).counted(ledger(Capacity::BoImports)),
             queues: Pool::new(storage.queues).counted(ledger(Capacity::Queues)),
+            awake: List::EMPTY,
+            ready: Ready::NONE,
             timelines: Pool::tagged(storage.timelines, tag).counted(ledger(Capacity::Timelines)),
             jobs: Pool::new(storage.jobs).counted(ledger(Capacity::Jobs)),
             dependencies: Pool::new(storage.dependencies).counted(ledger(Capacity::Dependencies)),

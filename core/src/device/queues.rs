@@ -4,7 +4,7 @@ use super::Device;
 use super::client::ClientId;
 use super::request::{QueueProperties, QueueRequest, VmFlags};
 use crate::exec::lrc::{Lrc, LrcRequest};
-use crate::exec::queue::{Queue, QueueKind, QueueState, set_state};
+use crate::exec::queue::{Queue, QueueKind, QueueState};
 use crate::num::u32_capped;
 use crate::pool::Handle;
 use crate::shares::Owner;
@@ -93,7 +93,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     pub(super) fn kill_queue(&mut self, queue: Handle<Queue>) {
-        set_state(&mut self.pools.queues, queue, QueueState::Destroyed);
+        self.pools.set_queue_state(queue, QueueState::Destroyed);
     }
 
     /// Checks that a VM can be given queues: it exists, and no page-table change of it has failed.

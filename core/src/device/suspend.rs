@@ -119,9 +119,11 @@ impl Pools<'_> {
         if !self.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::LR_MODE)) {
             return;
         }
-        for (_, queue) in self.queues.iter_mut().filter(|(_, queue)| queue.vm == vm && queue.exec().is_some()) {
-            if queue.state == QueueState::Live {
-                queue.state = QueueState::Banned;
+        for position in 0..self.queues.positions() {
+            let runs = |queue: &Queue| queue.vm == vm && queue.exec().is_some() && queue.state == QueueState::Live;
+            let found = self.queues.handle_at(position);
+            if let Some(queue) = found.filter(|found| self.queues.get(*found).is_some_and(runs)) {
+                self.set_queue_state(queue, QueueState::Banned);
             }
         }
     }

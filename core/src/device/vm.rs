@@ -3,7 +3,7 @@
 use super::Device;
 use super::client::ClientId;
 use super::request::VmFlags;
-use crate::exec::queue::{Queue, QueueKind, QueueState};
+use crate::exec::queue::{Attention, Queue, QueueKind, QueueLinks, QueueState};
 use crate::mem::pages::Reservation;
 use crate::mem::tlb::{AddressSpace, RingFlush};
 use crate::mem::tree::{CpuSink, PageTree, Stage, need_of_new};
@@ -101,8 +101,8 @@ impl<H: Hal> Device<'_, H> {
             vm.state = VmState::Closed;
             vm.default_queue
         });
-        if let Some(queue) = queue.and_then(|queue| self.pools.queues.get_mut(queue)) {
-            queue.state = QueueState::Destroyed;
+        if let Some(queue) = queue {
+            self.kill_queue(queue);
         }
         self.poll();
         Ok(())
@@ -203,6 +203,8 @@ impl<H: Hal> Device<'_, H> {
             live_jobs: 0,
             live_batches: 0,
             kind,
+            attention: Attention::Asleep,
+            links: QueueLinks::default(),
         };
         let queue = self.pools.queues.insert_for(owner, queue).map_err(|_| full)?;
         if let Some(vm) = self.pools.vms.get_mut(vm) {

@@ -7,7 +7,7 @@
 use super::{Device, DeviceState};
 use crate::Error;
 use crate::exec::job::Work;
-use crate::exec::queue::{Placements, Queue, QueueKind, QueueState, Role};
+use crate::exec::queue::{Queue, QueueKind, QueueState, Role};
 use crate::gt::{self, IrqReport, Registers};
 use crate::pool::Handle;
 use crate::submit::Submission;
@@ -48,7 +48,6 @@ impl<H: Hal> Device<'_, H> {
             }
             self.now = Nanos::ZERO;
         }
-        self.pools.wake_sleepers();
         self.forget_clients();
         report.busy = self.pools.jobs.live() > 0;
         report
@@ -58,9 +57,12 @@ impl<H: Hal> Device<'_, H> {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         let pools = &self.pools;
-        let dying = pools.queues.iter().any(|(_, queue)| queue.state == QueueState::Destroyed)
-            || pools.vms.iter().any(|(_, vm)| vm.state == VmState::Closed);
-        pools.jobs.live() == 0 && !dying && self.reset.is_none() && self.ports.iter().all(|port| port.leaving.is_none())
+        let dying = || {
+            pools.queues.iter().any(|(_, queue)| queue.state == QueueState::Destroyed)
+                || pools.vms.iter().any(|(_, vm)| vm.state == VmState::Closed)
+        };
+        let settled = || self.reset.is_none() && self.ports.iter().all(|port| port.leaving.is_none());
+        pools.jobs.live() == 0 && settled() && !dying()
     }
 
     /// Page tables in use, of all address spaces together: for reports, and for tests that look for lost ones.
@@ -107,16 +109,10 @@ impl<H: Hal> Device<'_, H> {
         loop {
             let mut moved = self.poll_tlb()?;
             moved |= self.step_reset()?;
-            let mut wanted = Placements::default();
-            for position in 0..self.pools.queues.positions() {
-                if let Some(queue) = self.pools.queues.handle_at(position) {
-                    moved |= self.step_queue(queue)?;
-                    wanted = wanted.union(self.engines_wanted_by(queue));
-                }
-            }
+            moved |= self.step_queues()?;
             moved |= self.step_modes();
             for engine in (0u8..).take(self.ports.len()) {
-                moved |= self.step_port(engine, wanted)?;
+                moved |= self.step_port(engine)?;
             }
             moved |= self.step_user_ranges();
             for position in 0..self.pools.vms.positions() {
@@ -127,6 +123,8 @@ impl<H: Hal> Device<'_, H> {
                 }
             }
             if !moved {
+                #[cfg(debug_assertions)]
+                self.check_sleepers()?;
                 return Ok(moved_any);
             }
             moved_any = true;
@@ -144,7 +142,8 @@ impl<H: Hal> Device<'_, H> {
         Ok(self.tlb.deadline() != before)
     }
 
-    fn step_queue(&mut self, queue: Handle<Queue>) -> Result<bool, Error> {
+    /// Moves the oldest and the next job of a queue; whether something moved. A member of a gang moves with its lead.
+    pub(super) fn step_queue(&mut self, queue: Handle<Queue>) -> Result<bool, Error> {
         if self.pools.queues.get(queue).is_some_and(|queue| queue.lead().is_some()) {
             return Ok(false);
         }
@@ -156,12 +155,6 @@ impl<H: Hal> Device<'_, H> {
             moved = true;
         }
         Ok(self.bury(queue) || moved)
-    }
-
-    /// The engines that may run what is in the queue's ring and not over.
-    fn engines_wanted_by(&self, queue: Handle<Queue>) -> Placements {
-        let exec = self.pools.queues.get(queue).and_then(Queue::exec);
-        exec.filter(|exec| exec.lrc.is_busy()).map_or(Placements::default(), |exec| exec.placements)
     }
 
     /// Finishes the queue's oldest job if it is over; whether it was.
@@ -214,9 +207,7 @@ impl<H: Hal> Device<'_, H> {
         job.wait.clear(&mut self.pools.dependencies);
         let failure = if let Work::Bind(work) = &job.work { work.failure } else { None };
         let error = error.or(failure);
-        if let Some(timeline) = self.pools.timelines.get_mut(timeline) {
-            timeline.signal(job.point, error);
-        }
+        self.pools.signal(timeline, job.point, error);
         if let Work::Bind(work) = job.work {
             self.pools.end_suspension(vm, &work);
             self.finish_bind(client, work, error.is_none());
@@ -237,8 +228,7 @@ impl<H: Hal> Device<'_, H> {
             return Ok(false);
         }
         if let Work::Batch { batch, user_fence, .. } = &job.work {
-            let class = self.info.engines.get(usize::from(exec.engine)).map(|engine| engine.class);
-            let (Some(class), Some(vm), true) = (class, vm, live) else { return Ok(false) };
+            let (class, Some(vm), true) = (exec.class, vm, live) else { return Ok(false) };
             let flush = vm.has_scratch() || vm.ring_flush.is_due(exec.flushed);
             let request = crate::exec::lrc::BatchRequest { batch: *batch, user_fence: *user_fence, flush_tlb: flush };
             let mark = vm.ring_flush.mark();
@@ -275,7 +265,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     fn free_context(&mut self, handle: Handle<Queue>) {
-        let Some(queue) = self.pools.queues.remove(handle) else { return };
+        let Some(queue) = self.pools.remove_queue(handle) else { return };
         if queue.lead().is_none() {
             if let Some(timeline) = self.pools.timelines.get(queue.timeline) {
                 let record = timeline.record();
@@ -310,9 +300,7 @@ impl<H: Hal> Device<'_, H> {
         let timeline = found.timeline;
         let Some(mut job) = found.pop(&mut self.pools.jobs) else { return };
         job.wait.clear(&mut self.pools.dependencies);
-        if let Some(timeline) = self.pools.timelines.get_mut(timeline) {
-            timeline.signal(job.point, Some(error));
-        }
+        self.pools.signal(timeline, job.point, Some(error));
         if let Work::Bind(mut work) = job.work {
             work.steps.clear(&mut self.pools.steps);
         }

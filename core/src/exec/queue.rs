@@ -6,6 +6,8 @@ use super::watch::Watch;
 use crate::chain::LinkHandle;
 use crate::device::Client;
 use crate::device::request::QueueProperties;
+use crate::gt::EngineClass;
+use crate::list::{Linked, Links};
 use crate::mem::tlb::RingMark;
 use crate::num::{low8, u32_capped, u64_of};
 use crate::pool::{Handle, Pool};
@@ -33,6 +35,8 @@ pub enum QueueKind {
 pub struct ExecPart {
     /// Position in [`DeviceInfo::engines`](crate::gt::DeviceInfo) of the engine it runs on, or ran on last.
     pub engine: u8,
+    /// The class of all of them.
+    pub class: EngineClass,
     /// The engines it may run on.
     pub placements: Placements,
     /// Whether its jobs have parts on other engines.
@@ -49,8 +53,8 @@ pub struct ExecPart {
     pub watch: Watch,
     /// Whether an engine might touch its context when its oldest job was last looked at.
     pub was_on_an_engine: bool,
-    /// Which of all turns was its last one on an engine.
-    pub ran: u64,
+    /// When its turn is, among the queues that are ready.
+    pub turn: u64,
     /// How many resets that others were to blame for have hit its oldest job.
     pub hits: u8,
     /// Why the job that ran last was taken off its engine; the jobs after it are cancelled.
@@ -66,12 +70,6 @@ impl Placements {
     #[must_use]
     pub const fn with(self, engine: u8) -> Self {
         Self(self.0 | 1u32.unbounded_shl(engine as u32))
-    }
-
-    /// Those of both.
-    #[must_use]
-    pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
     }
 
     /// Whether an engine is in it.
@@ -90,19 +88,6 @@ pub enum Role {
     Lead(Members),
     /// One of the others. The queue that clients name.
     Member(Handle<Queue>),
-}
-
-/// Puts a queue into another state, and every queue that its jobs have parts on. `queue` may be any of them.
-pub fn set_state(queues: &mut Queues<'_>, queue: Handle<Queue>, state: QueueState) {
-    let lead = queues.get(queue).and_then(Queue::lead).unwrap_or(queue);
-    let Some(found) = queues.get_mut(lead) else { return };
-    found.state = state;
-    for at in 0..MEMBERS_MAX {
-        let member = queues.get(lead).and_then(|lead| lead.members().get(at).copied());
-        if let Some(member) = member.and_then(|member| queues.get_mut(member)) {
-            member.state = state;
-        }
-    }
 }
 
 /// The contexts beside the lead, each a hidden queue: the lead's jobs move theirs.
@@ -140,6 +125,64 @@ pub struct Queue {
     pub live_batches: u32,
     /// What it runs.
     pub kind: QueueKind,
+    /// Whether polls look at it.
+    pub attention: Attention,
+    /// Where it stands in the lists of its device.
+    pub links: QueueLinks,
+}
+
+/// Whether every poll looks at a queue, or what it sleeps on.
+///
+/// A queue that is not awake cannot move: none of its jobs may start, and none may end, before something else has moved
+/// that wakes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attention {
+    /// Nothing of it can move before a call, or an engine that it is given, wakes it.
+    #[default]
+    Asleep,
+    /// Every poll looks at it.
+    Awake,
+    /// Its next job cannot start before this fence has signalled, which wakes it.
+    Until(Fence),
+}
+
+/// Lists that queues stand in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueList {
+    /// Of all that are awake, or of those that sleep until the fences of one timeline have signalled.
+    Attention,
+    /// Of those that an engine could run: with jobs in their rings that are not over.
+    Ready,
+    /// Of the gangs among these.
+    Gangs,
+}
+
+/// Where a queue stands in each of them.
+#[derive(Debug, Default)]
+pub struct QueueLinks {
+    attention: Links,
+    ready: Links,
+    gangs: Links,
+}
+
+impl Linked for Queue {
+    type Kind = QueueList;
+
+    fn links(&self, kind: QueueList) -> &Links {
+        match kind {
+            QueueList::Attention => &self.links.attention,
+            QueueList::Ready => &self.links.ready,
+            QueueList::Gangs => &self.links.gangs,
+        }
+    }
+
+    fn links_mut(&mut self, kind: QueueList) -> &mut Links {
+        match kind {
+            QueueList::Attention => &mut self.links.attention,
+            QueueList::Ready => &mut self.links.ready,
+            QueueList::Gangs => &mut self.links.gangs,
+        }
+    }
 }
 
 /// All queues of a device.
@@ -199,6 +242,21 @@ impl Queue {
         match self.exec() {
             Some(ExecPart { role: Role::Member(lead), .. }) => Some(*lead),
             _ => None,
+        }
+    }
+
+    /// Whether an engine could run what is in its ring.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.state == QueueState::Live && self.exec().is_some_and(|exec| exec.lrc.is_busy())
+    }
+
+    /// The job that starts next: the oldest bind, or the oldest batch that is not in the ring.
+    #[must_use]
+    pub const fn next_to_start(&self) -> Option<LinkHandle<Job>> {
+        match self.exec() {
+            Some(exec) => exec.next_to_emit,
+            None => self.jobs.first(),
         }
     }
 

@@ -49,8 +49,6 @@ pub struct Port {
     pub stuck_at: Option<Nanos>,
     /// Software id of the newest context (engines sheet §7.2).
     pub context_id: u32,
-    /// Where among the clients the next search for a queue starts, so that each gets its turn.
-    pub next_client: u32,
 }
 
 /// The ports of all engines, in the order of [`DeviceInfo::engines`](crate::gt::DeviceInfo).

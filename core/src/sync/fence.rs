@@ -8,6 +8,7 @@
 
 use super::sleepers::{SleeperList, Sleepers};
 use crate::chain::{Chain, LinkPool};
+use crate::list::List;
 use crate::pool::{Handle, Pool};
 use crate::shares::Owner;
 use crate::{Capacity, Error};
@@ -27,6 +28,8 @@ pub struct Timeline {
     ended: bool,
     /// Who is woken when its points signal, by point.
     sleepers: SleeperList,
+    /// Work that starts when its points signal, by point.
+    waiting: List,
 }
 
 /// Points after the first failure that were given the same error, one after the other.
@@ -99,6 +102,16 @@ impl Timeline {
     /// Who sleeps on it.
     pub(crate) const fn sleepers_mut(&mut self) -> &mut SleeperList {
         &mut self.sleepers
+    }
+
+    /// What waits for it.
+    pub(crate) const fn waiting(&self) -> &List {
+        &self.waiting
+    }
+
+    /// What waits for it, for change.
+    pub(crate) const fn waiting_mut(&mut self) -> &mut List {
+        &mut self.waiting
     }
 
     /// Wakes everybody whose point has signalled.
@@ -186,6 +199,12 @@ impl Dependencies {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The fence that holds the work up, until [`are_met`](Self::are_met) says that another one does.
+    #[must_use]
+    pub fn first(&self, pool: &DependencyPool<'_>) -> Option<Fence> {
+        self.0.first().and_then(|first| pool.get(first)).map(|link| link.value)
     }
 
     /// Adds a fence, unless it has signalled or a later point of its timeline is already waited for.

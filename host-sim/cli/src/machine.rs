@@ -96,13 +96,7 @@ impl Patience {
 
 /// The driver's storage, on the heap. It is large and stacks are not: it comes from a constant, in a frame of its own.
 #[inline(never)]
-<<<<<<< HEAD
 #[must_use]
 pub fn storage() -> Box<DefaultStorage> {
-    const EMPTY: DefaultStorage = DefaultStorage::new();
-    Box::new(EMPTY)
-=======
-fn storage() -> Box<DefaultStorage> {
     Box::new(const { DefaultStorage::new() })
->>>>>>> pools
 }

@@ -29,7 +29,8 @@
 //! | fences from outside, the driver's own contexts, firmware's GGTT ranges | nobody: they come out of what is not promised |
 //!
 //! Two capacities need no shares, for nothing of them is taken between calls: operations of a bind call, and out-syncs.
-//! Blocks of page-table memory are shared by table (`pt_notes`), GGTT space and rings by queue.
+//! Blocks of page-table memory are shared by table (`pt_notes`), GGTT space and rings by queue. Memory for the device is
+//! the HAL's: who gets how much of that is for the HAL to say.
 
 use crate::device::Client;
 use crate::mem::pages::BLOCK_TABLES;

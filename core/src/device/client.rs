@@ -72,7 +72,7 @@ impl<H: Hal> Device<'_, H> {
 
     /// Closes a client and lets go of everything it has, also in the middle of work: what is not in a ring is
     /// cancelled, what is runs to its end, memory goes when nothing can reach it any more. With
-    /// [`Shares`](crate::Shares) its place among the clients is free again when all that was charged to it has come back.
+    /// [`Shares`] its place among the clients is free again when all that was charged to it has come back.
     ///
     /// # Errors
     /// [`Error::NotFound`].

@@ -157,8 +157,14 @@ mod tests {
     use crate::Shares;
     use std::boxed::Box;
 
+    /// In a frame of its own: it is large, and stacks of tests are not.
+    #[inline(never)]
+    fn boxed() -> Box<DefaultStorage> {
+        Box::new(const { DefaultStorage::new() })
+    }
+
     fn with_clients(test: impl FnOnce(&mut Pools<'_>, [ClientId; 2])) {
-        let mut storage = Box::new(DefaultStorage::new());
+        let mut storage = boxed();
         let mut pools = Pools::lent(storage.lend(), 0, &Shares::NONE);
         let mut open = || pools.clients.insert(Client::new(false, None)).unwrap();
         let clients = [open(), open()];

@@ -33,5 +33,9 @@ extern crate std;
 pub mod arena;
 #[cfg(target_arch = "x86_64")]
 pub mod board;
+#[cfg(target_arch = "x86_64")]
+pub mod machine;
 pub mod memory;
+pub mod messages;
 pub mod program;
+pub mod say;

@@ -1,12 +1,15 @@
 //! The image: entry point, the one static, panic handler. On a host target there is nothing to boot.
-#![cfg_attr(target_os = "none", no_std, no_main)]
+#![cfg_attr(any(target_os = "none", target_os = "uefi"), no_std, no_main)]
 
 #[cfg(target_os = "none")]
+#[path = "entry/pvh.rs"]
 mod entry;
-#[cfg(all(target_os = "none", any(feature = "planted-panic", feature = "planted-alloc")))]
-mod planted;
-#[cfg(all(target_os = "none", feature = "surface"))]
-mod surface;
 
-#[cfg(not(target_os = "none"))]
+#[cfg(target_os = "none")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[cfg(not(any(target_os = "none", target_os = "uefi")))]
 const fn main() {}

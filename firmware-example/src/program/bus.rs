@@ -1,0 +1,117 @@
+//! What is done with the bare HAL, before the device is opened and after it was closed: the conformance suite, the time
+//! of register accesses, and a look at firmware's entries of the GGTT.
+
+use super::trouble::Trouble;
+use crate::say;
+use crate::say::Sink;
+use barexe_core::Error;
+use barexe_hal::conformance::{self, HOLE_ENTRIES, Setup};
+use barexe_hal::{BusAddr, Hal, Nanos, RegOffset};
+
+/// The PCI command register, and its bit that lets the BARs be reached.
+const COMMAND: u16 = 4;
+const MEMORY_DECODE: u32 = 1 << 1;
+/// A mask of interrupts that nobody listens to before a driver does; it can be reached whatever sleeps (engines sheet
+/// §9.2).
+const SCRATCH: RegOffset = RegOffset::at(0x19_0090);
+/// Where a hole is looked for: above what firmware uses for a display.
+const HOLE_FROM: u32 = 0x4000;
+/// What any of these devices can address.
+const LAST_ADDR: u64 = (1 << 39) - 1;
+/// A GGTT entry that maps something.
+const PRESENT: u64 = 1;
+/// Register accesses that are timed.
+const ACCESSES: u32 = 500;
+/// Firmware's entries that are remembered: those of a boot display lie first.
+pub const ENTRIES: usize = 256;
+
+/// Does `work` with memory decode on; the command register is put back.
+///
+/// # Errors
+/// Those of configuration space, and of `work`.
+pub fn with_decode<H: Hal, T>(
+    hal: &mut H,
+    work: impl FnOnce(&mut H) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    let command = hal.config_read32(COMMAND).map_err(Error::from)?;
+    hal.config_write32(COMMAND, command & 0xFFFF | MEMORY_DECODE).map_err(Error::from)?;
+    let done = work(hal);
+    // The upper half is the status register, whose bits are cleared by writing ones.
+    hal.config_write32(COMMAND, command & 0xFFFF).map_err(Error::from)?;
+    done
+}
+
+/// Runs the conformance suite, with a line.
+///
+/// # Errors
+/// [`Trouble::Rule`].
+pub fn rules<H: Hal>(hal: &mut H, out: &mut dyn Sink) -> Result<(), Trouble> {
+    let setup = Setup {
+        scratch_register: SCRATCH,
+        scratch_bits: u32::MAX,
+        ggtt_hole_first: find_hole(hal),
+        ggtt_hole_entries: 60,
+        last_addr: BusAddr::new(LAST_ADDR).unwrap_or(BusAddr::ZERO),
+        user: None,
+    };
+    let report = conformance::run(hal, setup).map_err(Trouble::Rule)?;
+    say!(out, "HAL: ", report.rules, " rules hold, ", report.checks, " comparisons");
+    Ok(())
+}
+
+/// First run of entries that map nothing.
+fn find_hole<H: Hal>(hal: &mut H) -> u32 {
+    let mut entries = [0; HOLE_ENTRIES];
+    let mut starts = (HOLE_FROM..RegOffset::GGTT_ENTRIES).step_by(HOLE_ENTRIES);
+    let found = starts.find(|first| {
+        hal.read64_run(RegOffset::ggtt_entry(*first).unwrap_or(RegOffset::GGTT_BASE), &mut entries);
+        entries.iter().all(|entry| entry & PRESENT == 0)
+    });
+    found.unwrap_or(HOLE_FROM)
+}
+
+/// Times register accesses, with a line.
+pub fn measure<H: Hal>(hal: &mut H, out: &mut dyn Sink) {
+    let value = hal.read32(SCRATCH);
+    let read = time(hal, |hal| {
+        hal.read32(SCRATCH);
+    });
+    // Writes may be posted: a read waits for them, and takes no longer than one of them.
+    let write = time(hal, |hal| hal.write32(SCRATCH, value));
+    say!(out, "register read ", read, ", write ", write);
+}
+
+/// Average time of an access.
+fn time<H: Hal>(hal: &mut H, access: impl Fn(&mut H)) -> Nanos {
+    let began = hal.now();
+    (0..ACCESSES).for_each(|_| access(hal));
+    hal.read32(SCRATCH);
+    let took = hal.now().saturating_sub(began);
+    Nanos::new(took.get() / u64::from(ACCESSES))
+}
+
+/// The first entries of the GGTT.
+pub fn entries<H: Hal>(hal: &mut H) -> [u64; ENTRIES] {
+    let mut entries = [0; ENTRIES];
+    hal.read64_run(RegOffset::GGTT_BASE, &mut entries);
+    entries
+}
+
+/// Looks whether firmware's entries are what they were, with a line.
+///
+/// # Errors
+/// [`Trouble::FirmwareEntries`].
+pub fn compare<H: Hal>(hal: &mut H, before: &[u64; ENTRIES], out: &mut dyn Sink) -> Result<(), Trouble> {
+    let after = entries(hal);
+    let mut firmware = 0u32;
+    for ((entry, before), after) in (0u32..).zip(before).zip(&after) {
+        if before & PRESENT != 0 {
+            firmware = firmware.saturating_add(1);
+            if before != after {
+                return Err(Trouble::FirmwareEntries { entry });
+            }
+        }
+    }
+    say!(out, "firmware's entries of the GGTT: ", firmware, " as they were");
+    Ok(())
+}

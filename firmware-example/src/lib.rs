@@ -10,8 +10,7 @@
 //! | the binary | entry point, stack, the one static, panic handler, exit |
 //! | [`program`] | what is done with the GPU |
 //! | [`memory`] | everything it works in, and how much that is |
-//! | [`board`] | the HAL on a PC: configuration ports, register BAR, time-stamp counter, cache flushes |
-//! | [`arena`] | DMA memory from a static array of pages |
+//! | [`board`] | the HAL on a PC: configuration ports, register BAR, time-stamp counter |
 //!
 //! # What it expects of whoever loads it
 //!
@@ -30,7 +29,6 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod arena;
 #[cfg(target_arch = "x86_64")]
 pub mod board;
 #[cfg(target_arch = "x86_64")]

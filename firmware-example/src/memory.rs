@@ -51,7 +51,7 @@ pub const CAPACITIES: Capacities = Capacities {
     ggtt_nodes: 64,
 };
 
-/// DMA memory, in pages of 4 KiB: contexts of every engine, page tables, one buffer object.
+/// DMA memory, in pages of 4 KiB, a multiple of 64: contexts of every engine, page tables, one buffer object.
 pub const ARENA_PAGES: usize = 512;
 
 macro_rules! memory {

@@ -1,10 +1,12 @@
 //! A mapped register BAR.
 //!
-//! For implementations on real PCI: wraps the mapping of BAR 0 and gives it the [`Mmio`] contract. No reference into
-//! the window ever leaves this file; the register cells of `volatile-register` stay inside it.
+//! Wraps the mapping of BAR 0 and gives it the [`Mmio`] contract, for [`PciDevice`](crate::pci::PciDevice) and for
+//! implementations with a mapping of their own. No reference into the window ever leaves this crate; the register cells
+//! of `volatile-register` stay inside it.
 #![expect(unsafe_code, reason = "dereferences the mapped register window")]
 
-use crate::{Mmio, RegOffset};
+use crate::num::usize_of;
+use crate::{Mmio, RegOffset, arch};
 use core::ptr::NonNull;
 use volatile_register::RW;
 
@@ -19,32 +21,29 @@ pub struct BarWindow {
 unsafe impl Send for BarWindow {}
 
 impl BarWindow {
-    /// Takes over a mapping of [`RegOffset::BLOCK_BYTES`] bytes: one tile's.
+    /// Takes over a mapping of `tiles` blocks of [`RegOffset::BLOCK_BYTES`] bytes.
     ///
     /// # Safety
     /// For as long as the value lives, `base` points to a device mapping of that length (uncached), aligned to 8,
     /// that nothing else writes.
     #[must_use]
-    pub const unsafe fn new(base: NonNull<u32>) -> Self {
-        Self { base, tiles: 1 }
+    pub const unsafe fn new(base: NonNull<u32>, tiles: u8) -> Self {
+        Self { base, tiles }
     }
 
-    /// As [`new`](Self::new), for a device with several tiles.
-    ///
-    /// # Safety
-    /// As [`new`](Self::new), with a mapping of that many blocks.
+    /// Gives the mapping back.
     #[must_use]
-    pub const unsafe fn with_tiles(base: NonNull<u32>, tiles: u8) -> Self {
-        Self { base, tiles }
+    pub const fn into_base(self) -> NonNull<u8> {
+        self.base.cast()
     }
 
     fn cell32(&self, reg: RegOffset) -> Option<&RW<u32>> {
         if reg.tile() >= self.tiles {
             return None;
         }
-        let at = self.base.as_ptr().cast::<u8>().wrapping_add(to_usize(reg.get())).cast::<RW<u32>>();
-        // SAFETY: a `RegOffset` is aligned and inside its tile's block, which is one that `new` or `with_tiles` promises;
-        // `RW` is a cell.
+        let at = self.base.as_ptr().cast::<u8>().wrapping_add(usize_of(reg.get())).cast::<RW<u32>>();
+        // SAFETY: a `RegOffset` is aligned and inside its tile's block, which is one that `new` promises; `RW` is a
+        // cell.
         Some(unsafe { &*at })
     }
 
@@ -56,41 +55,34 @@ impl BarWindow {
     }
 
     fn cell64(&self, offset_bytes: u32) -> &RW<u64> {
-        let at = self.base.as_ptr().cast::<u8>().wrapping_add(to_usize(offset_bytes)).cast::<RW<u64>>();
+        let at = self.base.as_ptr().cast::<u8>().wrapping_add(usize_of(offset_bytes)).cast::<RW<u64>>();
         // SAFETY: callers take the offset from `entries`: inside a mapped block and 8-aligned; `RW` is a cell.
         unsafe { &*at }
     }
 }
 
-const fn to_usize(offset: u32) -> usize {
-    // Lossless on every target this crate builds for (usize of 32 bits or more).
-    offset as usize
-}
-
 impl Mmio for BarWindow {
     fn read32(&mut self, reg: RegOffset) -> u32 {
-        self.cell32(reg).map_or(u32::MAX, RW::read)
+        self.cell32(reg).map_or(u32::MAX, arch::read32)
     }
 
     fn write32(&mut self, reg: RegOffset, value: u32) {
         if let Some(cell) = self.cell32(reg) {
-            // SAFETY: the write has no memory-safety effect on this program; its meaning is the driver's business.
-            unsafe { cell.write(value) }
+            arch::write32(cell, value);
         }
     }
 
     fn read64_run(&mut self, reg: RegOffset, out: &mut [u64]) {
         let mut entries = self.entries(reg);
         for word in out {
-            *word = entries.next().map_or(u64::MAX, |offset| self.cell64(offset).read());
+            *word = entries.next().map_or(u64::MAX, |offset| arch::read64(self.cell64(offset)));
         }
     }
 
     fn write64_steps(&mut self, reg: RegOffset, first: u64, step: u64, count: u32) {
         let mut value = first;
         for (offset, _) in self.entries(reg).zip(0..count) {
-            // SAFETY: as in `write32`.
-            unsafe { self.cell64(offset).write(value) }
+            arch::write64(self.cell64(offset), value);
             value = value.wrapping_add(step);
         }
     }

@@ -1,5 +1,7 @@
-//! Hints to the processor's caches.
-#![expect(unsafe_code, reason = "a prefetch instruction is not in the language")]
+//! The processor's caches: hints to them, and order towards the device.
+
+use crate::{DmaBuffer, arch};
+use core::ops::Range;
 
 /// Bytes of a cache line, on the processors this driver meets.
 const LINE_BYTES: usize = 64;
@@ -11,31 +13,19 @@ const LINE_BYTES: usize = 64;
 pub fn prefetch<T>(value: &T) {
     let first = core::ptr::from_ref(value).cast::<u8>();
     for offset in (0..size_of::<T>()).step_by(LINE_BYTES) {
-        line(first.wrapping_add(offset));
+        arch::prefetch(first.wrapping_add(offset));
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[inline]
-fn line(addr: *const u8) {
-    // SAFETY: the instruction reads nothing the program can see and does not fault, whatever the address.
-    unsafe {
-        core::arch::asm!("prefetcht0 [{}]", in(reg) addr, options(nostack, preserves_flags, readonly));
-    }
+/// Makes what the CPU stored in `range` (bytes of `buffer`) visible to the device, and what the device stored visible to
+/// the CPU: writes the cache lines back, drops them, and waits for that. Bytes of the buffer beyond its end are left out.
+///
+/// For implementors of [`DmaMemory`](crate::DmaMemory): right for `publish` and for `observe`, for write-back memory that
+/// the device snoops and for such that it does not. A word that shares a cache line with `range` is written back too, with
+/// the value that the CPU last saw or stored.
+pub fn flush(buffer: &DmaBuffer, range: Range<usize>) {
+    arch::flush(buffer, range);
 }
-
-#[cfg(target_arch = "aarch64")]
-#[inline]
-fn line(addr: *const u8) {
-    // SAFETY: the instruction reads nothing the program can see and does not fault, whatever the address.
-    unsafe {
-        core::arch::asm!("prfm pldl1keep, [{}]", in(reg) addr, options(nostack, preserves_flags, readonly));
-    }
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-#[inline]
-fn line(_addr: *const u8) {}
 
 #[cfg(test)]
 mod tests {

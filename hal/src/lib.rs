@@ -11,8 +11,11 @@
 //! | [`traits`] | [`Mmio`], [`DmaMemory`], [`ConfigSpace`], [`Clock`], [`InterruptLine`]; with [`UserPages`] together [`Hal`] |
 //! | [`client`] | [`ClientMemory`]: the memory of whoever calls the driver |
 //! | [`user`] | [`UserPages`]: client memory that the device reaches in place |
-//! | [`bar`] | [`bar::BarWindow`]: a mapped register BAR, for implementations on real PCI |
-//! | [`cache`] | hints to the processor's caches |
+//! | [`pci`] | the backend for real hardware: enumeration, BARs, MSI; [`pci::PciDevice`] is a whole [`Hal`] |
+//! | [`arena`], [`clock`] | parts of one: DMA memory from an array of pages, time from the processor's counter |
+//! | [`bar`] | [`bar::BarWindow`]: a mapped register BAR |
+//! | [`cache`] | hints to the processor's caches, and order towards the device |
+//! | [`arch`] | what differs between processors, one file each |
 //! | [`dma`] | [`DmaBuffer`]: memory shared with the device, and its bulk operations |
 //! | [`dwords`] | [`DwordWriter`]: dwords one behind the other into a run of it, checked once |
 //! | [`slice`](mod@slice) | moves inside a slice that cannot panic |
@@ -40,14 +43,22 @@
 //! `defmt`: derives `defmt::Format` on the value types. Features only add. Minimum compiler: see `rust-version`.
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod addr;
+pub mod arch;
+pub mod arena;
 pub mod bar;
 pub mod cache;
 pub mod client;
+pub mod clock;
 pub mod conformance;
 pub mod dma;
 pub mod dwords;
 pub mod error;
+mod num;
+pub mod pci;
 pub mod reg;
 pub mod slice;
 pub mod time;

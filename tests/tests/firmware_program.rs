@@ -4,20 +4,21 @@
 
 use barexe_core::num::u64_of;
 use barexe_core::{Error, Storage};
-use barexe_firmware::arena::{Arena, PAGE_BYTES};
 use barexe_firmware::memory::{ARENA_PAGES, CAPACITIES, Memory};
 use barexe_firmware::messages::Messages;
 use barexe_firmware::program::plan::Plan;
 use barexe_firmware::program::trouble::Trouble;
 use barexe_firmware::program::{Around, Finished, run};
 use barexe_firmware::say::Sink;
+use barexe_hal::MIN_BLOCK_BYTES;
+use barexe_hal::arena::PAGE_BYTES;
 use barexe_sim::{Fault, Platform, Sim, SimConfig, SimHal};
 use std::sync::Arc;
 
-/// A device with as much memory as the firmware's arena has, in pieces as long as the arena's.
+/// A device with as much memory as the firmware's arena has, in pieces as long as the arena gives out: the shortest that will do.
 fn config(platform: Platform) -> SimConfig {
     SimConfig {
-        max_block_bytes: u64_of(Arena::<ARENA_PAGES>::MAX_RUN * PAGE_BYTES),
+        max_block_bytes: MIN_BLOCK_BYTES,
         memory_bytes: u64_of(ARENA_PAGES * PAGE_BYTES),
         ..SimConfig::new(platform)
     }

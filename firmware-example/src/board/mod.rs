@@ -4,7 +4,6 @@
 //! processor's own counter. The compiler knows nothing about any of them, so that no part of the driver can be left
 //! out of the image.
 
-mod cache;
 mod clock;
 mod pci;
 mod port;
@@ -13,10 +12,10 @@ pub use clock::TimeStampCounter;
 pub use pci::Function;
 pub use port::exit;
 
-use crate::arena::{Arena, Page};
 use crate::memory::ARENA_PAGES;
 use barexe_core::gt::IrqFlag;
 use barexe_core::num::u64_of;
+use barexe_hal::arena::{Arena, Page};
 use barexe_hal::bar::BarWindow;
 use barexe_hal::{
     BusAddr, Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, InterruptLine, Interrupted, Mmio, Nanos,
@@ -42,7 +41,7 @@ pub enum BoardError {
 pub struct Board {
     function: Function,
     registers: BarWindow,
-    arena: Arena<ARENA_PAGES>,
+    arena: Arena<{ ARENA_PAGES / 64 }>,
     clock: TimeStampCounter,
     irq: &'static IrqFlag,
 }
@@ -82,10 +81,7 @@ impl Mmio for Board {
 
 impl DmaMemory for Board {
     fn alloc(&mut self, request: DmaRequest) -> Result<DmaBuffer, HalError> {
-        let buffer = self.arena.alloc(request)?;
-        // Zeros in a cache are not zeros for a device that does not snoop.
-        cache::flush(&buffer, 0..buffer.len_bytes());
-        Ok(buffer)
+        self.arena.alloc(request)
     }
 
     fn free(&mut self, buffer: DmaBuffer) {
@@ -97,11 +93,11 @@ impl DmaMemory for Board {
     }
 
     fn publish(&mut self, buffer: &DmaBuffer, range: Range<usize>) {
-        cache::flush(buffer, range);
+        self.arena.publish(buffer, range);
     }
 
     fn observe(&mut self, buffer: &DmaBuffer, range: Range<usize>) {
-        cache::flush(buffer, range);
+        self.arena.observe(buffer, range);
     }
 }
 

@@ -73,6 +73,6 @@ impl Function {
         let base = NonNull::new(core::ptr::with_exposed_provenance_mut(address)).ok_or(BoardError::NoBar)?;
         // SAFETY: the loader maps the BAR at its physical address, uncached and aligned to its size (crate page); the
         // board is made once, from the one static, and nothing else writes the window.
-        Ok(unsafe { BarWindow::new(base) })
+        Ok(unsafe { BarWindow::new(base, 1) })
     }
 }

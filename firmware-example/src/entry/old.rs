@@ -2,10 +2,10 @@
 #![expect(unsafe_code, reason = "the first instructions, and the names the linker looks for")]
 
 use barexe_core::gt::IrqFlag;
-use barexe_firmware::arena::Page;
 use barexe_firmware::board::{Board, exit};
 use barexe_firmware::memory::{ARENA_PAGES, Memory};
 use barexe_firmware::program;
+use barexe_hal::arena::Page;
 use core::arch::naked_asm;
 use core::panic::PanicInfo;
 use spin::{Mutex, MutexGuard};

@@ -2,6 +2,7 @@
 
 use crate::bus::Bus as _;
 use crate::gpu::{BLOCK, Gpu};
+use crate::trace::Event;
 
 const ARRAY: u32 = 8 << 20;
 /// Entries the array has room for.
@@ -15,6 +16,15 @@ impl Gpu {
             self.shared.violation(format!("64-bit access to {offset:#x}"));
         }
         inside.then(|| (offset - ARRAY) / 8)
+    }
+
+    /// One entry; all ones where the device does not answer.
+    pub(crate) fn read_entry(&mut self, in_bar: u32) -> u64 {
+        let mut entry = [0];
+        self.read64_run(in_bar, &mut entry);
+        let [value] = entry;
+        self.shared.trace_access(|| Event::Access { space: "entry", offset: in_bar, value, written: false });
+        value
     }
 
     pub(crate) fn read64_run(&mut self, in_bar: u32, out: &mut [u64]) {
@@ -35,6 +45,7 @@ impl Gpu {
     pub(crate) fn write64_steps(&mut self, in_bar: u32, first: u64, step: u64, count: u32) {
         let Some(offset) = self.access(in_bar) else { return };
         let Some(page) = self.ggtt_index(offset) else { return };
+        self.shared.trace_access(|| Event::Access { space: "entry", offset: in_bar, value: first, written: true });
         let mut entry = first;
         for page in (page..ENTRIES).take(count as usize) {
             self.shared.write_ggtt(page, entry);

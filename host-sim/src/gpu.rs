@@ -21,6 +21,8 @@ pub(crate) struct Gpu {
     /// The engines of all tiles, tile by tile.
     pub(crate) engines: Vec<Streamer>,
     pub(crate) execution: bool,
+    /// How it was made, and is made again when it is reset.
+    config: SimConfig,
 }
 
 impl Gpu {
@@ -29,7 +31,29 @@ impl Gpu {
         let streamer = |engine: &EngineSpec| Streamer::new(spec, engine.class, engine.instance, engine.base);
         let of_tile = |_| config.platform.engines.iter().map(streamer);
         let engines = (0..config.platform.tiles.max(1)).flat_map(of_tile).collect();
-        Some(Self { shared: Shared::new(config), engines, execution: config.execution })
+        let (execution, config) = (config.execution, config.clone());
+        Some(Self { shared: Shared::new(&config), engines, execution, config })
+    }
+
+    /// Back to the state after power-on. What is on the other side of the bus stays, and so does what happened.
+    pub(crate) fn power_on(&mut self) {
+        let Some(fresh) = Self::new(&self.config) else { return };
+        self.engines = fresh.engines;
+        self.shared.power_on(fresh.shared);
+    }
+
+    /// Lets the device's clock show at least an instant.
+    pub(crate) fn pass_to(&mut self, now_ns: u64) {
+        if now_ns > self.shared.time_ns {
+            self.shared.time_ns = now_ns;
+            self.settle();
+        }
+    }
+
+    /// Whether something happens without anybody asking.
+    pub(crate) fn is_busy(&self) -> bool {
+        let has_work = |engine: &Streamer| engine.pending_submit() || engine.current_descriptor().is_some();
+        !self.shared.deferred.is_empty() || self.engines.iter().any(has_work)
     }
 
     /// Counts an access at an offset in BAR 0 and lets its time pass; the offset in its tile's block, if the device

@@ -68,13 +68,16 @@
     reason = "bit fields are cut on purpose; sums are of fields narrower than their type, and what a guest chooses wraps explicitly"
 )]
 
+mod accesses;
 pub mod bus;
 mod config_space;
 pub mod cs;
 mod engines;
 mod fault;
 mod forcewake;
+mod function;
 mod ggtt;
+mod ggtt_table;
 mod gpu;
 mod hal;
 mod hwconfig;
@@ -96,10 +99,12 @@ pub mod tlb;
 pub mod trace;
 mod user;
 
+pub use config_space::MsiWidth;
 pub use fault::Fault;
 pub use forcewake::AckMode;
+pub use function::{PciFunction, Reaction};
 pub use hal::{INJECTED, SimHal};
-pub use memory::Coherence;
+pub use memory::{Backing, Coherence, MapError, Mapping};
 pub use running::RunReport;
 pub use sim::{Sim, SimConfig};
 pub use snapshot::{BufferState, DeviceSnapshot, GgttRun};

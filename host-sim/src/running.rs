@@ -81,6 +81,22 @@ impl Gpu {
         self.settle();
     }
 
+    /// Lets engines execute, not far ahead of `now_ns`; the instant from which on it is worth doing again.
+    pub(crate) fn slice(&mut self, now_ns: u64, most_commands: u64) -> Option<u64> {
+        self.pass_to(now_ns);
+        let until_ns = now_ns.saturating_add(LEAD_NS);
+        if self.shared.time_ns > until_ns {
+            return Some(self.shared.time_ns.saturating_sub(LEAD_NS));
+        }
+        let report = self.run(most_commands, until_ns, true);
+        if !report.idle {
+            return Some(self.shared.time_ns.saturating_sub(LEAD_NS));
+        }
+        let looks_again = self.engines.iter().any(|engine| engine.state() == State::Waiting);
+        let looks_again = looks_again.then(|| now_ns.saturating_add(LOOK_NS));
+        self.shared.deferred.iter().map(|(at, ..)| *at).chain(looks_again).min()
+    }
+
     /// Messages to deliver now.
     pub(crate) fn take_messages(&mut self) -> u32 {
         let of_tile = |tile: &mut TileState| core::mem::take(&mut tile.interrupts.messages);
@@ -95,5 +111,9 @@ impl Gpu {
     }
 }
 
+/// How far the engines of a device behind a bus may be ahead of the bus's clock.
+const LEAD_NS: u64 = 50_000;
+/// Time between two looks of a semaphore at memory that somebody else writes.
+const LOOK_NS: u64 = 100_000;
 /// Step of the clock when nothing is going on and nobody said how long to wait.
 const IDLE_STEP_NS: u64 = 1_000_000;

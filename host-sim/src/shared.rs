@@ -4,7 +4,7 @@ use crate::bus::{Bus, BusError};
 use crate::config_space::ConfigSpace;
 use crate::fault::FaultPlan;
 use crate::forcewake;
-use crate::memory::Memory;
+use crate::memory::{Mapped, Memory};
 use crate::self_clearing::Deferred;
 use crate::sim::SimConfig;
 use crate::spec::{EngineClass, Platform};
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) platform: Platform,
     pub(crate) memory: Memory,
     pub(crate) user: UserMemory,
+    /// Memory of a guest.
+    pub(crate) mapped: Mapped,
     pub(crate) tiles: Tiles,
     pub(crate) config: ConfigSpace,
     pub(crate) time_ns: u64,
@@ -49,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) looking: bool,
     /// Compression bytes that are not zero, by page.
     compression: BTreeMap<u64, u64>,
+    trace_accesses: bool,
 }
 
 impl Shared {
@@ -57,8 +60,9 @@ impl Shared {
         Self {
             memory: Memory::new(config.coherence, config.max_block_bytes, config.memory_bytes),
             user: UserMemory::default(),
+            mapped: Mapped::default(),
             tiles: Tiles::new(&platform),
-            config: ConfigSpace::new(&platform),
+            config: ConfigSpace::new(&platform, config.msi),
             time_ns: 0,
             timeline: Timeline::new(config.timeline_events),
             violations: Vec::new(),
@@ -67,7 +71,26 @@ impl Shared {
             deferred: Vec::new(),
             looking: false,
             compression: BTreeMap::new(),
+            trace_accesses: config.trace_accesses,
             platform,
+        }
+    }
+
+    /// Takes over what a device that was just made differs in. Memory, time, faults and notes stay.
+    pub(crate) fn power_on(&mut self, fresh: Self) {
+        let mut before = core::mem::replace(&mut self.tiles, fresh.tiles);
+        for (tile, before) in self.tiles.iter_mut().zip(before.iter_mut()) {
+            tile.ggtt.inherit(&mut before.ggtt);
+        }
+        (self.config, self.compression) = (fresh.config, fresh.compression);
+        self.deferred.clear();
+        self.trace(Event::PowerOn);
+    }
+
+    /// Puts an access on the timeline, if anybody wants to see accesses.
+    pub(crate) fn trace_access(&mut self, event: impl FnOnce() -> Event) {
+        if self.trace_accesses {
+            self.trace(event());
         }
     }
 
@@ -136,6 +159,7 @@ impl Shared {
     /// Reads memory as the device sees it.
     pub(crate) fn peek(&self, addr: u64, into: &mut [u8]) -> Result<(), BusError> {
         match UserMemory::may_have(addr) {
+            _ if !self.mapped.is_empty() => self.mapped.read(addr, into),
             true => self.user.device_read(addr, into),
             false => self.memory.device_read(addr, into),
         }
@@ -143,11 +167,14 @@ impl Shared {
 
     /// A device access to memory that failed: no table a driver writes leads to memory that it was not given, or has
     /// given back.
-    fn blame(&mut self, addr: u64, what: &str) {
+    fn blame(&mut self, addr: u64, writes: bool) {
         if self.looking {
             return;
         }
+        let what = if writes { "writes" } else { "reads" };
         let why = match UserMemory::may_have(addr) {
+            _ if !self.config.is_bus_master() => "while it may not (bus mastering is off)",
+            _ if !self.mapped.is_empty() => self.mapped.refusal(addr, writes),
             true => "where no client page is pinned for that",
             false if self.memory.was_freed(addr) => "which was freed",
             false => "where no buffer is",
@@ -161,7 +188,8 @@ impl Shared {
             return;
         }
         let shows = |entry: u64| entry & 1 != 0 && entry & GGTT_ADDRESS == bus & !(PAGE - 1);
-        let in_tile = |tile: &TileState| (0u32..).zip(tile.ggtt.iter().copied()).find(|(_, entry)| shows(*entry));
+        let in_tile =
+            |tile: &TileState| (0u32..).zip(tile.ggtt.entries().iter().copied()).find(|(_, entry)| shows(*entry));
         let page = self.tiles.iter().find_map(in_tile);
         let ggtt = page.map(|(page, _)| page << 12 | bus as u32 & 0xFFF);
         self.trace(Event::Published { bus, ggtt, bytes });
@@ -170,30 +198,28 @@ impl Shared {
 
 impl Bus for Shared {
     fn dma_read(&mut self, addr: u64, into: &mut [u8]) -> Result<(), BusError> {
-        if !self.config.is_bus_master() {
-            return Err(BusError { addr });
-        }
-        self.peek(addr, into).inspect_err(|_| self.blame(addr, "reads"))
+        self.trace_access(|| Event::Dma { addr, bytes: into.len() as u64, written: false });
+        let read = if self.config.is_bus_master() { self.peek(addr, into) } else { Err(BusError { addr }) };
+        read.inspect_err(|refused| self.blame(refused.addr, false))
     }
 
     fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError> {
-        if !self.config.is_bus_master() {
-            return Err(BusError { addr });
-        }
+        self.trace_access(|| Event::Dma { addr, bytes: from.len() as u64, written: true });
         let written = match UserMemory::may_have(addr) {
+            _ if !self.config.is_bus_master() => Err(BusError { addr }),
+            _ if !self.mapped.is_empty() => self.mapped.write(addr, from),
             true => self.user.device_write(addr, from),
             false => self.memory.device_write(addr, from),
         };
-        written.inspect_err(|_| self.blame(addr, "writes"))
+        written.inspect_err(|refused| self.blame(refused.addr, true))
     }
 
     fn ggtt_entry(&mut self, page: u32) -> Option<u64> {
-        self.tiles.one().ggtt.get(page as usize).copied()
+        self.tiles.one().ggtt.get(page)
     }
 
     fn set_ggtt_entry(&mut self, page: u32, entry: u64) -> bool {
-        let slot = self.tiles.one_mut().ggtt.get_mut(page as usize);
-        slot.map(|slot| *slot = entry).is_some()
+        self.tiles.one_mut().ggtt.set(page, entry)
     }
 
     fn mmio_read(&mut self, offset: u32) -> u32 {

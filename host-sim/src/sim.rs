@@ -1,7 +1,9 @@
 //! The front: make a device, hold it from outside, look into it.
 
+use crate::config_space::MsiWidth;
 use crate::fault::{Fault, FaultPlan};
 use crate::forcewake::AckMode;
+use crate::function::PciFunction;
 use crate::gpu::{BLOCK, Gpu};
 use crate::hal::SimHal;
 use crate::memory::Coherence;
@@ -12,6 +14,7 @@ use crate::timeline::Timeline;
 use crate::trace::Event;
 use barexe_hal::{Nanos, UserSpace};
 use core::ops::Range;
+use core::sync::atomic::AtomicU32;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +35,10 @@ pub struct SimConfig {
     pub execution: bool,
     /// Most commands one `relax` executes.
     pub relax_commands: u64,
+    /// Width of the MSI capability.
+    pub msi: MsiWidth,
+    /// The timeline also has every access: of the driver to registers, of the device to memory.
+    pub trace_accesses: bool,
 }
 
 impl SimConfig {
@@ -46,6 +53,8 @@ impl SimConfig {
             timeline_events: 0,
             execution: true,
             relax_commands: 100_000,
+            msi: MsiWidth::Bits64,
+            trace_accesses: false,
         }
     }
 }
@@ -59,6 +68,8 @@ pub(crate) struct Inner {
     receiver: Mutex<Option<Receiver>>,
     pub(crate) relax_commands: u64,
     pub(crate) interrupt_relax: Mutex<u32>,
+    /// Accesses of a bus that wait for the device or have it.
+    pub(crate) callers: AtomicU32,
 }
 
 impl core::fmt::Debug for Inner {
@@ -73,15 +84,18 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Inner {
+    /// Does something with the device; how many messages are to be delivered.
+    pub(crate) fn with_messages<R>(&self, work: impl FnOnce(&mut Gpu) -> R) -> (R, u32) {
+        let mut gpu = locked(&self.gpu);
+        let result = work(&mut gpu);
+        // Whatever is found wrong outside of accesses and engines is no tile's.
+        gpu.shared.tiles.select(0);
+        (result, gpu.take_messages())
+    }
+
     /// Does something with the device, then delivers what it had to say, outside the lock.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Gpu) -> R) -> R {
-        let (result, messages) = {
-            let mut gpu = locked(&self.gpu);
-            let result = work(&mut gpu);
-            // Whatever is found wrong outside of accesses and engines is no tile's.
-            gpu.shared.tiles.select(0);
-            (result, gpu.take_messages())
-        };
+        let (result, messages) = self.with_messages(work);
         for _ in 0..messages {
             // The receiver is out of its place while it runs: one that calls back in misses nothing but itself.
             let taken = locked(&self.receiver).take();
@@ -109,6 +123,7 @@ impl Sim {
             receiver: Mutex::new(None),
             relax_commands: config.relax_commands,
             interrupt_relax: Mutex::new(0),
+            callers: AtomicU32::new(0),
         };
         Some(Self { inner: Arc::new(inner) })
     }
@@ -123,6 +138,13 @@ impl Sim {
     #[must_use]
     pub fn hal(&self) -> SimHal {
         SimHal::new(Arc::clone(&self.inner))
+    }
+
+    /// The device as a PCI bus sees it, for drivers that are not in this process. Its interrupt line is on: whether a
+    /// message arrives is the bus's affair.
+    #[must_use]
+    pub fn function(&self) -> PciFunction {
+        PciFunction::new(Arc::clone(&self.inner))
     }
 
     /// Calls `receiver` for every interrupt message from now on.

@@ -54,9 +54,9 @@ impl DeviceSnapshot {
         let shared = &gpu.shared;
         Self {
             registers: by_tile(shared).flat_map(|(base, tile)| written(tile, base)).collect(),
-            ggtt: by_tile(shared).flat_map(|(base, tile)| runs(&tile.ggtt, base >> PAGES_PER_BYTE)).collect(),
+            ggtt: by_tile(shared).flat_map(|(base, tile)| runs(&tile.ggtt.entries(), base >> PAGES_PER_BYTE)).collect(),
             awake: shared.tiles.iter().flat_map(|tile| tile.forcewake.wanted()).collect(),
-            command: shared.config.read(4).unwrap_or(0),
+            command: shared.config.command(),
             interrupts: shared.irq_line,
             buffers: shared.memory.states().collect(),
             user_pins: shared.user.pins(),

@@ -153,6 +153,12 @@ impl Platform {
         if self.media_gt && class.is_media() { MEDIA_SHIFT } else { 0 }
     }
 
+    /// Length of BAR 0 in bytes: a block for each tile, and a power of two.
+    #[must_use]
+    pub fn bar0_bytes(&self) -> u32 {
+        u32::from(self.tiles.max(1)).next_power_of_two() * (16 << 20)
+    }
+
     /// GGTT entries that exist (page-tables sheet §4.1).
     #[must_use]
     pub fn ggtt_entries(&self) -> u32 {

@@ -1,6 +1,7 @@
 //! What each tile has for itself: one block of BAR 0.
 
 use crate::forcewake::Forcewake;
+use crate::ggtt_table::GgttTable;
 use crate::interrupts::Interrupts;
 use crate::registers::Registers;
 use crate::spec::{MEDIA_SHIFT, Platform};
@@ -16,7 +17,7 @@ const MEDIA_GMD_ID: u32 = MEDIA_SHIFT + 0xD8C;
 #[derive(Debug)]
 pub(crate) struct TileState {
     pub(crate) registers: Registers,
-    pub(crate) ggtt: Vec<u64>,
+    pub(crate) ggtt: GgttTable,
     pub(crate) forcewake: Forcewake,
     pub(crate) interrupts: Interrupts,
     /// Flushes of pending writes since the last access that was none.
@@ -33,7 +34,7 @@ impl TileState {
         }
         Self {
             registers,
-            ggtt: vec![0; platform.ggtt_entries() as usize],
+            ggtt: GgttTable::new(platform.ggtt_entries()),
             forcewake: Forcewake::new(platform),
             interrupts: Interrupts::new(platform),
             flushes: 0,

@@ -4,6 +4,7 @@ use crate::trace::{Event, Line};
 use core::fmt::Write as _;
 use serde_json::json;
 use std::collections::VecDeque;
+use std::io::{self, Write};
 
 /// What happened, in order; the oldest entries make room for new ones.
 #[derive(Clone, Debug)]
@@ -71,6 +72,20 @@ impl Timeline {
     pub fn perfetto(&self) -> serde_json::Value {
         let events: Vec<_> = self.entries.iter().map(|(at, event)| trace_event(*at, event)).collect();
         json!({ "displayTimeUnit": "ns", "traceEvents": events })
+    }
+}
+
+impl Timeline {
+    /// Writes [`perfetto`](Self::perfetto), event by event.
+    ///
+    /// # Errors
+    /// What writing met.
+    pub fn write_perfetto(&self, out: &mut dyn Write) -> io::Result<()> {
+        write!(out, r#"{{"displayTimeUnit":"ns","otherData":{{"dropped":{}}},"traceEvents":["#, self.dropped)?;
+        for (number, (at, event)) in self.entries.iter().enumerate() {
+            write!(out, "{}\n{}", if number == 0 { "" } else { "," }, trace_event(*at, event))?;
+        }
+        writeln!(out, "\n]}}")
     }
 }
 

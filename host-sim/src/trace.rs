@@ -73,6 +73,37 @@ pub enum Event {
     },
     /// A message-signalled interrupt left the device.
     Msi,
+    /// The driver read or wrote a register, a GGTT entry or configuration space.
+    Access {
+        /// Where: `register`, `entry`, `config`.
+        space: &'static str,
+        /// Byte offset.
+        offset: u32,
+        /// What was read or written.
+        value: u64,
+        /// It was written.
+        written: bool,
+    },
+    /// The device read or wrote memory.
+    Dma {
+        /// Bus address.
+        addr: u64,
+        /// Bytes.
+        bytes: u64,
+        /// They were written.
+        written: bool,
+    },
+    /// Memory was mapped for the device, or taken away.
+    Mapping {
+        /// Bus address.
+        addr: u64,
+        /// Bytes.
+        bytes: u64,
+        /// It was mapped.
+        mapped: bool,
+    },
+    /// The device was reset as a whole.
+    PowerOn,
     /// Something hardware would complain about: a fault, a bad command, a rule of the bus that was broken.
     Fault {
         /// What, where, with addresses.
@@ -119,6 +150,19 @@ impl Event {
             Self::Command { engine: of, text, from, at, .. } => line(engine(of), from, Some(*at), text.clone()),
             Self::Interrupt { engine: of, vector } => line(engine(of), "interrupt", None, vector_names(*vector)),
             Self::Msi => line(String::from("device"), "MSI", None, String::new()),
+            Self::Access { space, offset, value, written } => {
+                let verb = if *written { "write" } else { "read" };
+                line(String::from("driver"), verb, Some(u64::from(*offset)), format!("{space} {value:#x}"))
+            }
+            Self::Dma { addr, bytes, written } => {
+                let verb = if *written { "DMA write" } else { "DMA read" };
+                line(String::from("device"), verb, Some(*addr), format!("{bytes} bytes"))
+            }
+            Self::Mapping { addr, bytes, mapped } => {
+                let verb = if *mapped { "map" } else { "unmap" };
+                line(String::from("bus"), verb, Some(*addr), format!("{bytes} bytes"))
+            }
+            Self::PowerOn => line(String::from("bus"), "reset", None, String::new()),
             Self::Fault { text } => line(String::from("fault"), "", None, text.clone()),
         }
     }

@@ -4,6 +4,8 @@ use crate::decode;
 use crate::demo::{self, Check, Demo};
 use crate::replay::{Options, Report};
 use crate::replays::{Sum, Unusable, recordings, replay_all};
+#[cfg(target_os = "linux")]
+use crate::serve::{self, args::ServeArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -28,6 +30,9 @@ enum What {
     Demo(DemoArgs),
     /// Replay recordings of real clients and compare every answer and every byte the GPU wrote
     Replay(ReplayArgs),
+    /// Be a simulated GPU on a PCI bus: a vfio-user server for QEMU or another peer
+    #[cfg(target_os = "linux")]
+    Serve(ServeArgs),
     /// Show what the driver made for the GPU in a form that people can read
     Decode(DecodeArgs),
 }
@@ -73,8 +78,9 @@ struct DecodeArgs {
     json: bool,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum PlatformName {
+/// A GPU that is simulated.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum PlatformName {
     /// Tiger Lake
     #[default]
     Tgl,
@@ -83,7 +89,7 @@ enum PlatformName {
 }
 
 impl PlatformName {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Tgl => "tgl",
             Self::Lnl => "lnl",
@@ -107,6 +113,8 @@ pub fn run(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
         What::Demo(args) => run_demo(&args),
         What::Replay(args) => run_replay(&args),
         What::Decode(args) => run_decode(&args),
+        #[cfg(target_os = "linux")]
+        What::Serve(args) => run_serve(&args, out),
     };
     // A reader that has seen enough changes nothing about how it went.
     let _ = out.write_all(&outcome.out).and_then(|()| out.flush());
@@ -163,6 +171,16 @@ fn show(result: &Result<Report, Unusable>, json: bool, outcome: &mut Outcome) {
         }
         Ok(report) => outcome.out.extend(report.to_string().into_bytes()),
     }
+}
+
+#[cfg(target_os = "linux")]
+fn run_serve(args: &ServeArgs, out: &mut dyn Write) -> Outcome {
+    let (err, status) = match args.options().and_then(|options| serve::run(&options, out)) {
+        Ok(()) => return Outcome::default(),
+        Err(serve::Failure::Unusable(why)) => (why, UNUSABLE),
+        Err(serve::Failure::Failed(why)) => (why, FAILED),
+    };
+    Outcome { err: format!("barexe: {err}\n"), status, ..Outcome::default() }
 }
 
 fn run_decode(args: &DecodeArgs) -> Outcome {

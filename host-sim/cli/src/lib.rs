@@ -13,6 +13,7 @@
 //! | [`replay`] | plays one |
 //! | [`replays`] | plays several, with progress and a sum |
 //! | [`decode`] | page tables at one moment of either |
+//! | `serve` | the simulated GPU behind a PCI bus, as a vfio-user server (Linux) |
 //! | [`machine`] | a device on a simulated GPU, opened and closed with care; bounded waits |
 //! | [`hex`] | bytes as recordings write them |
 #![expect(
@@ -28,3 +29,5 @@ pub mod machine;
 pub mod recording;
 pub mod replay;
 pub mod replays;
+#[cfg(target_os = "linux")]
+pub mod serve;

@@ -4,5 +4,6 @@ use std::io::{stderr, stdout};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    barexe_cli::args::run(&mut stdout().lock(), &mut stderr().lock())
+    // Not locked: a server has threads that speak too.
+    barexe_cli::args::run(&mut stdout(), &mut stderr())
 }

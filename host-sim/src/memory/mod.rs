@@ -9,6 +9,7 @@
 
 mod block;
 mod freed;
+mod mapped;
 
 use crate::bus::BusError;
 use crate::snapshot::BufferState;
@@ -18,6 +19,8 @@ use core::alloc::Layout;
 use core::cell::Cell;
 use core::ops::Range;
 use freed::Freed;
+pub(crate) use mapped::Mapped;
+pub use mapped::{Backing, MapError, Mapping};
 use std::collections::BTreeMap;
 
 /// How the two sides see a driver's buffer.

@@ -37,3 +37,5 @@ pub mod memory;
 pub mod messages;
 pub mod program;
 pub mod say;
+#[cfg(feature = "surface")]
+mod surface;

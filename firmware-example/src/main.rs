@@ -1,15 +1,14 @@
-//! The image: entry point, the one static, panic handler. On a host target there is nothing to boot.
+//! The image: entry point, statics, panic handler. On a host target there is nothing to boot.
 #![cfg_attr(any(target_os = "none", target_os = "uefi"), no_std, no_main)]
 
 #[cfg(target_os = "none")]
 #[path = "entry/pvh.rs"]
 mod entry;
-
-#[cfg(target_os = "none")]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
+#[cfg(any(target_os = "none", target_os = "uefi"))]
+#[path = "entry/panic.rs"]
+mod panic;
+#[cfg(all(target_os = "none", any(feature = "planted-panic", feature = "planted-alloc")))]
+mod planted;
 
 #[cfg(not(any(target_os = "none", target_os = "uefi")))]
 const fn main() {}

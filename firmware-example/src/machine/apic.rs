@@ -2,7 +2,10 @@
 #![expect(unsafe_code, reason = "registers of the processor")]
 
 use super::{cpu, port};
+use barexe_core::num::low8;
 use barexe_hal::Nanos;
+use barexe_hal::arch::x86_64::msi_message;
+use barexe_hal::pci::MsiMessage;
 
 /// Where the controller is, and in which form.
 const BASE_MSR: u32 = 0x1B;
@@ -28,8 +31,6 @@ const SOFTWARE_ENABLE: u32 = 1 << 8;
 const DIVIDE_BY_1: u32 = 0xB;
 /// The timer raises nothing.
 const MASKED: u32 = 1 << 16;
-/// Where messages to processors go.
-const MESSAGE_ADDRESS: u64 = 0xFEE0_0000;
 /// Data ports of the two old interrupt controllers: their masks.
 const OLD_MASKS: [u16; 2] = [0x21, 0xA1];
 
@@ -91,12 +92,12 @@ pub fn end_of_interrupt() {
     write(END_OF_INTERRUPT, 0);
 }
 
-/// Address and data of a message that raises `vector` on this processor.
+/// The message that raises `vector` on this processor.
 #[must_use]
-pub fn message(vector: u8) -> (u64, u32) {
+pub fn message(vector: u8) -> MsiMessage {
     let id = read(ID);
-    let id = if base() & X2APIC != 0 { id } else { id >> 24 };
-    (MESSAGE_ADDRESS | u64::from(id & 0xFF) << 12, u32::from(vector))
+    // Messages reach the first 256 processors only, without a unit that remaps them.
+    msi_message(low8(if base() & X2APIC != 0 { u64::from(id) } else { u64::from(id >> 24) }), vector)
 }
 
 /// The controller's timer.

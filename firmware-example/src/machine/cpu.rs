@@ -54,7 +54,7 @@ pub(super) fn fault_address() -> u64 {
 }
 
 /// Forgets what the processor knows about the page at this address.
-pub(super) fn forget_page(address: usize) {
+pub(crate) fn forget_page(address: usize) {
     // SAFETY: forgetting a translation changes no value; this program runs in ring 0.
     unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) }
 }

@@ -12,6 +12,7 @@ pub mod paging;
 mod port;
 pub mod serial;
 pub mod stack;
+pub mod start;
 
 /// The processor's time-stamp counter.
 #[must_use]

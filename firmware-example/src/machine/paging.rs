@@ -41,17 +41,18 @@ pub enum MapError {
 #[repr(C, align(4096))]
 pub struct Table([u64; ENTRIES]);
 
-/// The tables, the root first, and how many are in use.
+/// The tables, the root first, and how many of the spare ones are in use. All zeros to begin with: they take no room in
+/// the image.
 #[derive(Debug)]
 #[repr(C, align(4096))]
 pub struct Tables {
     tables: [Table; TABLES],
-    used: usize,
+    spares: usize,
 }
 
 impl Tables {
     /// Empty tables, for the entry to fill the first [`BOOT_TABLES`] of.
-    pub const EMPTY: Self = Self { tables: [const { Table([0; ENTRIES]) }; TABLES], used: BOOT_TABLES };
+    pub const EMPTY: Self = Self { tables: [const { Table([0; ENTRIES]) }; TABLES], spares: 0 };
 
     /// Maps a range of device memory at its physical address, uncached. `base` is the address of these tables. What was
     /// mapped there before is uncached from now on; [`forget_page`](super::cpu) is the caller's business.
@@ -79,7 +80,7 @@ impl Tables {
 
     /// The table that an entry of `table` points to; a new one if it points to none.
     fn below(&mut self, base: u64, table: usize, index: u64) -> Result<usize, MapError> {
-        let used = self.used;
+        let used = self.spares.saturating_add(BOOT_TABLES);
         let entry = self.entry(table, index).ok_or(MapError::NoTables)?;
         if *entry & PRESENT != 0 {
             let offset = (*entry & ADDRESS).wrapping_sub(base);
@@ -90,7 +91,7 @@ impl Tables {
         }
         let offset = barexe_core::num::u64_of(used).saturating_mul(TABLE_BYTES);
         *entry = base.saturating_add(offset) | PRESENT | WRITABLE;
-        self.used = used.saturating_add(1);
+        self.spares = self.spares.saturating_add(1);
         Ok(used)
     }
 }

@@ -13,14 +13,23 @@ pub struct Plan {
     pub unverified: bool,
     /// `reboot`: the machine is reset after the first run, and runs again.
     pub reboot: bool,
+    /// `window`: configuration space is reached through the chipset's window, not by ports.
+    pub window: bool,
     /// `exit`: an application that firmware started ends the virtual machine, not only itself.
     pub exit: bool,
 }
 
 impl Plan {
     /// Nothing beside the first run.
-    pub const FIRST_RUN: Self =
-        Self { jobs: 0, rules: false, measure: false, unverified: false, reboot: false, exit: false };
+    pub const FIRST_RUN: Self = Self {
+        jobs: 0,
+        rules: false,
+        measure: false,
+        unverified: false,
+        reboot: false,
+        window: false,
+        exit: false,
+    };
 
     /// Reads a command line. The first word that means nothing is given back.
     ///
@@ -40,6 +49,7 @@ impl Plan {
             "measure" => self.measure = true,
             "unverified" => self.unverified = true,
             "reboot" => self.reboot = true,
+            "window" => self.window = true,
             "exit" => self.exit = true,
             _ => self.jobs = word.strip_prefix("jobs=")?.parse().ok()?,
         }

@@ -32,8 +32,8 @@ use plan::Plan;
 use stage::{Stage, Tally};
 use trouble::Trouble;
 
-/// Longest time a job may run. None of ours takes a hundredth of it, even in a slow virtual machine.
-const JOB_TIMEOUT: Nanos = Nanos::from_millis(1_000);
+/// Longest time a job may run. None of ours takes a hundredth of it, even in a virtual machine on a busy one.
+const JOB_TIMEOUT: Nanos = Nanos::from_millis(3_000);
 
 /// What is around the program.
 pub struct Around<'o, 'a> {
@@ -87,20 +87,23 @@ fn before_open<H: Hal>(hal: &mut H, around: &mut Around<'_, '_>) -> Result<[u64;
     Ok(bus::entries(hal))
 }
 
+/// The device stays where it was opened until it is closed: it is large, and a copy of it for each step would be the most
+/// that the program keeps on its stack.
 fn open_and_run<'a, H: Hal>(hal: H, storage: Storage<'a>, around: &mut Around<'_, 'a>) -> Finished<'a, H> {
     let config = Config { system_memory_bytes: 1 << 20, job_timeout: JOB_TIMEOUT, ..Config::default() };
-    match Device::open(hal, storage, config, Some(&around.messages.flag)) {
-        Ok(mut device) => {
+    let mut opened = Device::open(hal, storage, config, Some(&around.messages.flag));
+    let verdict = match &mut opened {
+        Ok(device) => {
             say_found(device.info(), around.out);
-            let verdict = use_gpu(&mut device, around);
-            let (hal, storage) = device.close();
-            Finished { hal, storage, verdict }
+            use_gpu(device, around)
         }
-        Err(refused) => {
-            let verdict = Err(Trouble::Refused(refused.error));
-            Finished { hal: refused.hal, storage: refused.storage, verdict }
-        }
-    }
+        Err(refused) => Err(Trouble::Refused(refused.error)),
+    };
+    let (hal, storage) = match opened {
+        Ok(device) => device.close(),
+        Err(refused) => (refused.hal, refused.storage),
+    };
+    Finished { hal, storage, verdict }
 }
 
 fn say_found(info: &DeviceInfo, out: &mut dyn Sink) {

@@ -37,10 +37,10 @@ pub const AREA_BYTES: u64 = 64 << 10;
 const CHUNK: usize = 128;
 
 /// How long work may take: longer than a job may run, so that the driver's own limit comes first.
-const LIMIT: Nanos = Nanos::from_millis(6_000);
+const LIMIT: Nanos = Nanos::from_millis(10_000);
 /// How long a message is waited for before the driver looks without one. A message that came later than this would be
 /// taken for lost.
-const GRACE: Nanos = Nanos::from_millis(300);
+const GRACE: Nanos = Nanos::from_millis(2_000);
 /// How long to sleep between two looks of a wait that polls.
 const PAUSE: Nanos = Nanos::from_micros(20);
 

@@ -170,6 +170,14 @@ pub enum Error {
         /// The value.
         value: u64,
     },
+    /// The device is of a kind that nobody has tried on silicon, and the embedder did not allow that
+    /// ([`Config::allow_unverified`](crate::device::Config::allow_unverified)).
+    Unverified {
+        /// Graphics version as one number: 20.04 is 2004.
+        graphics: u32,
+        /// What is assumed.
+        what: &'static str,
+    },
     /// The work did not end by itself: it was taken off its engine.
     Engine(EngineError),
     /// One part of the driver broke its promise to another.
@@ -203,7 +211,7 @@ impl Error {
             Self::TimedOut => Errno::ETIME,
             Self::Interrupted => Errno::EINTR,
             Self::Hal(error) => hal_errno(error.kind()),
-            Self::DeviceGone => Errno::ENODEV,
+            Self::DeviceGone | Self::Unverified { .. } => Errno::ENODEV,
             Self::Engine(EngineError { kind: EngineErrorKind::TimedOut, .. }) => Errno::ETIME,
             Self::DeviceBroken { .. } | Self::Engine(_) | Self::Defect(_) | Self::QueueBanned { .. } => Errno::EIO,
         }
@@ -266,6 +274,10 @@ impl fmt::Display for Error {
             Self::Hal(error) | Self::ArrayNoMemory(error) => write!(f, "{error}"),
             Self::DeviceGone => f.write_str("the device does not answer"),
             Self::DeviceBroken { what, value } => write!(f, "the device gave {what} {value:#x}"),
+            Self::Unverified { graphics, what } => {
+                let (major, minor) = (graphics / 100, graphics % 100);
+                write!(f, "graphics {major}.{minor:02} is not verified on hardware: {what}")
+            }
             Self::Engine(error) => write!(f, "{error}"),
             Self::Defect(defect) => write!(f, "defect of the driver: {defect}"),
         }

@@ -107,6 +107,14 @@ pub trait ConfigSpace {
     /// # Errors
     /// As [`config_read32`](Self::config_read32); nothing is written then.
     fn config_write32(&mut self, offset_bytes: u16, value: u32) -> Result<(), HalError>;
+
+    /// Whether what answers is a model of a device, in this program. The driver does there, unasked, what nobody has tried
+    /// on silicon.
+    ///
+    /// **Implementor**: only a simulator says yes; behind a bus there may be anything.
+    fn is_simulated(&self) -> bool {
+        false
+    }
 }
 
 /// Monotonic time and the way to let it pass.
@@ -199,6 +207,10 @@ impl<T: ConfigSpace + ?Sized> ConfigSpace for &mut T {
 
     fn config_write32(&mut self, offset_bytes: u16, value: u32) -> Result<(), HalError> {
         (**self).config_write32(offset_bytes, value)
+    }
+
+    fn is_simulated(&self) -> bool {
+        (**self).is_simulated()
     }
 }
 

@@ -117,6 +117,10 @@ impl ConfigSpace for SimHal {
     fn config_write32(&mut self, offset_bytes: u16, value: u32) -> Result<(), HalError> {
         self.fallible(HalErrorKind::DeviceGone, |gpu| gpu.shared.config.write(offset_bytes, value))
     }
+
+    fn is_simulated(&self) -> bool {
+        true
+    }
 }
 
 impl Clock for SimHal {

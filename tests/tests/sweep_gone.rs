@@ -45,7 +45,7 @@ struct Tally {
 
 fn count<'s>(platform: &Platform, storage: Storage<'s>, irq: &'s Arc<IrqFlag>) -> (Counts, Storage<'s>) {
     let gts = sim(platform);
-    drop(barexe_core::gt::bring_up_among(&mut gts.hal(), rows(platform)));
+    drop(barexe_core::gt::bring_up_among(&mut gts.hal(), rows(platform), false));
     let sim = sim(platform);
     let mut world = World::open(&sim, storage, irq).unwrap_or_else(|refused| panic!("open: {}", refused.error));
     let open = sim.mmio_accesses();

@@ -79,6 +79,10 @@ impl ConfigSpace for QuietHal {
     fn config_write32(&mut self, offset_bytes: u16, value: u32) -> Result<(), HalError> {
         self.sim.config_write32(offset_bytes, value)
     }
+
+    fn is_simulated(&self) -> bool {
+        self.sim.is_simulated()
+    }
 }
 
 impl Clock for QuietHal {

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
 use crate::exec::migration::{Migration, Migrations};
-use crate::gt::{self, DeviceInfo, IrqFlag, Platform, Registers};
+use crate::gt::{self, DeviceInfo, IrqFlag, Registers};
 use crate::mem::ggtt::{Ggtt, GgttNode};
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
@@ -52,7 +52,7 @@ impl<'a, H: Hal> Device<'a, H> {
         irq: Option<&'a IrqFlag>,
     ) -> Result<Self, OpenError<'a, H>> {
         let nodes = core::mem::take(&mut storage.ggtt_nodes);
-        match bring_up(&mut hal, config.platforms, nodes) {
+        match bring_up(&mut hal, &config, nodes) {
             Ok(brought) => {
                 say_found(&brought.0);
                 Ok(Self::assemble(hal, storage, config, irq, brought))
@@ -209,10 +209,10 @@ type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports, Migrations);
 /// From a PCI function to engines with idle contexts, or back to where it began.
 fn bring_up<'a, H: Hal>(
     hal: &mut H,
-    platforms: &'static [Platform],
+    config: &Config,
     nodes: &'a mut [Slot<GgttNode>],
 ) -> Result<Brought<'a>, (Error, &'a mut [Slot<GgttNode>])> {
-    let info = match gt::bring_up_among(hal, platforms) {
+    let info = match gt::bring_up_among(hal, config.platforms, config.allow_unverified) {
         Ok(info) => info,
         Err(error) => return Err((error, nodes)),
     };

@@ -105,6 +105,9 @@ pub struct Config {
     pub job_timeout: Nanos,
     /// Longest time a context may take to leave its engine when it is asked to, before the engine is reset.
     pub preempt_timeout: Nanos,
+    /// Drive hardware of a family of which something is assumed that nobody has confirmed on silicon
+    /// ([`Family::unverified`](crate::family::Family::unverified)); a simulator needs no permission.
+    pub allow_unverified: bool,
 }
 
 impl Default for Config {
@@ -116,6 +119,7 @@ impl Default for Config {
             platforms: &PLATFORMS,
             job_timeout: Nanos::from_millis(5000),
             preempt_timeout: Nanos::from_millis(640),
+            allow_unverified: false,
         }
     }
 }

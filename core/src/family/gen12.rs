@@ -61,4 +61,5 @@ pub static GEN12: Family = Family {
         descriptor: DescriptorFormat { id_shift: 37, id_bits: 11, names_engine: true },
     },
     gt: gen12_gt::GT,
+    unverified: None,
 };

@@ -33,4 +33,6 @@ pub struct Family {
     pub lrc: LrcFormat,
     /// GT bring-up, interrupts, GGTT, TLB invalidation.
     pub gt: GtFormat,
+    /// What of this is an assumption that no source and no hardware has confirmed.
+    pub unverified: Option<&'static str>,
 }

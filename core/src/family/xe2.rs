@@ -1,6 +1,6 @@
 //! Graphics 20.04: Lunar Lake.
 
-use super::{Family, xe2_gt};
+use super::{Family, xe2_gt, xe2_unverified};
 use crate::context::descriptor::DescriptorFormat;
 use crate::context::{LrcFormat, tables};
 use crate::mem::format::{AtomicsRule, GgttFormat, Level, PatBits, PtFormat};
@@ -93,4 +93,5 @@ pub static XE2: Family = Family {
         descriptor: DescriptorFormat { id_shift: 39, id_bits: 16, names_engine: false },
     },
     gt: xe2_gt::GT,
+    unverified: Some(xe2_unverified::WHAT),
 };

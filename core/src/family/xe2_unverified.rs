@@ -4,12 +4,18 @@
 //! published how the following registers behave there. Each constant says which value was chosen and why. All of them
 //! are the values of the last generations known to have them, because the register blocks around them did not move.
 //! A porter with the hardware should look here first (engines sheet §14).
+//!
+//! On hardware such a part is refused, unless [`Config::allow_unverified`](crate::device::Config::allow_unverified) is set.
 
 use crate::gt::EngineClass;
 use crate::gt::EngineClass::{Compute, Copy, Render, VideoDecode, VideoEnhance};
 use crate::gt::engine_error::FaultRegisters;
 use crate::mem::tlb::{TlbRegister, TlbTarget};
 use barexe_hal::RegOffset;
+
+/// All of it in a line, for who is refused because of it.
+pub const WHAT: &str =
+    "TLB invalidation registers, reset of single engines, where faults are kept, length of the submit queue";
 
 const fn tlb(class: EngineClass, register: u32, masked: bool) -> TlbRegister {
     TlbRegister { target: TlbTarget::Engines { class, masked }, register: RegOffset::at(register) }

@@ -50,15 +50,16 @@ struct Versions {
     gt_count: u8,
 }
 
-/// Brings up a device of one of the [`PLATFORMS`].
+/// Brings up a device of one of the [`PLATFORMS`], on hardware a verified one.
 ///
 /// # Errors
 /// As [`bring_up_among`].
 pub fn bring_up<H: Hal>(hal: &mut H) -> Result<DeviceInfo, Error> {
-    bring_up_among(hal, &PLATFORMS)
+    bring_up_among(hal, &PLATFORMS, false)
 }
 
-/// Brings up a device of one of these platforms.
+/// Brings up a device of one of these platforms; on hardware, unless `allow_unverified`, only of a family of which nothing
+/// is assumed.
 ///
 /// Either everything is done, or everything that was begun is undone: interrupts off, forcewake released, the PCI
 /// command register as it was.
@@ -67,11 +68,16 @@ pub fn bring_up<H: Hal>(hal: &mut H) -> Result<DeviceInfo, Error> {
 /// [`Error::Invalid`] for a vendor, device or graphics version this driver does not know, [`Error::DeviceGone`],
 /// [`Error::TimedOut`] if a power domain does not wake, [`Error::Interrupted`], [`Error::DeviceBroken`] if there is no
 /// GGTT or there are more tiles than the platform has, [`Error::Unsupported`] for more engines than there is room for,
-/// [`Error::Hal`] from configuration space and interrupts.
-pub fn bring_up_among<H: Hal>(hal: &mut H, rows: &'static [Platform]) -> Result<DeviceInfo, Error> {
+/// [`Error::Unverified`], [`Error::Hal`] from configuration space and interrupts.
+pub fn bring_up_among<H: Hal>(
+    hal: &mut H,
+    rows: &'static [Platform],
+    allow_unverified: bool,
+) -> Result<DeviceInfo, Error> {
     let identity = identify(hal, rows)?;
     let mut held = Held::default();
-    let result = start(hal, &identity, &mut held);
+    let allowed = allow_unverified || hal.is_simulated();
+    let result = start(hal, (&identity, allowed), &mut held);
     if result.is_err() {
         give_back(hal, identity.platform, held);
     }
@@ -144,13 +150,17 @@ fn enable_bus<H: ConfigSpace>(hal: &mut H, held: &mut Held) -> Result<(), Error>
     Ok(())
 }
 
-fn start<H: Hal>(hal: &mut H, identity: &Identity, held: &mut Held) -> Result<DeviceInfo, Error> {
+/// With `allowed` a part of which something is assumed is as good as any.
+fn start<H: Hal>(hal: &mut H, (identity, allowed): (&Identity, bool), held: &mut Held) -> Result<DeviceInfo, Error> {
     let Identity { platform, device_id, revision } = *identity;
     enable_bus(hal, held)?;
     let ggtt_entries = ggtt_entries(hal, platform)?;
     let mut regs = Registers::new(hal, &platform.family.gt);
     let Versions { graphics, media, gt_count } = read_versions(&mut regs, platform, revision)?;
-    held.tiles = read_tile_count(&mut regs, platform)?;
+    match platform.family.unverified {
+        Some(what) if !allowed => return Err(Error::Unverified { graphics: graphics.verx100(), what }),
+        _ => held.tiles = read_tile_count(&mut regs, platform)?,
+    }
 
     for (tile, awake) in (0..held.tiles).zip(&mut held.awake) {
         wake_tile(&mut regs.of_tile(tile), gt_count, awake)?;

@@ -24,3 +24,5 @@ mod recorder;
 mod tables;
 #[cfg(test)]
 mod tlb;
+#[cfg(test)]
+mod unverified;

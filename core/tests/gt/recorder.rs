@@ -50,6 +50,8 @@ pub(crate) struct Recorder {
     pub(crate) live_buffers: usize,
     /// Acknowledges never come.
     pub(crate) deaf: bool,
+    /// It says that it is no simulator.
+    pub(crate) poses: bool,
     /// Seed of noise: reads answer anything.
     pub(crate) noise: Option<u64>,
     fail: Option<(Point, usize)>,
@@ -75,6 +77,7 @@ impl Recorder {
             identities: BTreeMap::new(),
             live_buffers: 0,
             deaf: false,
+            poses: false,
             noise: None,
             fail: None,
             uses: BTreeMap::new(),
@@ -300,6 +303,10 @@ impl ConfigSpace for Recorder {
         let status = self.config.get(&offset_bytes).copied().unwrap_or(0) & 0xFFFF_0000;
         self.config.insert(offset_bytes, status & !value | value & 0xFFFF);
         Ok(())
+    }
+
+    fn is_simulated(&self) -> bool {
+        !self.poses
     }
 }
 

@@ -1,10 +1,12 @@
-//! What is done with the bare HAL, before the device is opened and after it was closed: the conformance suite, the time
-//! of register accesses, and a look at firmware's entries of the GGTT.
+//! What is done with the bare HAL: the conformance suite before the device is opened, the time of register accesses, and
+//! a look at firmware's entries of the GGTT before and after.
 
 use super::trouble::Trouble;
 use crate::say;
 use crate::say::Sink;
 use barexe_core::Error;
+use barexe_core::device::Device;
+use barexe_core::gt::Registers;
 use barexe_hal::conformance::{self, HOLE_ENTRIES, Setup};
 use barexe_hal::{BusAddr, Hal, Nanos, RegOffset};
 
@@ -22,8 +24,14 @@ const LAST_ADDR: u64 = (1 << 39) - 1;
 const PRESENT: u64 = 1;
 /// Register accesses that are timed.
 const ACCESSES: u32 = 500;
-/// Firmware's entries that are remembered: those of a boot display lie first.
-pub const ENTRIES: usize = 256;
+/// Entries of the GGTT that are remembered, of each run: a boot display's lie first, or above what microcontrollers use.
+const ENTRIES: usize = 256;
+const FIRST_RUN: u32 = 0;
+const SECOND_RUN: u32 = 0x1000;
+const RUNS: [u32; 2] = [FIRST_RUN, SECOND_RUN];
+/// A display that is played: entries, and what they map.
+const DISPLAY_ENTRIES: u32 = 64;
+const FRAME_BUFFER: u64 = 0x7000_0000;
 
 /// Does `work` with memory decode on; the command register is put back.
 ///
@@ -70,13 +78,16 @@ fn find_hole<H: Hal>(hal: &mut H) -> u32 {
     found.unwrap_or(HOLE_FROM)
 }
 
-/// Times register accesses, with a line.
-pub fn measure<H: Hal>(hal: &mut H, out: &mut dyn Sink) {
-    let value = hal.read32(SCRATCH);
+/// Times register accesses, with a line. Reads are the driver's: on parts where they might overtake writes, each has
+/// the writes before it that prevent that.
+pub fn measure<H: Hal>(device: &mut Device<'_, H>, out: &mut dyn Sink) {
+    let format = device.info().format();
+    let hal = device.hal_mut();
+    let value = Registers::new(hal, format).read(SCRATCH);
     let read = time(hal, |hal| {
-        hal.read32(SCRATCH);
+        Registers::new(hal, format).read(SCRATCH);
     });
-    // Writes may be posted: a read waits for them, and takes no longer than one of them.
+    // Writes may be posted: configuration space is read behind them.
     let write = time(hal, |hal| hal.write32(SCRATCH, value));
     say!(out, "register read ", read, ", write ", write);
 }
@@ -85,30 +96,59 @@ pub fn measure<H: Hal>(hal: &mut H, out: &mut dyn Sink) {
 fn time<H: Hal>(hal: &mut H, access: impl Fn(&mut H)) -> Nanos {
     let began = hal.now();
     (0..ACCESSES).for_each(|_| access(hal));
-    hal.read32(SCRATCH);
+    // A device that is gone is found out by others.
+    let _gone = hal.config_read32(COMMAND);
     let took = hal.now().saturating_sub(began);
     Nanos::new(took.get() / u64::from(ACCESSES))
 }
 
-/// The first entries of the GGTT.
-pub fn entries<H: Hal>(hal: &mut H) -> [u64; ENTRIES] {
-    let mut entries = [0; ENTRIES];
-    hal.read64_run(RegOffset::GGTT_BASE, &mut entries);
-    entries
+/// What was found in the GGTT, and whether this program put some of it there.
+#[derive(Debug)]
+pub struct Found {
+    entries: [[u64; ENTRIES]; 2],
+    played: bool,
 }
 
-/// Looks whether firmware's entries are what they were, with a line.
+fn first_entry(run: u32) -> RegOffset {
+    RegOffset::ggtt_entry(run).unwrap_or(RegOffset::GGTT_BASE)
+}
+
+fn entries<H: Hal>(hal: &mut H) -> [[u64; ENTRIES]; 2] {
+    RUNS.map(|run| {
+        let mut entries = [0; ENTRIES];
+        hal.read64_run(first_entry(run), &mut entries);
+        entries
+    })
+}
+
+/// Looks at firmware's entries of the GGTT. `display`: if the second run maps nothing, a display is played there first: a
+/// frame buffer at an address where no device memory and no memory of this program is.
+pub fn find<H: Hal>(hal: &mut H, display: bool) -> Found {
+    let [_, second] = entries(hal);
+    let played = display && second.iter().all(|entry| *entry == 0);
+    if played {
+        hal.write64_steps(first_entry(SECOND_RUN), FRAME_BUFFER | PRESENT, 4096, DISPLAY_ENTRIES);
+    }
+    Found { entries: entries(hal), played }
+}
+
+/// Looks whether firmware's entries are what they were, with a line. What was played is taken away.
 ///
 /// # Errors
 /// [`Trouble::FirmwareEntries`].
-pub fn compare<H: Hal>(hal: &mut H, before: &[u64; ENTRIES], out: &mut dyn Sink) -> Result<(), Trouble> {
+pub fn compare<H: Hal>(hal: &mut H, before: &Found, out: &mut dyn Sink) -> Result<(), Trouble> {
     let after = entries(hal);
+    if before.played {
+        hal.write64_steps(first_entry(SECOND_RUN), 0, 0, DISPLAY_ENTRIES);
+    }
     let mut firmware = 0u32;
-    for ((entry, before), after) in (0u32..).zip(before).zip(&after) {
-        if before & PRESENT != 0 {
-            firmware = firmware.saturating_add(1);
-            if before != after {
-                return Err(Trouble::FirmwareEntries { entry });
+    for ((run, before), after) in RUNS.iter().zip(&before.entries).zip(&after) {
+        for ((entry, before), after) in (*run..).zip(before).zip(after) {
+            if before & PRESENT != 0 {
+                firmware = firmware.saturating_add(1);
+                if before != after {
+                    return Err(Trouble::FirmwareEntries { entry });
+                }
             }
         }
     }

@@ -24,7 +24,7 @@ pub mod trouble;
 use crate::messages::Messages;
 use crate::say;
 use crate::say::Sink;
-use barexe_core::Storage;
+use barexe_core::{Error, Storage};
 use barexe_core::device::{Config, Device};
 use barexe_core::gt::DeviceInfo;
 use barexe_hal::{Hal, Nanos};
@@ -70,27 +70,31 @@ pub fn run<'a, H: Hal>(mut hal: H, storage: Storage<'a>, around: &mut Around<'_,
         Ok(before) => before,
         Err(trouble) => return Finished { hal, storage, verdict: Err(trouble) },
     };
-    let Finished { mut hal, storage, mut verdict } = open_and_run(hal, storage, around);
-    if verdict.is_ok() {
-        verdict = bus::with_decode(&mut hal, |hal| bus::compare(hal, &before, around.out));
-    }
-    Finished { hal, storage, verdict }
+    let Finished { mut hal, storage, verdict } = open_and_run(hal, storage, around);
+    let after = match verdict {
+        // Nothing more is to be heard from it.
+        Err(Trouble::Refused(Error::DeviceGone)) => Ok(()),
+        _ => bus::with_decode(&mut hal, |hal| bus::compare(hal, &before, around.out)),
+    };
+    Finished { hal, storage, verdict: verdict.and(after) }
 }
 
-fn before_open<H: Hal>(hal: &mut H, around: &mut Around<'_, '_>) -> Result<[u64; bus::ENTRIES], Trouble> {
+fn before_open<H: Hal>(hal: &mut H, around: &mut Around<'_, '_>) -> Result<bus::Found, Trouble> {
     if around.plan.rules {
         bus::rules(hal, around.out)?;
     }
-    if around.plan.measure {
-        bus::measure(hal, around.out);
-    }
-    Ok(bus::entries(hal))
+    Ok(bus::find(hal, around.plan.display))
 }
 
 /// The device stays where it was opened until it is closed: it is large, and a copy of it for each step would be the most
 /// that the program keeps on its stack.
 fn open_and_run<'a, H: Hal>(hal: H, storage: Storage<'a>, around: &mut Around<'_, 'a>) -> Finished<'a, H> {
-    let config = Config { system_memory_bytes: 1 << 20, job_timeout: JOB_TIMEOUT, ..Config::default() };
+    let config = Config {
+        system_memory_bytes: 1 << 20,
+        job_timeout: JOB_TIMEOUT,
+        allow_unverified: around.plan.unverified,
+        ..Config::default()
+    };
     let mut opened = Device::open(hal, storage, config, Some(&around.messages.flag));
     let verdict = match &mut opened {
         Ok(device) => {
@@ -118,6 +122,7 @@ fn use_gpu<H: Hal>(device: &mut Device<'_, H>, around: &mut Around<'_, '_>) -> R
     let mut stage = Stage::set(device, around.messages)?;
     engines::run(&mut stage, around.out)?;
     if around.plan.measure {
+        bus::measure(stage.device, around.out);
         latency::run(&mut stage, around.ticks, around.out)?;
     }
     if around.plan.jobs > 0 {

@@ -9,6 +9,8 @@ pub struct Plan {
     pub rules: bool,
     /// `measure`: register round trips and the way to the interrupt handler are measured.
     pub measure: bool,
+    /// `display`: firmware's display is played, whose entries of the GGTT must survive.
+    pub display: bool,
     /// `unverified`: parts whose driver rests on assumptions are driven too.
     pub unverified: bool,
     /// `reboot`: the machine is reset after the first run, and runs again.
@@ -25,6 +27,7 @@ impl Plan {
         jobs: 0,
         rules: false,
         measure: false,
+        display: false,
         unverified: false,
         reboot: false,
         window: false,
@@ -47,6 +50,7 @@ impl Plan {
         match word {
             "rules" => self.rules = true,
             "measure" => self.measure = true,
+            "display" => self.display = true,
             "unverified" => self.unverified = true,
             "reboot" => self.reboot = true,
             "window" => self.window = true,

@@ -14,6 +14,9 @@ pub fn show(error: &Error, out: &mut dyn Sink) {
         Error::NoFacility { what } => pieces(out, &[&"the device has no ", what]),
         Error::DeviceBroken { what, value } => pieces(out, &[&"the device gave ", what, &" ", &Hex(*value)]),
         Error::DeviceGone => out.text("the device does not answer"),
+        Error::Unverified { graphics, what } => {
+            pieces(out, &[&"graphics ", graphics, &" is not verified on hardware: ", what]);
+        }
         Error::Canceled => out.text("canceled: queue, VM or device is banned"),
         Error::TimedOut => out.text("timed out"),
         Error::Engine(error) => show_engine(*error, out),

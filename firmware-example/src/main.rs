@@ -4,6 +4,15 @@
 #[cfg(target_os = "none")]
 #[path = "entry/pvh.rs"]
 mod entry;
+#[cfg(target_os = "uefi")]
+#[path = "entry/console.rs"]
+mod console;
+#[cfg(target_os = "uefi")]
+#[path = "entry/services.rs"]
+mod services;
+#[cfg(target_os = "uefi")]
+#[path = "entry/uefi.rs"]
+mod uefi;
 #[cfg(any(target_os = "none", target_os = "uefi"))]
 #[path = "entry/panic.rs"]
 mod panic;

@@ -45,7 +45,7 @@ done
 
 cargo build --locked --quiet --release --package barexe
 cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware --profile firmware --target x86_64-unknown-none
-: uefi later
+cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware --profile firmware --target x86_64-unknown-uefi
 found=$(bash "$HERE/fetch.sh")
 { read -r QEMU; read -r OVMF; } <<< "$found"
 readonly QEMU OVMF

@@ -126,44 +126,45 @@ extern "sysv64" fn on_timer() {
 
 const extern "sysv64" fn on_nothing() {}
 
-/// A gate in a table that somebody else owns, and what was there.
+/// The processor uses a copy of somebody else's table, in which one gate is another.
 #[derive(Debug)]
+#[must_use = "the other table is used again when this is given back"]
 pub struct Borrowed {
-    at: *mut Gate,
-    was: Gate,
+    theirs: TablePointer,
 }
 
 impl Borrowed {
-    /// Puts the message's gate into the table that the processor uses now. None if the vector is taken, or the table
-    /// too short.
+    /// Copies the table that the processor uses now into `gates`, puts the message's gate in, and uses that. Interrupts
+    /// may be on.
     ///
     /// # Safety
-    /// Interrupts are off, the table can be written, and nobody else changes it until [`give_back`](Self::give_back).
-    #[must_use]
-    pub unsafe fn message() -> Option<Self> {
-        let mut pointer = TablePointer { limit: 0, base: 0 };
+    /// The other table can be read, and is not changed until [`give_back`](Self::give_back); until then `gates` is left
+    /// alone.
+    pub unsafe fn message(gates: &'static mut Gates) -> Self {
+        let mut theirs = TablePointer { limit: 0, base: 0 };
         // SAFETY: stores where the table is.
-        unsafe { asm!("sidt [{}]", in(reg) &raw mut pointer, options(nostack, preserves_flags)) }
+        unsafe { asm!("sidt [{}]", in(reg) &raw mut theirs, options(nostack, preserves_flags)) }
         let selector: u16;
         // SAFETY: touches no memory.
         unsafe { asm!("mov {:x}, cs", out(reg) selector, options(nomem, nostack, preserves_flags)) }
-        let offset = usize::from(MESSAGE_VECTOR).wrapping_mul(size_of::<Gate>());
-        if usize::from(pointer.limit) < offset.wrapping_add(15) {
-            return None;
+        let first: *const Gate = core::ptr::with_exposed_provenance(barexe_core::num::usize_capped(theirs.base));
+        let count = usize::from(theirs.limit).saturating_add(1) / size_of::<Gate>();
+        for (at, gate) in gates.0.iter_mut().enumerate() {
+            // SAFETY: the gate lies in the other table.
+            *gate = if at < count { unsafe { first.wrapping_add(at).read_volatile() } } else { Gate::EMPTY };
         }
-        let base = barexe_core::num::usize_capped(pointer.base);
-        let at: *mut Gate = core::ptr::with_exposed_provenance_mut(base.wrapping_add(offset));
-        // SAFETY: the gate lies in the table, whose length was looked at.
-        let was = unsafe { at.read_volatile() };
-        // SAFETY: the caller's promise.
-        unsafe { at.write_volatile(Gate::to(message_entry, selector)) }
-        Some(Self { at, was })
+        if let Some(gate) = gates.0.get_mut(usize::from(MESSAGE_VECTOR)) {
+            *gate = Gate::to(message_entry, selector);
+        }
+        let gates: &'static Gates = gates;
+        gates.load();
+        Self { theirs }
     }
 
-    /// Puts back what was there.
+    /// Uses the other table again.
     pub fn give_back(self) {
-        // SAFETY: `message` was promised the table until now.
-        unsafe { self.at.write_volatile(self.was) }
+        // SAFETY: it was used before.
+        unsafe { asm!("lidt [{}]", in(reg) &raw const self.theirs, options(readonly, nostack, preserves_flags)) }
     }
 }
 

@@ -34,7 +34,10 @@ pub struct PciFunction {
 
 impl PciFunction {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        inner.with(|gpu| gpu.shared.irq_line = true);
+        inner.with(|gpu| {
+            gpu.shared.irq_line = true;
+            gpu.shared.mapped.get_or_insert_default();
+        });
         Self { inner }
     }
 
@@ -128,10 +131,11 @@ impl PciFunction {
     ///
     /// # Errors
     /// [`MapError`]; nothing is mapped then.
-    pub fn map(&self, mapping: Mapping) -> Result<(), MapError> {
+    pub fn map(&self, now: Nanos, mapping: Mapping) -> Result<(), MapError> {
         let (addr, bytes) = (mapping.addr, mapping.len_bytes);
         self.inner.with(|gpu| {
-            gpu.shared.mapped.map(mapping)?;
+            gpu.pass_to(now.get());
+            gpu.shared.mapped.get_or_insert_default().map(mapping)?;
             gpu.shared.trace_access(|| Event::Mapping { addr, bytes, mapped: true });
             Ok(())
         })
@@ -141,9 +145,10 @@ impl PciFunction {
     ///
     /// # Errors
     /// [`MapError`]; nothing has changed then.
-    pub fn unmap(&self, addr: u64, len_bytes: u64) -> Result<(), MapError> {
+    pub fn unmap(&self, now: Nanos, addr: u64, len_bytes: u64) -> Result<(), MapError> {
         self.inner.with(|gpu| {
-            gpu.shared.mapped.unmap(addr, len_bytes)?;
+            gpu.pass_to(now.get());
+            gpu.shared.mapped.get_or_insert_default().unmap(addr, len_bytes)?;
             gpu.shared.trace_access(|| Event::Mapping { addr, bytes: len_bytes, mapped: false });
             Ok(())
         })
@@ -151,7 +156,7 @@ impl PciFunction {
 
     /// Takes all mappings away.
     pub fn unmap_all(&self) {
-        self.inner.with(|gpu| gpu.shared.mapped.unmap_all());
+        self.inner.with(|gpu| gpu.shared.mapped.get_or_insert_default().unmap_all());
     }
 
     /// Back to the state after power-on. Memory stays mapped, faults stay set, what happened stays noted.

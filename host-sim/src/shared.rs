@@ -36,8 +36,8 @@ pub(crate) struct Shared {
     pub(crate) platform: Platform,
     pub(crate) memory: Memory,
     pub(crate) user: UserMemory,
-    /// Memory of a guest.
-    pub(crate) mapped: Mapped,
+    /// Memory behind a bus: all there is for a device that is seen from one.
+    pub(crate) mapped: Option<Mapped>,
     pub(crate) tiles: Tiles,
     pub(crate) config: ConfigSpace,
     pub(crate) time_ns: u64,
@@ -60,7 +60,7 @@ impl Shared {
         Self {
             memory: Memory::new(config.coherence, config.max_block_bytes, config.memory_bytes),
             user: UserMemory::default(),
-            mapped: Mapped::default(),
+            mapped: None,
             tiles: Tiles::new(&platform),
             config: ConfigSpace::new(&platform, config.msi),
             time_ns: 0,
@@ -158,10 +158,10 @@ impl Shared {
 
     /// Reads memory as the device sees it.
     pub(crate) fn peek(&self, addr: u64, into: &mut [u8]) -> Result<(), BusError> {
-        match UserMemory::may_have(addr) {
-            _ if !self.mapped.is_empty() => self.mapped.read(addr, into),
-            true => self.user.device_read(addr, into),
-            false => self.memory.device_read(addr, into),
+        match &self.mapped {
+            Some(mapped) => mapped.read(addr, into),
+            None if UserMemory::may_have(addr) => self.user.device_read(addr, into),
+            None => self.memory.device_read(addr, into),
         }
     }
 
@@ -172,12 +172,12 @@ impl Shared {
             return;
         }
         let what = if writes { "writes" } else { "reads" };
-        let why = match UserMemory::may_have(addr) {
+        let why = match &self.mapped {
             _ if !self.config.is_bus_master() => "while it may not (bus mastering is off)",
-            _ if !self.mapped.is_empty() => self.mapped.refusal(addr, writes),
-            true => "where no client page is pinned for that",
-            false if self.memory.was_freed(addr) => "which was freed",
-            false => "where no buffer is",
+            Some(mapped) => mapped.refusal(addr, writes),
+            None if UserMemory::may_have(addr) => "where no client page is pinned for that",
+            None if self.memory.was_freed(addr) => "which was freed",
+            None => "where no buffer is",
         };
         self.violation(format!("the device {what} bus address {addr:#x}, {why}"));
     }
@@ -205,11 +205,11 @@ impl Bus for Shared {
 
     fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError> {
         self.trace_access(|| Event::Dma { addr, bytes: from.len() as u64, written: true });
-        let written = match UserMemory::may_have(addr) {
+        let written = match &self.mapped {
             _ if !self.config.is_bus_master() => Err(BusError { addr }),
-            _ if !self.mapped.is_empty() => self.mapped.write(addr, from),
-            true => self.user.device_write(addr, from),
-            false => self.memory.device_write(addr, from),
+            Some(mapped) => mapped.write(addr, from),
+            None if UserMemory::may_have(addr) => self.user.device_write(addr, from),
+            None => self.memory.device_write(addr, from),
         };
         written.inspect_err(|refused| self.blame(refused.addr, true))
     }

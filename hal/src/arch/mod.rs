@@ -7,7 +7,7 @@
 //! | `prefetch` | a hint to the caches |
 //! | `ticks`, `ticks_hz` | the processor's free-running counter and its frequency |
 //!
-//! Public are only the parts of a processor's world that have no counterpart elsewhere: [`x86_64`] has configuration
+//! Public are only the parts of a processor's world that have no counterpart elsewhere: `x86_64` has configuration
 //! ports, interrupt messages to a local APIC, and a timer to measure the counter by.
 
 #[cfg(target_arch = "x86_64")]

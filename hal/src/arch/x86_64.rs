@@ -231,54 +231,125 @@ pub const fn msi_message(apic_id: u8, vector: u8) -> MsiMessage {
 /// Frequency of the interval timer.
 const PIT_HZ: u64 = 1_193_182;
 /// Counts of a measurement: ten milliseconds.
-const PIT_COUNTS: u64 = 11_932;
+const PIT_COUNTS: u16 = 11_932;
 /// Count of channel 2, the one that is heard and not seen.
 const PIT_CHANNEL2: u16 = 0x42;
 const PIT_MODE: u16 = 0x43;
-/// Channel 2, low byte then high byte, mode 0: its output rises when the count is over.
-const CHANNEL2_ONE_SHOT: u8 = 0xB0;
-/// Gate of channel 2 in bit 0, speaker in bit 1, output of channel 2 in bit 5.
+/// Channel 2, low byte then high byte, mode 0: it counts down, and its output rises the first time it comes to zero.
+const CHANNEL2_COUNTS_DOWN: u8 = 0xB0;
+/// The count of channel 2 stands still until it is read.
+const CHANNEL2_LATCH: u8 = 0x80;
+/// Gate of channel 2 in bit 0, speaker in bit 1, masks of error signals in 3:2, output of channel 2 in bit 5.
 const SYSTEM_CONTROL: u16 = 0x61;
+const CAN_BE_WRITTEN: u8 = 0xF;
 const GATE: u8 = 1;
 const SPEAKER: u8 = 2;
 const OUTPUT: u8 = 1 << 5;
-/// Looks at the output before the timer counts as missing. One takes from a twentieth of a microsecond (emulated) to two.
-const PIT_LOOKS: u32 = 2_000_000;
+/// Looks at the timer before it counts as missing: each takes from a microsecond (emulated) to twenty.
+const PIT_LOOKS: u32 = 100_000;
+/// Measurements that are begun before giving up on a machine that is busy with something else.
+const PIT_TRIES: u32 = 5;
 
 /// Measures the time-stamp counter against the interval timer, for ten milliseconds.
 ///
 /// For processors that do not say how fast their counter runs: emulated ones, and those before 2015. `None` if there is
-/// no timer that counts. Channel 2 is used, which drives the speaker; its gate is put back, a tone is not.
+/// no timer that counts. Both counters are read close together, so that a pause of the whole processor, as virtual ones
+/// make, does not count. Channel 2 is used, which drives the speaker; its gate is put back, a tone is not.
 ///
 /// # Safety
 /// The program may use port instructions (ring 0, or the I/O privilege), and nothing else uses ports 0x42, 0x43 and 0x61
 /// meanwhile.
 #[must_use]
 pub unsafe fn measure_counter_hz() -> Option<NonZeroU64> {
-    // SAFETY: the caller promises the port, here and below.
-    let control = unsafe { port::read8(SYSTEM_CONTROL) };
-    // SAFETY: see above.
-    unsafe { port::write8(SYSTEM_CONTROL, control & !(GATE | SPEAKER)) }
-    // SAFETY: see above.
-    unsafe { port::write8(PIT_MODE, CHANNEL2_ONE_SHOT) }
-    let [low, high, ..] = PIT_COUNTS.to_le_bytes();
-    for byte in [low, high] {
-        // SAFETY: see above.
-        unsafe { port::write8(PIT_CHANNEL2, byte) }
+    // SAFETY: the caller promises the port.
+    let control = unsafe { port::read8(SYSTEM_CONTROL) } & CAN_BE_WRITTEN;
+    let mut hz = None;
+    for _ in 0..PIT_TRIES {
+        // SAFETY: the caller promises the ports.
+        match unsafe { measure_once(control & !(GATE | SPEAKER)) } {
+            Measured::Missed => {}
+            Measured::Ended(found) => {
+                hz = found;
+                break;
+            }
+        }
     }
-    // SAFETY: see above.
-    unsafe { port::write8(SYSTEM_CONTROL, control & !SPEAKER | GATE) }
-    let began = super::ticks();
-    // SAFETY: see above.
-    let over = (0..PIT_LOOKS).any(|_| unsafe { port::read8(SYSTEM_CONTROL) } & OUTPUT != 0);
-    let took = super::ticks().saturating_sub(began);
-    // SAFETY: see above.
-    unsafe { port::write8(SYSTEM_CONTROL, control & (GATE | SPEAKER)) }
-    if over { hz_of_measured(took) } else { None }
+    // SAFETY: the caller promises the port.
+    unsafe { port::write8(SYSTEM_CONTROL, control) }
+    hz
 }
 
-const fn hz_of_measured(ticks: u64) -> Option<NonZeroU64> {
-    NonZeroU64::new(ticks.saturating_mul(PIT_HZ) / PIT_COUNTS)
+/// How a measurement went.
+enum Measured {
+    /// The timer came to zero unseen: the processor was away for too long.
+    Missed,
+    /// There is a result, or a timer that does not count.
+    Ended(Option<NonZeroU64>),
+}
+
+/// One measurement, with `masks` kept in the control port.
+///
+/// # Safety
+/// As [`measure_counter_hz`].
+unsafe fn measure_once(masks: u8) -> Measured {
+    let [low, high] = u16::MAX.to_le_bytes();
+    let start = [
+        (SYSTEM_CONTROL, masks),
+        (PIT_MODE, CHANNEL2_COUNTS_DOWN),
+        (PIT_CHANNEL2, low),
+        (PIT_CHANNEL2, high),
+        (SYSTEM_CONTROL, masks | GATE),
+    ];
+    for (port, value) in start {
+        // SAFETY: the caller promises the ports.
+        unsafe { port::write8(port, value) }
+    }
+    // SAFETY: the caller promises the ports, here and below.
+    let first = unsafe { read_both() };
+    let last = (0..PIT_LOOKS).find_map(|_| {
+        // SAFETY: see above.
+        let now = unsafe { read_both() };
+        (first.count.wrapping_sub(now.count) >= PIT_COUNTS).then_some(now)
+    });
+    // SAFETY: see above.
+    let came_to_zero = unsafe { port::read8(SYSTEM_CONTROL) } & OUTPUT != 0;
+    if came_to_zero { Measured::Missed } else { Measured::Ended(last.and_then(|last| hz_of_readings(first, last))) }
+}
+
+/// Both counters at one time.
+#[derive(Clone, Copy)]
+struct Reading {
+    ticks: u64,
+    count: u16,
+}
+
+/// Reads both counters three times and takes the time when least passed in between.
+///
+/// # Safety
+/// As [`measure_counter_hz`].
+unsafe fn read_both() -> Reading {
+    let mut best = (u64::MAX, Reading { ticks: 0, count: 0 });
+    for _ in 0..3 {
+        let before = super::ticks();
+        // SAFETY: the caller promises the ports, here and below.
+        unsafe { port::write8(PIT_MODE, CHANNEL2_LATCH) }
+        let ticks = super::ticks();
+        // SAFETY: see above.
+        let low = unsafe { port::read8(PIT_CHANNEL2) };
+        // SAFETY: see above.
+        let high = unsafe { port::read8(PIT_CHANNEL2) };
+        let apart = ticks.saturating_sub(before);
+        if apart < best.0 {
+            best = (apart, Reading { ticks, count: u16::from_le_bytes([low, high]) });
+        }
+    }
+    best.1
+}
+
+fn hz_of_readings(first: Reading, last: Reading) -> Option<NonZeroU64> {
+    let ticks = last.ticks.checked_sub(first.ticks)?;
+    let counts = u64::from(first.count.wrapping_sub(last.count));
+    NonZeroU64::new(ticks.checked_mul(PIT_HZ)?.checked_div(counts)?)
 }
 
 #[cfg(test)]
@@ -297,10 +368,19 @@ mod tests {
     }
 
     #[test]
-    fn a_measurement_of_ten_milliseconds_gives_a_hundred_times_its_ticks() {
-        let hz = hz_of_measured(24_000_000).unwrap().get();
-        assert!(hz.abs_diff(2_400_000_000) < 100_000, "{hz}");
-        assert_eq!(hz_of_measured(0), None);
+    fn a_measurement_gives_ticks_by_counts() {
+        let hz = |first: (u64, u16), last: (u64, u16)| {
+            let reading = |(ticks, count)| Reading { ticks, count };
+            hz_of_readings(reading(first), reading(last)).map(NonZeroU64::get)
+        };
+        let ten_ms = hz((1_000, 0xFFF0), (24_001_000, 0xFFF0 - 11_932)).unwrap();
+        assert!(ten_ms.abs_diff(2_400_000_000) < 100_000, "{ten_ms}");
+        assert_eq!(hz((0, 100), (2_000, 100 - 20)), Some(100 * PIT_HZ));
+        for nothing in
+            [hz((5, 100), (5, 50)), hz((5, 100), (50, 100)), hz((50, 100), (5, 50)), hz((0, 2), (u64::MAX, 1))]
+        {
+            assert_eq!(nothing, None);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Configuration space of any function, and the registers of it that this backend touches.
 
 use super::{Function, PciError};
-use crate::num::low16;
+use crate::num::{low8, low16};
 
 /// Configuration space of the functions on a bus.
 ///
@@ -59,6 +59,8 @@ pub(super) const IO_DECODE: u16 = 1 << 0;
 pub(super) const MEMORY_DECODE: u16 = 1 << 1;
 /// Command bit: the function may reach memory and send messages.
 pub(super) const BUS_MASTER: u16 = 1 << 2;
+/// Command bit: the function leaves its interrupt wire alone.
+pub(super) const WIRE_OFF: u16 = 1 << 10;
 
 /// Reads a dword that never is all ones as long as the function answers.
 pub(super) fn read_live<C: ConfigAccess>(
@@ -75,6 +77,15 @@ pub(super) fn read_live<C: ConfigAccess>(
 /// Refuses a function that does not answer.
 pub(super) fn check_present<C: ConfigAccess>(access: &mut C, function: Function) -> Result<(), PciError> {
     read_live(access, function, ID).map(|_| ())
+}
+
+/// Refuses what has no header of a device: in a bridge other registers are where a device has BARs.
+pub(super) fn check_device<C: ConfigAccess>(access: &mut C, function: Function) -> Result<(), PciError> {
+    check_present(access, function)?;
+    match low8(read_live(access, function, HEADER)? >> 16) & 0x7F {
+        0 => Ok(()),
+        value => Err(PciError::HeaderType { value }),
+    }
 }
 
 /// The command register.

@@ -1,6 +1,6 @@
 //! Base address registers: where, how long, of what kind.
 
-use super::access::{BARS, IO_DECODE, MEMORY_DECODE, check_present, read_command, write_command};
+use super::access::{BARS, IO_DECODE, MEMORY_DECODE, check_device, check_present, read_command, write_command};
 use super::error::BarProblem;
 use super::{ConfigAccess, Function, PciError};
 use crate::num::joined;
@@ -46,9 +46,10 @@ impl Bars {
     /// are as before when this returns, whatever it returns, as far as the function takes them back.
     ///
     /// # Errors
-    /// [`PciError::Bar`] with the register that is wrong, [`PciError::BarsOverlap`], [`PciError::Gone`],
+    /// [`PciError::HeaderType`] for a bridge, [`PciError::Bar`] with the register that is wrong, [`PciError::BarsOverlap`], [`PciError::Gone`],
     /// [`PciError::CommandStuck`] if decode cannot be switched off, and what the access says.
     pub fn read<C: ConfigAccess>(access: &mut C, function: Function) -> Result<Self, PciError> {
+        check_device(access, function)?;
         let command = read_command(access, function)?;
         let found = read_undecoded(access, function, command & !(IO_DECODE | MEMORY_DECODE));
         write_command(access, function, command)?;

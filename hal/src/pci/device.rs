@@ -1,11 +1,11 @@
 //! A GPU on the bus as a HAL.
 #![expect(unsafe_code, reason = "takes over the mapping of a BAR")]
 
-use super::access::{COMMAND, HEADER, ID, read_command, read_live, write_command};
+use super::access::{WIRE_OFF, check_device, read_command, write_command};
 use super::error::BarProblem;
 use super::{Bars, ConfigAccess, Function, MapPhysical, Msi, MsiMessage, MsiState, PciError, SavedConfig};
 use crate::bar::BarWindow;
-use crate::num::{joined, low8, low16};
+use crate::num::joined;
 use crate::{
     Clock, ClockKind, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, InterruptLine, Interrupted, Mmio, Nanos,
     PinRequest, PinnedRun, RegOffset, UserPages,
@@ -53,8 +53,9 @@ pub struct OpenError<C, P, M, T> {
 
 /// A GPU on the bus: the whole [`Hal`](crate::Hal), made of the embedder's [`Parts`].
 ///
-/// Memory decode and bus mastering are left as found: the driver switches them through [`ConfigSpace`]. What has been
-/// changed is put back by [`close`](Self::close); a value that is dropped leaves the device as it is.
+/// Memory decode and bus mastering are left as found: the driver switches them through [`ConfigSpace`]. The interrupt wire
+/// is off, so that a device that is polled, or has not been given its message yet, disturbs nobody. What has been changed
+/// is put back by [`close`](Self::close); a value that is dropped leaves the device as it is.
 #[derive(Debug)]
 pub struct PciDevice<C, P, M, T> {
     parts: Parts<C, P, M, T>,
@@ -111,7 +112,7 @@ impl<C: ConfigAccess, P: MapPhysical, M, T> PciDevice<C, P, M, T> {
         let access = &mut self.parts.access;
         // Nothing is left to do about configuration space that fails now, here and below.
         let now = read_command(access, function).unwrap_or(found.command);
-        let _gone = write_command(access, function, now & found.command);
+        let _gone = write_command(access, function, now & found.command | WIRE_OFF);
         if let Some((msi, state)) = found.msi {
             let _gone = msi.restore(access, &state);
         }
@@ -154,32 +155,37 @@ impl<C: ConfigAccess, P, M, T> PciDevice<C, P, M, T> {
     }
 }
 
-/// All that can fail, then the one change that stays: messages off.
+/// All that can fail, then the one change that stays: interrupts off.
 fn take_over<C: ConfigAccess, P: MapPhysical, M, T>(
     parts: &mut Parts<C, P, M, T>,
     function: Function,
     interrupts: Interrupts,
 ) -> Result<(Bars, BarWindow, u64, AsFound), PciError> {
     let access = &mut parts.access;
-    let _id = read_live(access, function, ID)?;
-    let header = low8(read_live(access, function, HEADER)? >> 16) & 0x7F;
-    if header != 0 {
-        return Err(PciError::HeaderType { value: header });
-    }
-    let command = low16(read_live(access, function, COMMAND)?);
+    check_device(access, function)?;
+    let command = read_command(access, function)?;
     let msi = find_msi(access, function, interrupts)?;
     let bars = Bars::read(access, function)?;
     let bar = *bars.assigned(REGISTER_BAR)?;
     let tiles = tiles_of(bar.size_bytes)?;
     let base = parts.map.map(bar.address, bar.size_bytes)?;
     let window = window_at(base, tiles);
-    if let Some((msi, _)) = msi
-        && let Err(error) = msi.disable(&mut parts.access)
-    {
+    let found = AsFound { command, msi };
+    if let Err(error) = silence(&mut parts.access, function, found) {
+        let _gone = write_command(&mut parts.access, function, command);
         parts.map.unmap(base, bar.size_bytes);
         return Err(error);
     }
-    Ok((bars, window, bar.size_bytes, AsFound { command, msi }))
+    Ok((bars, window, bar.size_bytes, found))
+}
+
+/// Interrupts off: the wire before messages, or a pending one would move to it.
+fn silence<C: ConfigAccess>(access: &mut C, function: Function, found: AsFound) -> Result<(), PciError> {
+    write_command(access, function, found.command | WIRE_OFF)?;
+    match found.msi {
+        Some((msi, _)) => msi.disable(access),
+        None => Ok(()),
+    }
 }
 
 /// The MSI capability and what is in it. Who only looks can do without, and with a list that leads nowhere.

@@ -1,6 +1,8 @@
 //! What a function forgets when it loses power.
 
-use super::access::{BARS, COMMAND, HEADER, ID, INTERRUPT, check_present, read_command, read_live, write_command};
+use super::access::{
+    BARS, COMMAND, HEADER, ID, INTERRUPT, check_device, check_present, read_command, read_live, write_command,
+};
 use super::{ConfigAccess, Function, Msi, MsiState, PciError};
 
 /// Registers of the header that can be written, beside the command register: cache line and latency, BARs, interrupt line.
@@ -31,8 +33,9 @@ impl SavedConfig {
     /// Reads what a function would forget. A function without a usable MSI capability has nothing to forget there.
     ///
     /// # Errors
-    /// [`PciError::Gone`], and what the access says.
+    /// [`PciError::Gone`], [`PciError::HeaderType`] for a bridge, and what the access says.
     pub fn save<C: ConfigAccess>(access: &mut C, function: Function) -> Result<Self, PciError> {
+        check_device(access, function)?;
         let id = read_live(access, function, ID)?;
         let command = read_command(access, function)?;
         let mut registers = [0; REGISTERS.len()];

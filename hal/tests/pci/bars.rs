@@ -1,7 +1,7 @@
 //! Sizes and places of BARs.
 
 use crate::bus::{Bus, COMMAND, Config, GPU, gpu};
-use barexe_hal::pci::{Bar, BarProblem, Bars, ConfigAccess, Function, PciError};
+use barexe_hal::pci::{Bar, BarProblem, Bars, ConfigAccess, Function, PciError, SavedConfig};
 
 fn device() -> Config {
     Config::new(0x9A49_8086, 0x03_0000, 0)
@@ -153,6 +153,17 @@ fn overlapping_bars_are_refused_with_the_address_both_claim() {
     assert_eq!(two((0x8000_0000, 1 << 28), (0x8F00_0000, 1 << 24)), overlap(0, 2, 0x8F00_0000));
     assert!(two((0x8000_0000, 1 << 24), (0x8100_0000, 1 << 24)).is_ok(), "one behind the other");
     assert!(two((0, 1 << 24), (0, 1 << 24)).is_ok(), "what has no address is nowhere");
+}
+
+/// Where a device has its third BAR, a bridge has the numbers of its buses.
+#[test]
+fn a_bridge_is_not_touched() {
+    let bridge = Config::new(0x0001_8086, 0x06_0400, 1).with(0x18, 0x0003_0300, u32::MAX);
+    let mut bus = Bus::with(bridge);
+    let refused = PciError::HeaderType { value: 1 };
+    assert_eq!(Bars::read(&mut bus, GPU), Err(refused));
+    assert_eq!(SavedConfig::save(&mut bus, GPU), Err(refused));
+    assert_eq!(bus.writes, []);
 }
 
 #[test]

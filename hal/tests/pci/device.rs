@@ -65,7 +65,8 @@ fn everything_is_as_found_after_close() {
         for interrupts in [Interrupts::Polled, MESSAGE] {
             let mut device = open(Bus::with(found.clone()), interrupts).map_err(|refused| refused.error).unwrap();
             assert_eq!(gpu_of(&mut device).word(MSI) & ENABLED, 0, "nobody takes the messages that were set up");
-            device.config_write32(COMMAND, 0x406).unwrap();
+            assert_eq!(gpu_of(&mut device).word(COMMAND) & 0xFFFF, found.word(COMMAND) & 0xFFFF | 0x400);
+            device.config_write32(COMMAND, 6).unwrap();
             device.irq_enable().unwrap();
             let parts = device.close();
             assert!(*parts.access.gpu() == found);
@@ -82,7 +83,7 @@ fn bus_mastering_ends_before_messages_are_put_back() {
     device.irq_enable().unwrap();
     device.parts_mut().access.writes.clear();
     let bus = device.close().access;
-    assert_eq!(bus.writes.first(), Some(&(COMMAND, 2)));
+    assert_eq!(bus.writes.first(), Some(&(COMMAND, 0x402)));
     assert_eq!(bus.writes.last(), Some(&(COMMAND, 3)));
 }
 

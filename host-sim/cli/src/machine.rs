@@ -3,7 +3,7 @@
 use barexe_core::device::{Config, Device};
 use barexe_core::gt::IrqFlag;
 use barexe_core::{DefaultStorage, Error};
-use barexe_hal::Nanos;
+use barexe_hal::{Hal, Nanos};
 use barexe_sim::{Sim, SimHal};
 use std::sync::Arc;
 
@@ -74,13 +74,13 @@ const STEP: Nanos = Nanos::from_micros(500);
 
 impl Patience {
     /// Fresh patience from now on.
-    pub fn new(device: &mut SimDevice<'_>) -> Self {
+    pub fn new<H: Hal>(device: &mut Device<'_, H>) -> Self {
         Self { deadline: device.now().saturating_add(LONGEST), looks: LOOKS }
     }
 
     /// Lets the device run for a moment, at most until `until`, and the driver look at it; false once patience is at
     /// its end.
-    pub fn wait(&mut self, device: &mut SimDevice<'_>, until: Option<Nanos>) -> bool {
+    pub fn wait<H: Hal>(&mut self, device: &mut Device<'_, H>, until: Option<Nanos>) -> bool {
         let now = device.now();
         if self.looks == 0 || now >= self.deadline {
             return false;
@@ -96,7 +96,8 @@ impl Patience {
 
 /// The driver's storage, on the heap. It is large and stacks are not: it comes from a constant, in a frame of its own.
 #[inline(never)]
-fn storage() -> Box<DefaultStorage> {
+#[must_use]
+pub fn storage() -> Box<DefaultStorage> {
     const EMPTY: DefaultStorage = DefaultStorage::new();
     Box::new(EMPTY)
 }

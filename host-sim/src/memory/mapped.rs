@@ -119,10 +119,6 @@ impl Mapped {
         self.ranges.clear();
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
-    }
-
     /// Shows the pieces of an access to `each`: the memory, the offset in it, and which bytes of the access they are.
     fn walk(
         &self,

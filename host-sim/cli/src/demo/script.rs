@@ -1,16 +1,16 @@
 //! What the demo's client does, call by call.
 
 use super::batch::{self, BATCH_BYTES, BATCH_VA, DATA_BYTES, DATA_VA, offset};
-use crate::machine::{Patience, SimDevice};
+use crate::machine::Patience;
 use barexe_core::Error;
 use barexe_core::device::request::{
     BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, EngineRef, ExecCall, QueueProperties, QueueRequest,
     SyncEntry, SyncTarget, VmFlags,
 };
-use barexe_core::device::{ClientId, MappingId, SyncobjLook, Ticket, TicketState};
+use barexe_core::device::{ClientId, Device, MappingId, SyncobjLook, Ticket, TicketState};
 use barexe_core::gt::{Engine, EngineClass};
-use barexe_hal::GpuVa;
 use barexe_hal::client::NoClientMemory;
+use barexe_hal::{GpuVa, Hal};
 use barexe_sim::Sim;
 
 /// What the client saw in the end.
@@ -35,11 +35,30 @@ struct Buffer {
 }
 
 /// Looks at the device in the name of a client, at one of its VMs.
-pub type Look<'l> = &'l mut dyn FnMut(&SimDevice<'_>, ClientId, u32);
+pub type Look<'l, H> = &'l mut dyn FnMut(&Device<'_, H>, ClientId, u32);
 
-struct Script<'s, 'd> {
-    sim: &'s Sim,
-    device: &'s mut SimDevice<'d>,
+/// Who is told what the script does.
+pub trait Notes {
+    /// A call is made.
+    fn mark(&self, text: &str);
+
+    /// Somebody did or saw something.
+    fn note(&self, who: &'static str, what: &str);
+}
+
+impl Notes for Sim {
+    fn mark(&self, text: &str) {
+        Self::mark(self, text);
+    }
+
+    fn note(&self, who: &'static str, what: &str) {
+        Self::note(self, who, what);
+    }
+}
+
+struct Script<'s, 'd, H: Hal> {
+    notes: &'s dyn Notes,
+    device: &'s mut Device<'d, H>,
     client: ClientId,
     /// Sync objects whose signal is not on the timeline yet.
     unseen: Vec<u32>,
@@ -49,18 +68,18 @@ struct Script<'s, 'd> {
 ///
 /// # Errors
 /// The first call that was refused.
-pub fn play(sim: &Sim, device: &mut SimDevice<'_>, look: Look<'_>) -> Result<Seen, Error> {
+pub fn play<H: Hal>(notes: &dyn Notes, device: &mut Device<'_, H>, look: Look<'_, H>) -> Result<Seen, Error> {
     let client = device.client_open(false)?;
-    let mut script = Script { sim, device, client, unseen: Vec::new() };
+    let mut script = Script { notes, device, client, unseen: Vec::new() };
     let seen = script.play(look);
-    sim.mark("client_close");
+    notes.mark("client_close");
     script.device.client_close(client)?;
     seen
 }
 
-impl Script<'_, '_> {
-    fn play(&mut self, look: Look<'_>) -> Result<Seen, Error> {
-        self.sim.mark("vm_create");
+impl<H: Hal> Script<'_, '_, H> {
+    fn play(&mut self, look: Look<'_, H>) -> Result<Seen, Error> {
+        self.notes.mark("vm_create");
         let vm = self.device.vm_create(self.client, VmFlags::empty())?;
         let code = self.buffer("the batch", BATCH_BYTES)?;
         let data = self.buffer("the data", DATA_BYTES)?;
@@ -80,7 +99,7 @@ impl Script<'_, '_> {
 
     /// A buffer object, mapped whole.
     fn buffer(&mut self, what: &str, bytes: u64) -> Result<Buffer, Error> {
-        self.sim.mark(&format!("bo_create, bo_map: {bytes:#x} bytes for {what}"));
+        self.notes.mark(&format!("bo_create, bo_map: {bytes:#x} bytes for {what}"));
         let caching = CpuCaching::WriteBack;
         let request = BoRequest { size_bytes: bytes, caching, scanout: false, no_compression: false, vm: None };
         let handle = self.device.bo_create(self.client, &request)?;
@@ -91,7 +110,7 @@ impl Script<'_, '_> {
 
     fn syncobj(&mut self) -> Result<u32, Error> {
         let handle = self.device.syncobj_create(self.client, false)?;
-        self.sim.mark(&format!("syncobj_create: syncobj {handle}"));
+        self.notes.mark(&format!("syncobj_create: syncobj {handle}"));
         self.unseen.push(handle);
         Ok(handle)
     }
@@ -99,7 +118,7 @@ impl Script<'_, '_> {
     /// One bind call with one map operation for each buffer.
     fn bind(&mut self, vm: u32, maps: &[(Buffer, u64)], done: u32) -> Result<Ticket, Error> {
         let names: Vec<_> = maps.iter().map(|(buffer, va)| format!("bo {} at {va:#x}", buffer.handle)).collect();
-        self.sim.mark(&format!("vm_bind: {}; signals syncobj {done}", names.join(", ")));
+        self.notes.mark(&format!("vm_bind: {}; signals syncobj {done}", names.join(", ")));
         let pat_index = self.coherent_pat();
         let op = |(buffer, va): &(Buffer, u64)| BindOp {
             kind: BindKind::Map { bo: buffer.handle, offset_bytes: 0 },
@@ -124,7 +143,7 @@ impl Script<'_, '_> {
         let is_copy = |engine: &&Engine| engine.class == EngineClass::Copy && !engine.reserved;
         let engine = self.device.info().engines.iter().find(is_copy).copied();
         let engine = engine.ok_or(Error::NoFacility { what: "copy engine" })?;
-        self.sim.mark(&format!("exec_queue_create: vm {vm}, copy engine {}", engine.logical));
+        self.notes.mark(&format!("exec_queue_create: vm {vm}, copy engine {}", engine.logical));
         let place = EngineRef { class: engine.class, instance: engine.logical.into(), gt: engine.gt.into() };
         let properties = QueueProperties::default();
         let request = QueueRequest { vm, placements: &[place], width: 1, properties };
@@ -136,14 +155,14 @@ impl Script<'_, '_> {
         let platform = self.device.info().platform.name;
         let batch = batch::batch(platform).ok_or(Error::NoFacility { what: "batch for this platform" })?;
         let bytes: Vec<u8> = batch.iter().flat_map(|dword| dword.to_le_bytes()).collect();
-        self.sim.note("client", &format!("writes a pattern and a batch of {} dwords", batch.len()));
+        self.notes.note("client", &format!("writes a pattern and a batch of {} dwords", batch.len()));
         self.device.mapping_write(self.client, data.mapping, offset::SOURCE, &batch::pattern())?;
         self.device.mapping_write(self.client, code.mapping, 0, &bytes)
     }
 
     fn exec(&mut self, queue: u32, bound: u32, ran: u32) -> Result<Ticket, Error> {
         let fence = DATA_VA + offset::FENCE;
-        self.sim.mark(&format!(
+        self.notes.mark(&format!(
             "exec: batch {BATCH_VA:#x}; waits for syncobj {bound}; signals syncobj {ran}, user fence {fence:#x}"
         ));
         let wait = SyncEntry { target: SyncTarget::Syncobj { handle: bound }, signal: false };
@@ -155,7 +174,7 @@ impl Script<'_, '_> {
 
     /// Polls until both are over or patience is at its end.
     fn wait(&mut self, bind: Ticket, exec: Ticket) -> Result<(TicketState, TicketState), Error> {
-        self.sim.mark("relax, poll: until the work is over");
+        self.notes.mark("relax, poll: until the work is over");
         let mut patience = Patience::new(self.device);
         loop {
             self.look_at_fences()?;
@@ -171,7 +190,7 @@ impl Script<'_, '_> {
     fn look_at_fences(&mut self) -> Result<(), Error> {
         for syncobj in core::mem::take(&mut self.unseen) {
             if self.is_signalled(syncobj)? {
-                self.sim.note("fence", &format!("syncobj {syncobj} has signalled"));
+                self.notes.note("fence", &format!("syncobj {syncobj} has signalled"));
             } else {
                 self.unseen.push(syncobj);
             }

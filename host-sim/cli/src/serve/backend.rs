@@ -117,7 +117,7 @@ impl ServerBackend for Backend {
         let Protection { read: readable, write: writable } = protection;
         let mapping = Mapping { addr: address, len_bytes: size, readable, writable, backing };
         self.counts.mappings += 1;
-        self.function.map(mapping).map_err(io::Error::other)
+        self.function.map(self.clock.now(), mapping).map_err(io::Error::other)
     }
 
     fn dma_unmap(&mut self, flags: DmaUnmapFlags, address: u64, size: u64) -> io::Result<()> {
@@ -125,7 +125,7 @@ impl ServerBackend for Backend {
             self.function.unmap_all();
             return Ok(());
         }
-        self.function.unmap(address, size).map_err(io::Error::other)
+        self.function.unmap(self.clock.now(), address, size).map_err(io::Error::other)
     }
 
     fn reset(&mut self) -> io::Result<()> {

@@ -40,16 +40,24 @@ start_guest() {
         -nodefaults -display none -serial stdio -device "isa-debug-exit,iobase=0xf4,iosize=0x04")
     case $2 in
         pvh) machine+=(-kernel "$IMAGE") ;;
-        uefi)
-            cp "$OVMF/OVMF_VARS_4M.fd" "$work/vars.fd"
-            machine+=(-device VGA -kernel "$APPLICATION"
-                -drive "if=pflash,format=raw,unit=0,readonly=on,file=$OVMF/OVMF_CODE_4M.fd"
-                -drive "if=pflash,format=raw,unit=1,file=$work/vars.fd") ;;
+        uefi) machine+=(-kernel "$APPLICATION") ;;
+        shell)
+            mkdir "$work/esp"
+            cp "$APPLICATION" "$work/esp/barexe.efi"
+            cp "$HERE/startup.nsh" "$work/esp"
+            machine+=(-drive "if=ide,format=raw,file=fat:rw:$work/esp") ;;
     esac
+    if [[ $2 != pvh ]]; then
+        cp "$OVMF/OVMF_VARS_4M.fd" "$work/vars.fd"
+        machine+=(-device VGA
+            -drive "if=pflash,format=raw,unit=0,readonly=on,file=$OVMF/OVMF_CODE_4M.fd"
+            -drive "if=pflash,format=raw,unit=1,file=$work/vars.fd")
+    fi
+    [[ $2 == shell ]] || machine+=(-append "$3")
     # A guest that is to reset the machine must be let; any other reset is a crash.
     [[ $3 == *reboot* ]] || machine+=(-no-reboot)
     [[ -z $4 ]] || machine+=(-device "$4")
-    timeout --kill-after 5 "$LIMIT" "$QEMU" "${machine[@]}" -append "$3" \
+    timeout --kill-after 5 "$LIMIT" "$QEMU" "${machine[@]}" \
         < /dev/null > "$work/$1.said" 2> "$work/$1.qemu" &
     guest=$!
 }

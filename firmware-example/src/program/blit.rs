@@ -55,8 +55,12 @@ pub fn fill(memory_commands: bool, to: GpuVa, byte: u8, rows: u32) -> Command {
 }
 
 fn dwords(parts: &[&[u32]]) -> Command {
-    // None is longer than the longest.
-    parts.iter().flat_map(|part| part.iter().copied()).take(MAX_DWORDS).collect()
+    let mut command = Command::new();
+    for part in parts {
+        // None is longer than the longest.
+        let _fits = command.extend_from_slice(part);
+    }
+    command
 }
 
 #[cfg(test)]

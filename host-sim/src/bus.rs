@@ -3,6 +3,7 @@
 //! The device (registers, GGTT, memory, interrupts) implements [`Bus`]; a command streamer executes against it. The
 //! split keeps the two halves testable apart.
 
+use crate::fault::Action;
 use crate::spec::EngineClass;
 use crate::trace::Event;
 
@@ -38,6 +39,11 @@ pub trait Bus {
 
     /// Writes a register outside the executing engine's own window.
     fn mmio_write(&mut self, offset: u32, value: u32);
+
+    /// A command is about to be executed; what goes wrong with it, if somebody wants that.
+    fn command_goes_wrong(&mut self, _engine: (EngineClass, u8), _name: &'static str) -> Option<Action> {
+        None
+    }
 
     /// Virtual time in nanoseconds.
     fn now_ns(&mut self) -> u64;

@@ -24,6 +24,8 @@ pub struct Reaction {
     pub messages: u32,
     /// Engines have something to do: [`PciFunction::run`] is wanted.
     pub stirred: bool,
+    /// The answer is not to be given before so much time has passed: a fault that was asked for.
+    pub late: Nanos,
 }
 
 /// One simulated device behind a bus. Cheap to clone; all clones are the same device.
@@ -44,13 +46,15 @@ impl PciFunction {
     /// Does something with the device at an instant of the bus.
     fn at(&self, now: Nanos, work: impl FnOnce(&mut Gpu)) -> Reaction {
         self.inner.callers.fetch_add(1, Ordering::Relaxed);
-        let (stirred, messages) = self.inner.with_messages(|gpu| {
+        let (reaction, _) = self.inner.with_messages(|gpu| {
             gpu.pass_to(now.get());
             work(gpu);
-            gpu.is_busy()
+            // A message may be delayed, and is something to be done then.
+            let messages = gpu.take_messages();
+            Reaction { messages, stirred: gpu.is_busy(), late: Nanos::new(gpu.shared.plan.take_owed_ns()) }
         });
         self.inner.callers.fetch_sub(1, Ordering::Relaxed);
-        Reaction { messages, stirred }
+        reaction
     }
 
     /// Whether somebody waits for the device. Whoever calls [`run`](Self::run) again and again lets others go first.
@@ -177,8 +181,8 @@ impl PciFunction {
     /// Lets engines execute, at most so many commands and not far ahead of `now`. When it is to be called again: none
     /// if not before something happens.
     pub fn run(&self, now: Nanos, most_commands: u64) -> (Option<Nanos>, Reaction) {
-        let (due, messages) = self.inner.with_messages(|gpu| gpu.slice(now.get(), most_commands));
-        (due.map(Nanos::new), Reaction { messages, stirred: due.is_some() })
+        let ((due, messages), _) = self.inner.with_messages(|gpu| gpu.slice(now.get(), most_commands));
+        (due.map(Nanos::new), Reaction { messages, stirred: due.is_some(), late: Nanos::ZERO })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The GGTT array in the upper half of a tile's block of BAR 0.
 
 use crate::bus::Bus as _;
+use crate::fault::Occasion;
 use crate::gpu::{BLOCK, Gpu};
 use crate::trace::Event;
 
@@ -36,8 +37,9 @@ impl Gpu {
             out.fill(0);
             return;
         };
-        for (page, entry) in (first..).zip(out) {
-            *entry = self.shared.ggtt_entry(page).unwrap_or(0);
+        for ((page, at), entry) in (first..).zip((in_bar..).step_by(8)).zip(out) {
+            let wrong = self.read_goes_wrong(&Occasion::Read(Some(at)));
+            *entry = wrong.unwrap_or_else(|| self.shared.ggtt_entry(page).unwrap_or(0));
         }
     }
 
@@ -47,8 +49,10 @@ impl Gpu {
         let Some(page) = self.ggtt_index(offset) else { return };
         self.shared.trace_access(|| Event::Access { space: "entry", offset: in_bar, value: first, written: true });
         let mut entry = first;
-        for page in (page..ENTRIES).take(count as usize) {
-            self.shared.write_ggtt(page, entry);
+        for (page, at) in (page..ENTRIES).zip((in_bar..).step_by(8)).take(count as usize) {
+            if let Some(entry) = self.write_goes_wrong(&Occasion::Write(Some(at)), entry) {
+                self.shared.write_ggtt(page, entry);
+            }
             entry = entry.wrapping_add(step);
         }
     }

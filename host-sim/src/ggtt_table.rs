@@ -37,7 +37,7 @@ impl GgttTable {
         }
     }
 
-    fn exists(&self, page: u32) -> bool {
+    const fn exists(&self, page: u32) -> bool {
         (page as usize) < self.own.len()
     }
 

@@ -1,6 +1,7 @@
 //! The device: everything behind the HAL, and the engines on top of it.
 
 use crate::cs::{CsSpec, State, Streamer};
+use crate::fault::{Action, Occasion};
 use crate::self_clearing::{self, Deferred};
 use crate::shared::Shared;
 use crate::sim::SimConfig;
@@ -86,6 +87,9 @@ impl Gpu {
         if let Some(value) = self.shared.plan.read(in_bar) {
             return value;
         }
+        if let Some(value) = self.read_goes_wrong(&Occasion::Read(Some(in_bar))) {
+            return value as u32;
+        }
         self.shared.check_read(offset);
         let now = self.shared.time_ns;
         if let Some(value) = self.shared.tiles.one().forcewake.read(offset, now) {
@@ -128,6 +132,8 @@ impl Gpu {
         if self.shared.plan.drops_write(in_bar) {
             return;
         }
+        let Some(value) = self.write_goes_wrong(&Occasion::Write(Some(in_bar)), value.into()) else { return };
+        let value = value as u32;
         self.shared.tiles.one_mut().count_flush(offset);
         let now = self.shared.time_ns;
         let wakes = self.shared.tiles.one_mut().forcewake.write(offset, value, now);
@@ -166,8 +172,27 @@ impl Gpu {
             self.shared.violation(format!("{name}{}: load of {first:#x}: {refusal}", engine.instance));
             return;
         }
+        match self.shared.plan.meet(&Occasion::Submission(Some((engine.class, engine.instance)))) {
+            None | Some(Action::AllOnes | Action::Value(_)) => {}
+            Some(Action::Drop | Action::Gone) => return,
+            Some(Action::Delay(by)) => {
+                self_clearing::put_off(self, by.get(), Deferred::Load { index, first, second });
+                return;
+            }
+            Some(Action::Hang) => {
+                if let Some(streamer) = self.engines.get_mut(index) {
+                    streamer.hang();
+                }
+            }
+        }
+        self.take_over(index, first, second);
+    }
+
+    /// The engine takes a load.
+    pub(crate) fn take_over(&mut self, index: usize, first: u64, second: Option<u64>) {
+        let Some(engine) = self.engines.get(index).map(Streamer::engine) else { return };
         for descriptor in core::iter::once(first).chain(second) {
-            self.shared.trace(Event::Doorbell { engine: (engine.class, engine.instance), descriptor });
+            self.shared.trace(Event::Doorbell { engine, descriptor });
         }
         if let Some(streamer) = self.engines.get_mut(index) {
             streamer.submit_queue(first, second);

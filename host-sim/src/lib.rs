@@ -3,22 +3,25 @@
 //! A device, not a mock: it answers register accesses, owns the GGTT, fetches context images and rings through it,
 //! walks the page tables that the driver wrote, executes commands, raises interrupts, and keeps a TLB that forgets only
 //! what something drops. It decodes with tables of its own and does not depend on the driver, so that a wrong constant
-//! there cannot agree with itself. Time is virtual: a run repeats exactly.
+//! there cannot agree with itself. Time is virtual: a run repeats exactly. Only behind a bus ([`Sim::function`]) does the
+//! device follow a clock from outside.
 //!
 //! # Layers, top to bottom
 //!
 //! | module | holds |
 //! |---|---|
 //! | `sim`, `hal` | [`Sim`], the device held from outside; [`SimHal`], the driver's handle of it |
+//! | `function` | [`PciFunction`], the device as a PCI bus sees it, for drivers in other processes |
 //! | `timeline`, [`trace`], `snapshot` | what happened, as text and as a trace file; the whole state, for comparing |
-//! | `fault` | what goes wrong on demand |
-//! | `gpu`, `ggtt`, `running` | the device put together, and its BAR; engines taking turns while time passes |
+//! | `fault` | what goes wrong on demand: at a numbered call, always, or by [`Rule`] |
+//! | `gpu`, `accesses`, `ggtt`, `running` | the device put together, and its BAR; engines taking turns while time passes |
 //! | [`cs`] | command streamers: contexts, rings, batches, commands |
 //! | [`ppgtt`], [`tlb`] | the page-table walk, and the cache of its answers |
 //! | `shared`, [`bus`] | the device around an engine, and what the engine sees of it |
 //! | `tile` | what each tile has for itself |
+//! | `ggtt_table` | entries of a GGTT, in the simulator or in memory that a driver has mapped |
 //! | `registers`, `forcewake`, `interrupts`, `self_clearing`, `config_space`, `hwconfig` | one hardware block each |
-//! | `memory` | memory that CPU and device share, and what became of it when it was freed |
+//! | `memory` | memory that CPU and device share, and what became of it when it was freed; memory of a guest |
 //! | [`spec`], `engines` | platforms and engines, as tables |
 //!
 //! # Loud where a driver is wrong
@@ -100,7 +103,7 @@ pub mod trace;
 mod user;
 
 pub use config_space::MsiWidth;
-pub use fault::Fault;
+pub use fault::{Action, EngineName, Fault, Occasion, Rule};
 pub use forcewake::AckMode;
 pub use function::{PciFunction, Reaction};
 pub use hal::{INJECTED, SimHal};

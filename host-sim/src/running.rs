@@ -1,7 +1,9 @@
 //! Letting time pass: engines execute in turns, interrupts leave, the clock advances.
 
 use crate::cs::State;
+use crate::fault::{Action, Occasion};
 use crate::gpu::Gpu;
+use crate::self_clearing::{self, Deferred};
 use crate::tile::TileState;
 use crate::trace::Event;
 
@@ -81,15 +83,20 @@ impl Gpu {
         self.settle();
     }
 
-    /// Lets engines execute, not far ahead of `now_ns`; the instant from which on it is worth doing again.
-    pub(crate) fn slice(&mut self, now_ns: u64, most_commands: u64) -> Option<u64> {
+    /// Lets engines execute, not far ahead of `now_ns`; the instant from which on it is worth doing again, and messages
+    /// to deliver.
+    pub(crate) fn slice(&mut self, now_ns: u64, most_commands: u64) -> (Option<u64>, u32) {
         self.pass_to(now_ns);
         let until_ns = now_ns.saturating_add(LEAD_NS);
-        if self.shared.time_ns > until_ns {
-            return Some(self.shared.time_ns.saturating_sub(LEAD_NS));
-        }
-        let report = self.run(most_commands, until_ns, true);
-        if !report.idle {
+        let ahead = self.shared.time_ns > until_ns;
+        let idle = !ahead && self.run(most_commands, until_ns, true).idle;
+        let messages = self.take_messages();
+        (self.due(now_ns, idle), messages)
+    }
+
+    /// The next instant at which something happens by itself.
+    fn due(&self, now_ns: u64, idle: bool) -> Option<u64> {
+        if !idle {
             return Some(self.shared.time_ns.saturating_sub(LEAD_NS));
         }
         let looks_again = self.engines.iter().any(|engine| engine.state() == State::Waiting);
@@ -100,14 +107,29 @@ impl Gpu {
     /// Messages to deliver now.
     pub(crate) fn take_messages(&mut self) -> u32 {
         let of_tile = |tile: &mut TileState| core::mem::take(&mut tile.interrupts.messages);
-        let count: u32 = self.shared.tiles.iter_mut().map(of_tile).sum();
-        if !self.shared.irq_line || !self.shared.config.is_bus_master() {
+        let raised: u32 = self.shared.tiles.iter_mut().map(of_tile).sum();
+        let late = core::mem::take(&mut self.shared.late_messages);
+        if !self.shared.irq_line || !self.shared.config.is_bus_master() || self.shared.plan.is_gone() {
             return 0;
         }
+        let on_time = (0..raised).filter(|_| self.message_leaves()).count();
+        let count = late + u32::try_from(on_time).unwrap_or(u32::MAX);
         for _ in 0..count {
             self.shared.trace(Event::Msi);
         }
         count
+    }
+
+    /// Whether a message leaves now.
+    fn message_leaves(&mut self) -> bool {
+        match self.shared.plan.meet(&Occasion::Msi) {
+            Some(Action::Drop | Action::Gone) => false,
+            Some(Action::Delay(by)) => {
+                self_clearing::put_off(self, by.get(), Deferred::Message);
+                false
+            }
+            None | Some(Action::AllOnes | Action::Value(_) | Action::Hang) => true,
+        }
     }
 }
 

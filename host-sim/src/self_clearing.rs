@@ -51,6 +51,17 @@ pub(crate) enum Deferred {
         /// Instances, one bit each.
         instances: u32,
     },
+    /// An engine takes a load that was delayed.
+    Load {
+        /// Position of the engine.
+        index: usize,
+        /// First context.
+        first: u64,
+        /// The one after it.
+        second: Option<u64>,
+    },
+    /// A message leaves that was delayed.
+    Message,
 }
 
 /// Looks at a write that has reached storage.
@@ -80,7 +91,7 @@ fn invalidation(gpu: &Gpu, relative: u32, media: bool) -> Option<(u32, EngineCla
     table.iter().copied().find(|(register, class, _)| *register == relative && !elsewhere(*class))
 }
 
-fn put_off(gpu: &mut Gpu, after_ns: u64, deferred: Deferred) {
+pub(crate) fn put_off(gpu: &mut Gpu, after_ns: u64, deferred: Deferred) {
     let at = gpu.shared.time_ns.saturating_add(after_ns);
     let tile = gpu.shared.tiles.selected();
     gpu.shared.deferred.push((at, tile, deferred));
@@ -90,6 +101,11 @@ fn put_off(gpu: &mut Gpu, after_ns: u64, deferred: Deferred) {
 pub(crate) fn finish(gpu: &mut Gpu, deferred: &Deferred) {
     let (offset, bits) = match *deferred {
         Deferred::Clear { offset, bits } => (offset, bits),
+        Deferred::Load { index, first, second } => return gpu.take_over(index, first, second),
+        Deferred::Message => {
+            gpu.shared.late_messages += 1;
+            return;
+        }
         Deferred::Invalidate { offset, class, instances } => {
             for engine in gpu.engines_here() {
                 let (own, instance) = engine.engine();

@@ -2,7 +2,7 @@
 
 use crate::bus::{Bus, BusError};
 use crate::config_space::ConfigSpace;
-use crate::fault::FaultPlan;
+use crate::fault::{Action, FaultPlan, Occasion};
 use crate::forcewake;
 use crate::memory::{Mapped, Memory};
 use crate::self_clearing::Deferred;
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     /// Compression bytes that are not zero, by page.
     compression: BTreeMap<u64, u64>,
     trace_accesses: bool,
+    /// Messages that were delayed and are due.
+    pub(crate) late_messages: u32,
 }
 
 impl Shared {
@@ -72,6 +74,7 @@ impl Shared {
             looking: false,
             compression: BTreeMap::new(),
             trace_accesses: config.trace_accesses,
+            late_messages: 0,
             platform,
         }
     }
@@ -196,14 +199,39 @@ impl Shared {
     }
 }
 
+/// Repeats the bytes of a word, each where its address has it.
+fn fill(addr: u64, word: u64, into: &mut [u8]) {
+    let bytes = word.to_le_bytes().into_iter().cycle().skip((addr & 7) as usize);
+    for (byte, value) in into.iter_mut().zip(bytes) {
+        *byte = value;
+    }
+}
+
 impl Bus for Shared {
     fn dma_read(&mut self, addr: u64, into: &mut [u8]) -> Result<(), BusError> {
         self.trace_access(|| Event::Dma { addr, bytes: into.len() as u64, written: false });
         let read = if self.config.is_bus_master() { self.peek(addr, into) } else { Err(BusError { addr }) };
-        read.inspect_err(|refused| self.blame(refused.addr, false))
+        read.inspect_err(|refused| self.blame(refused.addr, false))?;
+        match if self.looking { None } else { self.plan.meet(&Occasion::DmaRead(Some(addr))) } {
+            Some(Action::AllOnes) => into.fill(0xFF),
+            Some(Action::Value(value)) => fill(addr, value, into),
+            Some(Action::Drop | Action::Gone) => return Err(BusError { addr }),
+            None | Some(Action::Delay(_) | Action::Hang) => {}
+        }
+        Ok(())
     }
 
     fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError> {
+        let mut other = Vec::new();
+        let from = match self.plan.meet(&Occasion::DmaWrite(Some(addr))) {
+            Some(Action::Drop | Action::Gone) => return Ok(()),
+            Some(Action::Value(value)) => {
+                other.resize(from.len(), 0);
+                fill(addr, value, &mut other);
+                &other[..]
+            }
+            None | Some(Action::AllOnes | Action::Delay(_) | Action::Hang) => from,
+        };
         self.trace_access(|| Event::Dma { addr, bytes: from.len() as u64, written: true });
         let written = match &self.mapped {
             _ if !self.config.is_bus_master() => Err(BusError { addr }),
@@ -212,6 +240,10 @@ impl Bus for Shared {
             None => self.memory.device_write(addr, from),
         };
         written.inspect_err(|refused| self.blame(refused.addr, true))
+    }
+
+    fn command_goes_wrong(&mut self, engine: (EngineClass, u8), name: &'static str) -> Option<Action> {
+        self.plan.meet(&Occasion::Command(Some(engine), Some(name)))
     }
 
     fn ggtt_entry(&mut self, page: u32) -> Option<u64> {

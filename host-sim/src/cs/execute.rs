@@ -9,6 +9,7 @@ use super::table::Handling;
 use super::transfer::Transfer;
 use super::{Flow, Stop, Streamer};
 use crate::bus::Bus;
+use crate::fault::Action;
 use crate::trace::Event;
 
 /// Most commands of one context batch: hardware has no limit, a test does.
@@ -33,6 +34,18 @@ impl Streamer {
             Some(Frame { addr, space }) => (Place::Batch(space), self.fetch_from_batch(bus, space, addr, cmd)?),
         };
         self.advance(cmd.len());
+        // A wait that is looked at again is one command.
+        let wrong = if self.waiting { None } else { bus.command_goes_wrong(self.engine(), fetched.row.name) };
+        match wrong {
+            None | Some(Action::AllOnes | Action::Value(_)) => {}
+            Some(Action::Drop) => return Ok(Flow::Next),
+            Some(Action::Delay(by)) => self.spend_ns(by.get()),
+            Some(Action::Hang | Action::Gone) => {
+                self.hang();
+                self.rewind(fetched.at);
+                return Ok(Flow::Next);
+            }
+        }
         let flow = self.execute(bus, cmd, place, fetched)?;
         if flow == Flow::Wait {
             self.rewind(fetched.at);

@@ -129,6 +129,8 @@ pub struct Streamer {
     pub(super) csb_write: u32,
     pub(super) halted: Option<Stop>,
     pub(super) waiting: bool,
+    /// It does nothing any more, until it is reset.
+    pub(super) hung: bool,
     /// The last command was an arbitration point.
     pub(super) at_arbitration: bool,
     pub(super) elapsed_ns: u64,
@@ -160,6 +162,7 @@ impl Streamer {
             csb_write: 11,
             halted: None,
             waiting: false,
+            hung: false,
             at_arbitration: false,
             elapsed_ns: 0,
             raised: 0,
@@ -215,6 +218,11 @@ impl Streamer {
         *self = Self { missing, ..fresh };
     }
 
+    /// Does nothing from now on, until it is reset.
+    pub(crate) const fn hang(&mut self) {
+        self.hung = true;
+    }
+
     /// Its name in texts.
     pub(super) fn name(&self) -> String {
         format!("{}{}", self.class.short_name(), self.instance)
@@ -247,7 +255,7 @@ impl Streamer {
         (self.raised, self.elapsed_ns) = (0, 0);
         let mut commands = 0;
         let stopped = bus.mmio_read(self.base + MI_MODE) & STOP_RING != 0;
-        while commands < budget && self.halted.is_none() && !stopped {
+        while commands < budget && self.halted.is_none() && !stopped && !self.hung {
             if let Err(stop) = self.accept(bus) {
                 self.halt(bus, stop);
                 break;

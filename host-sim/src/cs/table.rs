@@ -234,6 +234,13 @@ fn with_code(class: EngineClass, family: Family, header: u32) -> impl Iterator<I
     rows(class, family).iter().filter(move |row| row.first <= code && code <= row.last)
 }
 
+/// A command's name as the tables have it, if they do.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static str> {
+    let all = [MI, BLIT, GSC, PIPELINE, STATE, BARRIER];
+    all.into_iter().flatten().map(|row| row.name).find(|known| *known == name)
+}
+
 /// The command's name.
 #[must_use]
 pub fn name(class: EngineClass, header: u32) -> &'static str {

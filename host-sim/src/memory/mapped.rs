@@ -36,7 +36,7 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    fn end(&self) -> u64 {
+    const fn end(&self) -> u64 {
         self.addr.saturating_add(self.len_bytes)
     }
 

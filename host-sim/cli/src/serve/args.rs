@@ -1,6 +1,6 @@
 //! Arguments of `barexe serve`.
 
-use super::{Failure, Options};
+use super::{Failure, Options, faults};
 use crate::args::PlatformName;
 use barexe_sim::{MsiWidth, Platform};
 use clap::{Args, ValueEnum};
@@ -15,6 +15,9 @@ pub struct ServeArgs {
     /// Which GPU to simulate
     #[arg(long, value_enum, default_value_t)]
     platform: PlatformName,
+    /// A plan of what goes wrong in the device: a file of JSON
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
     /// Write what happened to this file when the peer leaves, in the trace format of Chrome and Perfetto
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -61,7 +64,9 @@ impl ServeArgs {
             platform.ggms =
                 Some(platform.ggms.map(|_| code).ok_or_else(|| unusable("has one size of GGTT: no --ggms"))?);
         }
+        let faults = self.faults.as_deref().map(|path| faults::read(path).map_err(Failure::Unusable)).transpose()?;
         Ok(Options {
+            faults: faults.unwrap_or_default(),
             socket: self.socket.clone(),
             platform,
             msi: if self.msi == "32" { MsiWidth::Bits32 } else { MsiWidth::Bits64 },

@@ -4,11 +4,13 @@ use super::guest_memory::{Protection, SharedFile};
 use super::line::MessageLine;
 use super::pace::WallClock;
 use super::regions::{BAR0, CONFIG, MSI};
+use barexe_hal::Nanos;
 use barexe_sim::{Backing, Mapping, PciFunction, Reaction};
+use core::time::Duration;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::thread::Thread;
+use std::thread::{self, Thread};
 use vfio_bindings::bindings::vfio::{VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE};
 use vfio_user::{DmaMapFlags, DmaUnmapFlags, ServerBackend};
 
@@ -62,6 +64,9 @@ impl Backend {
             && let Some(engines) = &self.engines
         {
             engines.unpark();
+        }
+        if reaction.late > Nanos::ZERO {
+            thread::sleep(Duration::from_nanos(reaction.late.get()));
         }
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `backend` | what the protocol asks of the device |
 //! | `regions` | its tables: regions, interrupts |
+//! | [`faults`] | the plan of what goes wrong |
 //! | `guest_memory` | memory of the peer, mapped from its files |
 //! | `pace` | device time beside wall time; the thread of the engines |
 //! | `line` | interrupt messages |
@@ -24,6 +25,7 @@
 pub mod args;
 pub mod backend;
 pub mod closing;
+pub mod faults;
 pub mod guest_memory;
 pub mod line;
 pub mod pace;
@@ -32,7 +34,7 @@ pub mod regions;
 pub mod socket;
 
 use backend::{Backend, Counts};
-use barexe_sim::{MsiWidth, Platform, Sim, SimConfig};
+use barexe_sim::{Fault, MsiWidth, Platform, Sim, SimConfig};
 use closing::Closing;
 use core::sync::atomic::{AtomicBool, Ordering};
 use guest_memory::{Protection, SharedFile};
@@ -65,6 +67,8 @@ pub struct Options {
     pub keep: bool,
     /// Rules that a peer's driver broke make the server fail.
     pub strict: bool,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
     /// Where the trace goes, and how many events it keeps.
     pub trace: Option<(PathBuf, usize)>,
 }
@@ -124,7 +128,9 @@ fn simulated(options: &Options) -> Result<Sim, Failure> {
     config.timeline_events = options.trace.as_ref().map_or(0, |(_, events)| *events);
     config.trace_accesses = options.trace.is_some();
     let unusable = || Failure::Unusable(format!("platform {} is not simulated", options.platform.name));
-    Sim::new(&config).ok_or_else(unusable)
+    let sim = Sim::new(&config).ok_or_else(unusable)?;
+    sim.set_faults(&options.faults);
+    Ok(sim)
 }
 
 /// Puts the GGTT of every tile in a file that a peer can map: one as long as BAR 0, with holes where registers are.

@@ -2,7 +2,8 @@
 
 use crate::ram::{BASE, Ram};
 use crate::server::{BAR0, CONFIG, ROM, Server, read32, write32};
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 use vfio_user::Client;
 
 /// Interrupts, by PCI's numbers.

@@ -1,14 +1,14 @@
 //! How a server begins and ends, and what it says.
 
 use crate::server::{BAR0, CONFIG, Scratch, Server, read32, spawn, wait, write32};
+use core::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::time::Duration;
 
 /// Runs the command with arguments that it cannot use.
-fn refused(socket: &Path, args: &[&str]) -> String {
+pub(crate) fn refused(socket: &Path, args: &[&str]) -> String {
     let mut child = spawn(socket, args);
     let status = wait(&mut child);
     let (mut out, mut err) = (String::new(), String::new());

@@ -11,7 +11,7 @@ use core::ops::Range;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Instant;
 use vfio_bindings::bindings::vfio::{VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE};
@@ -44,7 +44,7 @@ impl VfioHal {
         let ggtt = mapped_part(&client);
         let irq = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).unwrap();
         let start = Instant::now();
-        Self { client, ram, ggtt, irq: File::from(OwnedFd::from(irq)), mark: None, interrupts: 0, start }
+        Self { client, ram, ggtt, irq: File::from(irq), mark: None, interrupts: 0, start }
     }
 
     pub(crate) const fn maps_ggtt(&self) -> bool {
@@ -143,7 +143,7 @@ impl DmaMemory for VfioHal {
 
 impl ConfigSpace for VfioHal {
     fn config_read32(&mut self, offset_bytes: u16) -> Result<u32, HalError> {
-        if offset_bytes % 4 != 0 || offset_bytes >= 4096 {
+        if !offset_bytes.is_multiple_of(4) || offset_bytes >= 4096 {
             return Err(HalErrorKind::BadRequest.into());
         }
         let mut bytes = [0; 4];
@@ -152,7 +152,7 @@ impl ConfigSpace for VfioHal {
     }
 
     fn config_write32(&mut self, offset_bytes: u16, value: u32) -> Result<(), HalError> {
-        if offset_bytes % 4 != 0 || offset_bytes >= 4096 {
+        if !offset_bytes.is_multiple_of(4) || offset_bytes >= 4096 {
             return Err(HalErrorKind::BadRequest.into());
         }
         let written = self.client.region_write(CONFIG, offset_bytes.into(), &value.to_le_bytes());

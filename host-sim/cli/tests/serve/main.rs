@@ -13,6 +13,8 @@
 mod bus;
 mod driver;
 mod ends;
+mod faults;
 mod hal;
 mod ram;
 mod server;
+mod time;

@@ -58,7 +58,7 @@ impl Ram {
     pub(crate) fn alloc(&mut self, request: &DmaRequest) -> Result<DmaBuffer, HalError> {
         let DmaRequest { len_bytes, align_bytes, last_addr, .. } = *request;
         let aligned = align_bytes.is_power_of_two() && align_bytes >= PAGE;
-        if len_bytes == 0 || len_bytes % PAGE != 0 || !aligned || len_bytes > BLOCK_BYTES {
+        if len_bytes == 0 || !len_bytes.is_multiple_of(PAGE) || !aligned || len_bytes > BLOCK_BYTES {
             return Err(HalErrorKind::BadRequest.into());
         }
         let fits = |(start, end): (&u64, &u64)| {
@@ -97,6 +97,6 @@ impl Ram {
     }
 }
 
-fn bus(at: u64) -> BusAddr {
+const fn bus(at: u64) -> BusAddr {
     BusAddr::new(BASE + at).unwrap()
 }

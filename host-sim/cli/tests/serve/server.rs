@@ -1,10 +1,11 @@
 //! The command as a child process, and a peer of it.
 
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use vfio_user::Client;
 
 /// Regions, by PCI's numbers.

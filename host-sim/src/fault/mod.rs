@@ -1,6 +1,11 @@
 //! Faults on demand: what goes wrong, and when.
 
+mod rule;
+
+pub use rule::{Action, EngineName, Occasion, Rule};
+
 use barexe_hal::HalErrorKind;
+use rule::Rules;
 
 /// One thing that goes wrong. Numbers count from the moment the plan is set, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub enum Fault {
     Reads(u32, u32),
     /// This dword of configuration space reads as this value.
     ConfigReads(u16, u32),
+    /// As the rule says.
+    On(Rule),
 }
 
 /// Faults that are set, and what they count.
@@ -27,11 +34,35 @@ pub(crate) struct FaultPlan {
     faults: Vec<Fault>,
     pub(crate) calls: u64,
     pub(crate) accesses: u64,
+    rules: Rules,
+    /// A rule made the device go.
+    gone: bool,
+    /// By how much accesses were delayed and nobody has waited for yet.
+    owed_ns: u64,
 }
 
 impl FaultPlan {
     pub(crate) fn new(faults: &[Fault]) -> Self {
-        Self { faults: faults.to_vec(), calls: 0, accesses: 0 }
+        let by_rule = faults.iter().filter_map(|fault| if let Fault::On(rule) = fault { Some(*rule) } else { None });
+        Self { faults: faults.to_vec(), rules: Rules::new(by_rule), ..Self::default() }
+    }
+
+    /// Something happens; what goes wrong with it. Whoever it happens to does the rest: of an access, what is delayed
+    /// is noted here.
+    pub(crate) fn meet(&mut self, happened: &Occasion) -> Option<Action> {
+        let action = self.rules.meet(happened);
+        self.gone |= action == Some(Action::Gone);
+        action
+    }
+
+    /// An access is answered so much later.
+    pub(crate) const fn owe(&mut self, ns: u64) {
+        self.owed_ns = self.owed_ns.saturating_add(ns);
+    }
+
+    /// By how much accesses were delayed since the last call.
+    pub(crate) fn take_owed_ns(&mut self) -> u64 {
+        core::mem::take(&mut self.owed_ns)
     }
 
     /// Counts a HAL call that can fail; what this one fails with, if it does: with `usual`, or interrupted.
@@ -48,12 +79,13 @@ impl FaultPlan {
     pub(crate) fn answers_access(&mut self) -> bool {
         let number = self.accesses;
         self.accesses += 1;
-        !self.faults.iter().any(|fault| matches!(fault, Fault::GoneFromAccess(from) if number >= *from))
+        !self.gone && !self.faults.iter().any(|fault| matches!(fault, Fault::GoneFromAccess(from) if number >= *from))
     }
 
     /// Whether the device has gone: it does nothing on its own either.
     pub(crate) fn is_gone(&self) -> bool {
-        self.faults.iter().any(|fault| matches!(fault, Fault::GoneFromAccess(from) if self.accesses > *from))
+        self.gone
+            || self.faults.iter().any(|fault| matches!(fault, Fault::GoneFromAccess(from) if self.accesses > *from))
     }
 
     /// What a read of the register gives instead of the truth.
@@ -67,14 +99,15 @@ impl FaultPlan {
             | Fault::ReadsAllOnes(_)
             | Fault::DropsWrites(_)
             | Fault::Reads(..)
-            | Fault::ConfigReads(..) => None,
+            | Fault::ConfigReads(..)
+            | Fault::On(_) => None,
         })
     }
 
     /// Whether some register does not read as the truth. A driver that was told of engines which are not there is not
     /// to blame for reaching for them.
     pub(crate) fn lies(&self) -> bool {
-        self.faults.iter().any(|fault| matches!(fault, Fault::ReadsAllOnes(_) | Fault::Reads(..)))
+        self.rules.lie() || self.faults.iter().any(|fault| matches!(fault, Fault::ReadsAllOnes(_) | Fault::Reads(..)))
     }
 
     /// What a read of configuration space gives instead of the truth.
@@ -87,7 +120,8 @@ impl FaultPlan {
             | Fault::GoneFromAccess(_)
             | Fault::ReadsAllOnes(_)
             | Fault::DropsWrites(_)
-            | Fault::Reads(..) => None,
+            | Fault::Reads(..)
+            | Fault::On(_) => None,
         })
     }
 

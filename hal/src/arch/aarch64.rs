@@ -15,7 +15,7 @@ pub(crate) fn read32(cell: &RW<u32>) -> u32 {
     let value: u32;
     // SAFETY: a cell is mapped and aligned as long as its borrow; the access is what it exists for.
     unsafe {
-        asm!("ldr {v:w}, [{a}]", v = out(reg) value, a = in(reg) from_ref(cell), options(nostack, preserves_flags))
+        asm!("ldr {v:w}, [{a}]", v = out(reg) value, a = in(reg) from_ref(cell), options(nostack, preserves_flags));
     }
     value
 }
@@ -30,7 +30,7 @@ pub(crate) fn read64(cell: &RW<u64>) -> u64 {
 pub(crate) fn write32(cell: &RW<u32>, value: u32) {
     // SAFETY: as in `read32`; the write has no memory-safety effect on this program, its meaning is the driver's business.
     unsafe {
-        asm!("str {v:w}, [{a}]", v = in(reg) value, a = in(reg) from_ref(cell), options(nostack, preserves_flags))
+        asm!("str {v:w}, [{a}]", v = in(reg) value, a = in(reg) from_ref(cell), options(nostack, preserves_flags));
     }
 }
 

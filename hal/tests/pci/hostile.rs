@@ -8,14 +8,16 @@ use barexe_hal::pci::{
 };
 use barexe_hal::{ConfigSpace, InterruptLine};
 
+// Under Miri, where a mapping of 16 MiB takes its time, a sample of each.
 const RUNS: u64 = if cfg!(miri) { 20 } else { 2000 };
+const STRIDE: usize = if cfg!(miri) { 9 } else { 1 };
 
 #[test]
 fn vanishing_at_any_access_of_open_is_an_error_and_no_more() {
     for interrupts in [Interrupts::Polled, MESSAGE] {
         let count = opened(interrupts).close().access.accesses;
         let mut refused = 0;
-        for access in 0..count {
+        for access in (0..count).step_by(STRIDE) {
             let mut bus = Bus::with(gpu());
             bus.gone = Some((access, usize::MAX));
             match open(bus, interrupts) {
@@ -26,7 +28,7 @@ fn vanishing_at_any_access_of_open_is_an_error_and_no_more() {
                 }
             }
         }
-        assert!(refused > 30, "{refused}");
+        assert!(refused * STRIDE > 30, "{refused}");
     }
 }
 
@@ -34,7 +36,7 @@ fn vanishing_at_any_access_of_open_is_an_error_and_no_more() {
 #[test]
 fn a_moment_without_answers_leaves_the_command_register_alone() {
     let count = opened(MESSAGE).close().access.accesses;
-    for access in 0..count {
+    for access in (0..count).step_by(STRIDE) {
         let mut bus = Bus::with(gpu());
         bus.gone = Some((access, 1));
         let bus = match open(bus, MESSAGE) {
@@ -58,7 +60,7 @@ fn vanishing_while_in_use_lets_everything_end() {
     let start = device.parts_mut().access.accesses;
     let saved = device.save().unwrap();
     let end = device.close().access.accesses;
-    for access in start..end {
+    for access in (start..end).step_by(STRIDE) {
         let mut device = opened(MESSAGE);
         device.config_write32(COMMAND, 6).unwrap();
         device.irq_enable().unwrap();

@@ -68,7 +68,7 @@ fn send<H: Hal>(stage: &mut Stage<'_, '_, H>, queue: u32, slot: usize, number: u
     let store = command::store_qword(Stage::<H>::va(offset(slot))?, value(number));
     let slot = barexe_core::num::u64_of(slot);
     stage.write_batch(slot, store.into_iter())?;
-    stage.exec(queue, slot, Wait::Message)
+    stage.exec(queue, slot, Wait::MessageIfPending)
 }
 
 fn finish<H: Hal>(stage: &mut Stage<'_, '_, H>, ticket: Ticket, slot: usize, number: u32) -> Result<(), Trouble> {

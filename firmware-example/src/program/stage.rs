@@ -38,9 +38,9 @@ const CHUNK: usize = 128;
 
 /// How long work may take: longer than a job may run, so that the driver's own limit comes first.
 const LIMIT: Nanos = Nanos::from_millis(10_000);
-/// How long a message is waited for before the driver looks without one. A message that came later than this would be
-/// taken for lost.
-const GRACE: Nanos = Nanos::from_millis(2_000);
+/// How long a message is waited for before the driver looks without one, from then on until the job is over. A message
+/// that came later than this would be taken for lost.
+const GRACE: Nanos = Nanos::from_millis(1_000);
 /// How long to sleep between two looks of a wait that polls.
 const PAUSE: Nanos = Nanos::from_micros(20);
 
@@ -49,6 +49,8 @@ const PAUSE: Nanos = Nanos::from_micros(20);
 pub enum Wait {
     /// Nothing is looked at before an interrupt message has come.
     Message,
+    /// The same, unless the job is known to be over: for several on their way at once.
+    MessageIfPending,
     /// Messages are ignored.
     Polling,
 }
@@ -171,6 +173,9 @@ impl<'d, 'a, H: Hal> Stage<'d, 'a, H> {
     /// What the driver refused.
     pub fn exec(&mut self, queue: u32, slot: u64, how: Wait) -> Result<Ticket, Error> {
         self.listen(how);
+        if how == Wait::Message {
+            self.seen = self.messages.count();
+        }
         let batches = &[Self::va(slot.saturating_mul(BATCH_BYTES))?];
         self.device.exec(self.client, &ExecCall { queue, batches }, &mut no_syncs())
     }
@@ -178,11 +183,12 @@ impl<'d, 'a, H: Hal> Stage<'d, 'a, H> {
     /// Takes messages, or no more. One that was ignored is made up for: the device sends no other before the driver has
     /// served it.
     fn listen(&mut self, how: Wait) {
-        if how == self.how {
+        let listened = self.how != Wait::Polling;
+        self.how = how;
+        if listened == (how != Wait::Polling) {
             return;
         }
-        self.how = how;
-        self.messages.listen(how == Wait::Message);
+        self.messages.listen(how != Wait::Polling);
         self.messages.flag.handle().record();
         self.device.poll();
         self.seen = self.messages.count();
@@ -194,22 +200,23 @@ impl<'d, 'a, H: Hal> Stage<'d, 'a, H> {
     /// How it ended, if not well; [`Trouble::TimedOut`].
     pub fn wait(&mut self, ticket: Ticket) -> Result<(), Trouble> {
         let deadline = self.device.now().saturating_add(LIMIT);
-        let mut came = true;
-        while !self.is_over(ticket)? {
+        let mut came = None;
+        while !self.is_over(ticket)? || (self.how == Wait::Message && came.is_none()) {
             if self.device.now() >= deadline {
                 return Err(Trouble::TimedOut);
             }
-            match self.how {
-                Wait::Message => came = self.await_message(deadline)?,
-                Wait::Polling => self.pause(PAUSE)?,
+            if self.how == Wait::Polling || came == Some(false) {
+                self.pause(PAUSE)?;
+            } else {
+                came = Some(self.await_message(deadline)?);
             }
             self.device.poll();
         }
         let Tally { by_message, lost, .. } = &mut self.tally;
-        match self.how {
-            Wait::Message if came => *by_message = by_message.saturating_add(1),
-            Wait::Message => *lost = lost.saturating_add(1),
-            Wait::Polling => {}
+        match came {
+            Some(true) => *by_message = by_message.saturating_add(1),
+            Some(false) => *lost = lost.saturating_add(1),
+            None => {}
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Fault, Platform, Sim, SimConfig};
+use crate::{Action, Fault, Occasion, Platform, Rule, Sim, SimConfig};
 
 const NOW: Nanos = Nanos::from_micros(5);
 
@@ -74,4 +74,19 @@ fn an_idle_device_is_not_run() {
     let (_, function) = function(Platform::tgl());
     let (due, reaction) = function.run(NOW, 100);
     assert_eq!((due, reaction), (None, Reaction::default()));
+}
+
+#[test]
+fn a_message_that_is_late_leaves_when_it_is_due_and_a_lost_one_never() {
+    let (sim, function) = function(Platform::tgl());
+    let rule = |skip, action| Fault::On(Rule { occasion: Occasion::Msi, skip, times: 1, action });
+    sim.set_faults(&[rule(1, Action::Delay(Nanos::from_micros(50))), rule(2, Action::Drop)]);
+    let _ = function.config_write(NOW, 4, &[6]);
+    let raise = || function.at(NOW, |gpu| gpu.shared.tiles.one_mut().interrupts.messages += 1);
+    assert_eq!((raise().messages, raise()), (1, Reaction { stirred: true, ..Reaction::default() }));
+    assert_eq!(raise().messages, 0);
+    let (due, reaction) = function.run(NOW, 100);
+    assert_eq!((due, reaction.messages), (Some(sim.time().saturating_add(Nanos::from_micros(50))), 0));
+    let (due, reaction) = function.run(Nanos::from_millis(1), 100);
+    assert_eq!((due, reaction.messages), (None, 1));
 }

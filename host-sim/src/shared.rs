@@ -175,8 +175,13 @@ impl Shared {
             return;
         }
         let what = if writes { "writes" } else { "reads" };
+        if !self.config.is_bus_master() {
+            // Taking the bus away is how a driver stops an engine that nothing else stops: no rule is broken.
+            let text = format!("the device {what} bus address {addr:#x}, while bus mastering is off");
+            self.trace(Event::Fault { text });
+            return;
+        }
         let why = match &self.mapped {
-            _ if !self.config.is_bus_master() => "while it may not (bus mastering is off)",
             Some(mapped) => mapped.refusal(addr, writes),
             None if UserMemory::may_have(addr) => "where no client page is pinned for that",
             None if self.memory.was_freed(addr) => "which was freed",

@@ -182,6 +182,7 @@ fn rules_kept(sim: &Sim, strict: bool, out: &mut dyn Write) -> Result<(), Failur
 
 /// A device and the thread of its engines.
 struct Served {
+    sim: Sim,
     backend: Backend,
     line: Arc<MessageLine>,
     _engines: Engines,
@@ -192,7 +193,7 @@ impl Served {
         let (function, clock, line) = (sim.function(), WallClock::new(), Arc::new(MessageLine::default()));
         let engines = Engines::start(function.clone(), clock, Arc::clone(&line));
         let backend = Backend::new(function, clock, Arc::clone(&line), engines.sleeper());
-        Self { backend, line, _engines: engines }
+        Self { sim: sim.clone(), backend, line, _engines: engines }
     }
 
     /// Serves the next peer until it leaves.
@@ -212,6 +213,9 @@ impl Served {
                 "the peer left: {reads} reads, {writes} writes, {mappings} memory maps, {resets} resets, \
                  {delivered} interrupts, {unheard} while it did not listen"
             );
+        }
+        for (engine, why) in self.sim.halted() {
+            let _ = writeln!(out, "engine stopped: {engine}: {why}");
         }
         self.backend.part();
         if left(&result) { Ok(()) } else { result }

@@ -95,7 +95,7 @@ fn a_driver_lives_without_interrupts() {
 
 #[test]
 fn a_late_interrupt_comes() {
-    let (seen, hal, _) = played(r#"[{ "match": "msi", "times": "always", "action": { "delay-us": 2000 } }]"#);
+    let (seen, hal, _) = played(r#"[{ "match": "msi", "times": "always", "action": { "delay-us": 100 } }]"#);
     assert_eq!(seen.unwrap().exec, TicketState::Done);
     assert!(hal.interrupts > 0);
 }

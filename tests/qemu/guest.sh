@@ -42,7 +42,7 @@ start_guest() {
         pvh) machine+=(-kernel "$IMAGE") ;;
         uefi) machine+=(-kernel "$APPLICATION") ;;
         shell)
-            mkdir "$work/esp"
+            mkdir -p "$work/esp"
             cp "$APPLICATION" "$work/esp/barexe.efi"
             cp "$HERE/startup.nsh" "$work/esp"
             machine+=(-drive "if=ide,format=raw,file=fat:rw:$work/esp") ;;

@@ -87,6 +87,15 @@ while IFS='|' read -r name entry platform words serve status; do
 done < "$HERE/cases"
 
 [[ $passed == 0 && $failed == 0 ]] && { echo "no case has this name" >&2; exit 2; }
+
+# The worst stack of all runs of the bare-metal image, against the budget.
+stack=$(for said in "$work"/*.said; do
+    if grep --quiet --text "^barexe firmware, PVH" "$said"; then sed -n 's/^stack: \([0-9]*\) of .*/\1/p' "$said"; fi
+done | sort -n | tail -n 1)
+budget=$(awk '$1 == "stack" { print $2 }' tests/firmware/budget)
+if [[ -n $stack ]]; then
+    judge "worst stack, $stack bytes, of $budget" "$([[ $stack -le $budget ]] || echo "tests/firmware/budget says otherwise")" 0
+fi
 echo
 echo "measured, tgl, PVH:"
 sed -n '/^register read\|^from exec\|^jobs:\|^stack:/s/^/    /p' "$work/tgl-pvh.said" 2> /dev/null || true

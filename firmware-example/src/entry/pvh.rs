@@ -23,7 +23,7 @@ use barexe_hal::{BusAddr, Clock as _};
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 
-/// Bytes of the stack.
+/// Bytes of the stack. What of it is used is measured, and held against `tests/firmware/budget`.
 const STACK_BYTES: usize = 128 << 10;
 
 /// Something that one owner works with.
@@ -89,6 +89,8 @@ const CODE: u16 = 8;
 const BAD_PLAN: u8 = 0x13;
 /// Exit code: the processor's counter cannot be read as time, or the arena lies where no device reaches.
 const NO_BOARD: u8 = 0x14;
+/// Exit code: nothing was left of the stack.
+const STACK_FULL: u8 = 0x15;
 /// What is left in the clock's memory before a reset that was planned.
 const REBOOTED: u8 = 0xB2;
 
@@ -125,6 +127,8 @@ extern "sysv64" fn main(info: usize) -> ! {
     // SAFETY: the entry painted the stack before it used it.
     let used = unsafe { stack::used_bytes(base..base.saturating_add(STACK_BYTES)) };
     say!(&mut line, "stack: ", used, " of ", STACK_BYTES, " bytes");
+    // What lies below may have been overwritten.
+    let code = if used < STACK_BYTES { code } else { STACK_FULL };
     say!(&mut line, if code == 0 { "passed" } else { "not passed" });
     exit::exit(code)
 }

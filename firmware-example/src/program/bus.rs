@@ -25,7 +25,7 @@ const PRESENT: u64 = 1;
 /// Register accesses that are timed.
 const ACCESSES: u32 = 500;
 /// Entries of the GGTT that are remembered, of each run: a boot display's lie first, or above what microcontrollers use.
-const ENTRIES: usize = 256;
+const ENTRIES: usize = 64;
 const FIRST_RUN: u32 = 0;
 const SECOND_RUN: u32 = 0x1000;
 const RUNS: [u32; 2] = [FIRST_RUN, SECOND_RUN];

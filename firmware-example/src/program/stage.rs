@@ -145,7 +145,8 @@ impl<'d, 'a, H: Hal> Stage<'d, 'a, H> {
     pub fn drop_queue(&mut self, queue: u32) -> Result<(), Trouble> {
         self.device.queue_destroy(self.client, queue)?;
         let deadline = self.device.now().saturating_add(LIMIT);
-        while !self.device.is_quiet() && self.device.now() < deadline {
+        let waits = |device: &Device<'_, H>| device.state() == DeviceState::Live && !device.is_quiet();
+        while waits(self.device) && self.device.now() < deadline {
             self.device.poll();
             self.pause(PAUSE)?;
         }

@@ -1,5 +1,4 @@
 //! Tells the linker where the bare-metal image is loaded. Programs for a host, and UEFI applications, are linked as usual.
-#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 
 use std::env;
 

@@ -11,6 +11,7 @@ trim() {
 mask() {
     sed -E 's/\x1b\[[0-9;?=]*[a-zA-Z]//g; s/\r//g' "$1" | sed -n '/^barexe firmware/,$p' | sed -E '
         s/[0-9]+ ns/N ns/g
+        s/^[0-9]+ (\[?(TRACE|DEBUG|INFO|WARN|ERROR))/TICKS \1/
         s/[0-9]+ comparisons/N comparisons/
         s/at 0x[0-9a-f]{8,}/at ADDRESS/
         s/^stack: [0-9]+ of/stack: N of/'
@@ -40,6 +41,7 @@ start_guest() {
         -nodefaults -display none -serial stdio -device "isa-debug-exit,iobase=0xf4,iosize=0x04")
     case $2 in
         pvh) machine+=(-kernel "$IMAGE") ;;
+        defmt) machine+=(-kernel "$LOGGING_IMAGE" -serial "file:$work/$1.frames") ;;
         uefi) machine+=(-kernel "$APPLICATION") ;;
         shell)
             mkdir -p "$work/esp"
@@ -47,7 +49,7 @@ start_guest() {
             cp "$HERE/startup.nsh" "$work/esp"
             machine+=(-drive "if=ide,format=raw,file=fat:rw:$work/esp") ;;
     esac
-    if [[ $2 != pvh ]]; then
+    if [[ $2 == uefi || $2 == shell ]]; then
         cp "$OVMF/OVMF_VARS_4M.fd" "$work/vars.fd"
         machine+=(-device VGA
             -drive "if=pflash,format=raw,unit=0,readonly=on,file=$OVMF/OVMF_CODE_4M.fd"
@@ -110,6 +112,11 @@ run_case() {
     [[ $ended == "$wanted" ]] || echo "QEMU ended with status $ended, not $wanted"
     if [[ -n $server ]]; then
         end_server "$name"
+    fi
+    if [[ $entry == defmt ]]; then
+        # What the driver said, decoded by defmt's own tool, behind what the program said.
+        "$DEFMT_PRINT" -e "$LOGGING_IMAGE" stdin < "$work/$name.frames" >> "$work/$name.said" 2>&1 \
+            || echo "defmt-print ended with status $?"
     fi
     compare "$name"
 }

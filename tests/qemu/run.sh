@@ -15,6 +15,9 @@ readonly BUILT=${CARGO_TARGET_DIR:-target}
 readonly SERVER=$BUILT/release/barexe
 readonly IMAGE=$BUILT/x86_64-unknown-none/firmware/barexe-firmware
 readonly APPLICATION=$BUILT/x86_64-unknown-uefi/firmware/barexe-firmware.efi
+# With messages of the driver, in a folder of its own: the other image has none.
+readonly LOGGING_IMAGE=$BUILT/logging/x86_64-unknown-none/firmware/barexe-firmware
+readonly DEFMT_PRINT_VERSION=1.2.0
 # Most seconds that one guest may take. None takes a tenth of it on an idle machine.
 readonly LIMIT=${BAREXE_QEMU_LIMIT:-120}
 
@@ -46,6 +49,16 @@ done
 cargo build --locked --quiet --release --package barexe
 cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware --profile firmware --target x86_64-unknown-none
 cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware --profile firmware --target x86_64-unknown-uefi
+CARGO_TARGET_DIR=$BUILT/logging cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware \
+    --profile firmware --target x86_64-unknown-none --features defmt
+# defmt's own decoder: the one that is there, or one that is built once.
+DEFMT_PRINT=$(command -v defmt-print || echo "$BUILT/defmt/bin/defmt-print")
+if [[ ! -x $DEFMT_PRINT ]]; then
+    echo "building defmt-print"
+    cargo install --locked --quiet --version "$DEFMT_PRINT_VERSION" --root "$BUILT/defmt" --target-dir "$BUILT/defmt/build" \
+        defmt-print
+fi
+readonly DEFMT_PRINT
 found=$(bash "$HERE/fetch.sh")
 { read -r QEMU; read -r OVMF; } <<< "$found"
 readonly QEMU OVMF

@@ -110,10 +110,9 @@ fn run_on<'a, C: ConfigAccess, P: MapPhysical, T: Clock>(
 ) -> u8 {
     let Machine { out, messages, ticks, plan, .. } = machine;
     let mut around = Around { out: &mut **out, messages, ticks: *ticks, plan: *plan };
-    let Finished { hal, storage, verdict } = program::run(device, storage, &mut around);
+    let Finished { hal, storage: _storage, verdict } = program::run(device, storage, &mut around);
     #[cfg(feature = "surface")]
-    let (hal, storage) = crate::surface::touch(hal, storage, &messages.flag);
-    drop(storage);
+    let (hal, _) = crate::surface::touch(hal, _storage, &messages.flag);
     let left = hal.close().memory.taken();
     say!(machine.out, "device given back, ", left, " of ", ARENA_PAGES, " pages still in use");
     match verdict {

@@ -13,6 +13,7 @@ impl Show for Function {
 
 impl Show for PciError {
     /// What can happen to a working machine in words; what only a broken device does by the HAL's number of it.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all that has no words of its own")]
     fn show(&self, out: &mut dyn Sink) {
         match self {
             Self::Gone { function } => pieces(out, &[&"nothing answers at ", function]),

@@ -139,8 +139,10 @@ fn run(line: &mut Serial, plan: Plan) -> Option<u8> {
     let clock = TickClock::new().or_else(|| TickClock::with_hz(unsafe { measure_counter_hz() }?))?;
     let mut measured = clock.clone();
     let timer = Timer::new(TIMER_VECTOR, || measured.now());
-    // SAFETY: once; the entry has made the processor use them, and the loader puts programs below the devices.
-    let mut map = unsafe { Mapper::new(TABLES.take()) };
+    // SAFETY: once.
+    let tables = unsafe { TABLES.take() };
+    // SAFETY: the entry has made the processor use them, and the loader puts programs below the devices.
+    let mut map = unsafe { Mapper::new(tables) };
     map.map_device(apic::window(), apic::WINDOW_BYTES).ok()?;
     // SAFETY: this program owns the machine.
     let access = unsafe { Way::new(plan.window, &mut map) };

@@ -7,9 +7,7 @@ use barexe_firmware::machine::stack::PAINT;
 use core::arch::naked_asm;
 use core::ffi::c_void;
 use core::ops::Range;
-use uefi_raw::protocol::console::{
-    GraphicsOutputBltOperation, GraphicsOutputBltPixel, GraphicsOutputProtocol,
-};
+use uefi_raw::protocol::console::{GraphicsOutputBltOperation, GraphicsOutputBltPixel, GraphicsOutputProtocol};
 use uefi_raw::protocol::loaded_image::LoadedImageProtocol;
 use uefi_raw::table::boot::{AllocateType, BootServices, MemoryType};
 use uefi_raw::table::system::SystemTable;
@@ -92,7 +90,8 @@ impl Services {
             return "";
         };
         // SAFETY: firmware's description of this image stays as long as the image.
-        let (options, len_bytes) = unsafe { ((*image).load_options.cast::<Char16>(), (*image).load_options_size) };
+        let image = unsafe { &*image };
+        let (options, len_bytes) = (image.load_options.cast::<Char16>(), image.load_options_size);
         let count = usize_capped(u64::from(len_bytes / 2)).min(into.len());
         for (at, place) in into.iter_mut().enumerate().take(count) {
             // SAFETY: the options are that long.

@@ -144,5 +144,5 @@ fn measure(services: &Services) -> Option<NonZeroU64> {
     let began = ticks();
     services.stall(MEASURED_US);
     let passed = ticks().checked_sub(began)?;
-    NonZeroU64::new(passed.saturating_mul(1_000_000) / u64_of(MEASURED_US))
+    NonZeroU64::new(passed.saturating_mul(1_000_000).checked_div(u64_of(MEASURED_US))?)
 }

@@ -38,7 +38,17 @@ extern "sysv64" fn died(vector: u32, first: u64, second: u64) -> ! {
     let with_code = WITH_CODE.unbounded_shr(vector) & 1 != 0;
     let (code, at) = if with_code { (first, second) } else { (0, first) };
     let mut line = Serial::new(Serial::FIRST);
-    say!(&mut line, "exception ", vector, " at ", Hex(at), ", code ", Hex(code), ", address ", Hex(cpu::fault_address()));
+    say!(
+        &mut line,
+        "exception ",
+        vector,
+        " at ",
+        Hex(at),
+        ", code ",
+        Hex(code),
+        ", address ",
+        Hex(cpu::fault_address())
+    );
     exit::exit(CRASHED)
 }
 

@@ -16,6 +16,8 @@ pub const SPURIOUS_VECTOR: u8 = 0xFF;
 /// Exceptions of the processor.
 pub const EXCEPTIONS: usize = 32;
 const GATES: usize = 256;
+/// Bytes of a gate, as a power of two.
+const GATE_SHIFT: u32 = size_of::<Gate>().trailing_zeros();
 
 /// Where the entries leave their marks.
 pub static MESSAGES: Messages = Messages::new();
@@ -148,7 +150,7 @@ impl Borrowed {
         // SAFETY: touches no memory.
         unsafe { asm!("mov {:x}, cs", out(reg) selector, options(nomem, nostack, preserves_flags)) }
         let first: *const Gate = core::ptr::with_exposed_provenance(barexe_core::num::usize_capped(theirs.base));
-        let count = usize::from(theirs.limit).saturating_add(1) / size_of::<Gate>();
+        let count = usize::from(theirs.limit).saturating_add(1) >> GATE_SHIFT;
         for (at, gate) in gates.0.iter_mut().enumerate() {
             // SAFETY: the gate lies in the other table.
             *gate = if at < count { unsafe { first.wrapping_add(at).read_volatile() } } else { Gate::EMPTY };

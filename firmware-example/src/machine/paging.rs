@@ -97,6 +97,7 @@ impl Tables {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers")]
 mod tests {
     use super::*;
     use std::boxed::Box;
@@ -106,9 +107,9 @@ mod tests {
     /// As the entry leaves them.
     fn booted() -> Box<Tables> {
         let mut tables = Box::new(Tables::EMPTY);
-        *tables.entry(0, 0).unwrap() = BASE + 4096 | PRESENT | WRITABLE;
+        *tables.entry(0, 0).unwrap() = (BASE + 4096) | PRESENT | WRITABLE;
         for gigabyte in 0..4 {
-            *tables.entry(1, gigabyte).unwrap() = BASE + (2 + gigabyte) * 4096 | PRESENT | WRITABLE;
+            *tables.entry(1, gigabyte).unwrap() = (BASE + (2 + gigabyte) * 4096) | PRESENT | WRITABLE;
             for page in 0..512 {
                 let leaf = gigabyte << 30 | page << 21 | PRESENT | WRITABLE | LARGE;
                 *tables.entry(2 + usize::try_from(gigabyte).unwrap(), page).unwrap() = leaf;
@@ -120,9 +121,8 @@ mod tests {
     /// What the processor finds for an address.
     fn walk(tables: &Tables, at: u64) -> Option<u64> {
         let entry = |table: usize, shift: u32| tables.tables[table].0[usize::try_from(at >> shift & 0x1FF).unwrap()];
-        let next = |entry: u64| {
-            (entry & PRESENT != 0).then(|| usize::try_from((entry & ADDRESS) - BASE).unwrap() / 4096)
-        };
+        let next =
+            |entry: u64| (entry & PRESENT != 0).then(|| usize::try_from((entry & ADDRESS) - BASE).unwrap() / 4096);
         let leaf = entry(next(entry(next(entry(0, 39))?, 30))?, 21);
         (leaf & PRESENT != 0).then_some(leaf)
     }

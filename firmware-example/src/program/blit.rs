@@ -26,7 +26,7 @@ pub type Command = heapless::Vec<u32, MAX_DWORDS>;
 
 /// The lower right corner, exclusive, in pixels of 32 bits.
 const fn corner(rows: u32) -> u32 {
-    rows << 16 | ROW_BYTES / 4
+    (rows << 16) | (ROW_BYTES / 4)
 }
 
 /// Copies `rows` rows. `memory_commands`: the part has MEM_COPY and MEM_SET.

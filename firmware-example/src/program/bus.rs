@@ -9,6 +9,7 @@ use barexe_core::device::Device;
 use barexe_core::gt::Registers;
 use barexe_hal::conformance::{self, HOLE_ENTRIES, Setup};
 use barexe_hal::{BusAddr, Hal, Nanos, RegOffset};
+use core::num::NonZeroU64;
 
 /// The PCI command register, and its bit that lets the BARs be reached.
 const COMMAND: u16 = 4;
@@ -23,7 +24,7 @@ const LAST_ADDR: u64 = (1 << 39) - 1;
 /// A GGTT entry that maps something.
 const PRESENT: u64 = 1;
 /// Register accesses that are timed.
-const ACCESSES: u32 = 500;
+const ACCESSES: NonZeroU64 = NonZeroU64::MIN.saturating_add(499);
 /// Entries of the GGTT that are remembered, of each run: a boot display's lie first, or above what microcontrollers use.
 const ENTRIES: usize = 64;
 const FIRST_RUN: u32 = 0;
@@ -37,10 +38,7 @@ const FRAME_BUFFER: u64 = 0x7000_0000;
 ///
 /// # Errors
 /// Those of configuration space, and of `work`.
-pub fn with_decode<H: Hal, T>(
-    hal: &mut H,
-    work: impl FnOnce(&mut H) -> Result<T, Trouble>,
-) -> Result<T, Trouble> {
+pub fn with_decode<H: Hal, T>(hal: &mut H, work: impl FnOnce(&mut H) -> Result<T, Trouble>) -> Result<T, Trouble> {
     let command = hal.config_read32(COMMAND).map_err(Error::from)?;
     hal.config_write32(COMMAND, command & 0xFFFF | MEMORY_DECODE).map_err(Error::from)?;
     let done = work(hal);
@@ -95,11 +93,11 @@ pub fn measure<H: Hal>(device: &mut Device<'_, H>, out: &mut dyn Sink) {
 /// Average time of an access.
 fn time<H: Hal>(hal: &mut H, access: impl Fn(&mut H)) -> Nanos {
     let began = hal.now();
-    (0..ACCESSES).for_each(|_| access(hal));
+    (0..ACCESSES.get()).for_each(|_| access(hal));
     // A device that is gone is found out by others.
     let _gone = hal.config_read32(COMMAND);
     let took = hal.now().saturating_sub(began);
-    Nanos::new(took.get() / u64::from(ACCESSES))
+    Nanos::new(took.get() / ACCESSES)
 }
 
 /// What was found in the GGTT, and whether this program put some of it there.

@@ -57,12 +57,7 @@ pub fn run<H: Hal>(stage: &mut Stage<'_, '_, H>, out: &mut dyn Sink) -> Result<(
 }
 
 /// Five qwords into a page, which keeps its other bytes.
-fn store<H: Hal>(
-    stage: &mut Stage<'_, '_, H>,
-    engine: &Engine,
-    how: Wait,
-    out: &mut dyn Sink,
-) -> Result<(), Trouble> {
+fn store<H: Hal>(stage: &mut Stage<'_, '_, H>, engine: &Engine, how: Wait, out: &mut dyn Sink) -> Result<(), Trouble> {
     stage.paint(RESULTS, PAGE_BYTES, |_| BACKGROUND)?;
     let seed = u64::from(engine.id) << 8 | u64::from(how == Wait::Polling);
     let mut batch = heapless::Vec::<u32, 25>::new();
@@ -92,11 +87,7 @@ const fn pattern(at: u64) -> u8 {
     byte_of(value(0xC0, at & !7), at)
 }
 
-fn fill_and_copy<H: Hal>(
-    stage: &mut Stage<'_, '_, H>,
-    engine: &Engine,
-    out: &mut dyn Sink,
-) -> Result<(), Trouble> {
+fn fill_and_copy<H: Hal>(stage: &mut Stage<'_, '_, H>, engine: &Engine, out: &mut dyn Sink) -> Result<(), Trouble> {
     let memory_commands = stage.device.info().graphics.major >= 20;
     let margin = u64::from(MARGIN_ROWS.saturating_mul(ROW_BYTES));
     let inside = margin..margin.saturating_add(u64::from(ROWS.saturating_mul(ROW_BYTES)));

@@ -30,11 +30,7 @@ impl Scale {
 ///
 /// # Errors
 /// The first thing that went wrong.
-pub fn run<H: Hal>(
-    stage: &mut Stage<'_, '_, H>,
-    ticks: fn() -> u64,
-    out: &mut dyn Sink,
-) -> Result<(), Trouble> {
+pub fn run<H: Hal>(stage: &mut Stage<'_, '_, H>, ticks: fn() -> u64, out: &mut dyn Sink) -> Result<(), Trouble> {
     let engines = stage.device.info().engines.clone();
     let Some(engine) = engines.iter().find(|engine| !engine.reserved) else { return Ok(()) };
     let scale = Scale { ticks: ticks(), at: stage.device.now() };
@@ -46,11 +42,7 @@ pub fn run<H: Hal>(
 }
 
 /// Least, mean and most ticks.
-fn time_jobs<H: Hal>(
-    stage: &mut Stage<'_, '_, H>,
-    engine: &Engine,
-    ticks: fn() -> u64,
-) -> Result<[u64; 3], Trouble> {
+fn time_jobs<H: Hal>(stage: &mut Stage<'_, '_, H>, engine: &Engine, ticks: fn() -> u64) -> Result<[u64; 3], Trouble> {
     let queue = stage.queue(engine)?;
     let store = command::store_qword(Stage::<H>::va(RESULTS)?, 0);
     stage.write_batch(0, store.into_iter())?;

@@ -24,9 +24,9 @@ pub mod trouble;
 use crate::messages::Messages;
 use crate::say;
 use crate::say::Sink;
-use barexe_core::{Error, Storage};
 use barexe_core::device::{Config, Device};
 use barexe_core::gt::DeviceInfo;
+use barexe_core::{Error, Storage};
 use barexe_hal::{Hal, Nanos};
 use plan::Plan;
 use stage::{Stage, Tally};
@@ -115,7 +115,20 @@ fn say_found(info: &DeviceInfo, out: &mut dyn Sink) {
     let entries = info.ggtt_entries;
     let [major, minor] = [info.graphics.major, info.graphics.minor];
     let pad = if minor < 10 { "0" } else { "" };
-    say!(out, info.platform.name, ": graphics ", major, ".", pad, minor, ", ", engines, " engines, ", entries, " GGTT entries");
+    say!(
+        out,
+        info.platform.name,
+        ": graphics ",
+        major,
+        ".",
+        pad,
+        minor,
+        ", ",
+        engines,
+        " engines, ",
+        entries,
+        " GGTT entries"
+    );
 }
 
 fn use_gpu<H: Hal>(device: &mut Device<'_, H>, around: &mut Around<'_, '_>) -> Result<(), Trouble> {

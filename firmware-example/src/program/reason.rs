@@ -7,6 +7,7 @@ use barexe_hal::{HalError, HalErrorKind};
 
 /// Writes what [`Error`] says. Refusals for lack of room, and what only a defect of this program could bring about, are
 /// named by their error number.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all that has no words of its own")]
 pub fn show(error: &Error, out: &mut dyn Sink) {
     match error {
         Error::Invalid { what, value } => pieces(out, &[what, &" ", &Hex(*value), &" is not valid"]),
@@ -36,6 +37,7 @@ fn show_engine(error: EngineError, out: &mut dyn Sink) {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum may grow")]
 fn show_hal(error: HalError, out: &mut dyn Sink) {
     out.text(match error.kind() {
         HalErrorKind::NoMemory => "HAL: out of memory",

@@ -55,7 +55,7 @@ fn run_on<H: Hal>(
     stage.drop_queue(queue)
 }
 
-fn offset(slot: usize) -> u64 {
+const fn offset(slot: usize) -> u64 {
     RESULTS.saturating_add(barexe_core::num::u64_of(slot).saturating_mul(8))
 }
 

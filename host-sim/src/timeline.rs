@@ -96,10 +96,14 @@ fn micros(ns: u64) -> serde_json::Value {
 }
 
 fn trace_event(at_ns: u64, event: &Event) -> serde_json::Value {
-    let Line { who, verb, what, .. } = event.line();
+    let Line { who, verb, at, what } = event.line();
     let name = format!("{verb} {what}");
     let (phase, took_ns) = if let Event::Command { took_ns, .. } = event { ("X", *took_ns) } else { ("i", 0) };
-    json!({ "name": name.trim(), "ph": phase, "ts": micros(at_ns), "dur": micros(took_ns), "pid": 1, "tid": who, "s": "t" })
+    let args = at.map_or_else(|| json!({}), |at| json!({ "at": format!("{at:#x}") }));
+    json!({
+        "name": name.trim(), "ph": phase, "ts": micros(at_ns), "dur": micros(took_ns), "pid": 1, "tid": who, "s": "t",
+        "args": args,
+    })
 }
 
 #[cfg(test)]
@@ -123,11 +127,28 @@ mod tests {
         let mut timeline = Timeline::new(8);
         let text = String::from("MI_NOOP");
         let engine = (EngineClass::Copy, 0);
-        timeline.push(5_040, Event::Command { engine, text, from: "ring", at: 0, took_ns: 40 });
+        timeline.push(5_040, Event::Command { engine, text, from: "ring", at: 24, took_ns: 40 });
         let trace = timeline.perfetto();
         let event = &trace["traceEvents"][0];
+        assert_eq!(event["args"]["at"], "0x18");
         assert_eq!((event["ph"].as_str(), event["dur"].to_string()), (Some("X"), String::from("0.04")));
         assert_eq!(event["tid"], "bcs0");
+    }
+
+    #[test]
+    fn a_trace_that_is_written_is_the_trace() {
+        let mut timeline = Timeline::new(2);
+        for at in 0..3 {
+            timeline.push(at, Event::Dma { addr: at << 12, bytes: 8, written: at == 1 });
+        }
+        let mut text = Vec::new();
+        timeline.write_perfetto(&mut text).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(written["traceEvents"], timeline.perfetto()["traceEvents"]);
+        assert_eq!(written["otherData"]["dropped"], 1);
+        let mut empty = Vec::new();
+        Timeline::new(0).write_perfetto(&mut empty).unwrap();
+        assert!(serde_json::from_slice::<serde_json::Value>(&empty).is_ok());
     }
 
     #[test]

@@ -41,6 +41,17 @@ impl Closing {
         written.map_err(|error| (path, error))
     }
 
+    /// Says why and ends the process at once: for a thread that may hold the device, without which there is no trace.
+    pub fn abandon(&self, message: &str) -> ! {
+        let _ = writeln!(io::stderr(), "barexe: {message}");
+        if let Ok(left) = self.left.try_lock()
+            && let Some(left) = left.as_ref()
+        {
+            let _ = std::fs::remove_file(&left.socket);
+        }
+        std::process::exit(1)
+    }
+
     /// Says why, closes, and ends the process.
     pub fn end(&self, message: &str, status: i32) -> ! {
         let mut err = io::stderr();

@@ -152,8 +152,10 @@ fn shared_ggtt(sim: &Sim) -> io::Result<File> {
 fn blame_the_peer(closing: Arc<Closing>) {
     std::panic::set_hook(Box::new(move |panic| {
         let of_protocol = panic.location().is_some_and(|location| location.file().contains("vfio_user"));
-        let what = if of_protocol { "the peer sent a message that makes no sense" } else { "a defect" };
-        closing.end(&format!("serve: {what}: {panic}"), 1);
+        if of_protocol {
+            closing.end(&format!("serve: the peer sent a message that makes no sense: {panic}"), 1);
+        }
+        closing.abandon(&format!("serve: a defect: {panic}"));
     }));
 }
 

@@ -85,7 +85,7 @@ fn a_batch_without_end_keeps_no_register_from_being_read() {
     let began = Instant::now();
     let (hal, _) = device.close();
     let closing = began.elapsed();
-    assert!(closing < Duration::from_secs(5), "{closing:?}");
+    assert!(closing < Duration::from_secs(10), "{closing:?}");
     drop(hal);
     assert_eq!(server.end().status, Some(0));
 }

@@ -31,5 +31,11 @@ extern crate std;
 
 #[cfg(target_arch = "x86_64")]
 pub mod board;
+#[cfg(target_arch = "x86_64")]
+pub mod machine;
 pub mod memory;
+pub mod messages;
 pub mod program;
+pub mod say;
+#[cfg(feature = "surface")]
+mod surface;

@@ -18,7 +18,8 @@ use barexe_core::vm::vm_bo::VmBoCell;
 use barexe_core::{Accounts, Capacities, Slot, Storage};
 use barexe_hal::DmaBuffer;
 
-/// Room for one client with one VM, one buffer object and one exec queue, and some more of what costs little.
+/// Room for one client with one VM, one buffer object and one exec queue with four jobs, and some more of what costs
+/// little.
 pub const CAPACITIES: Capacities = Capacities {
     clients: 1,
     vms: 1,

@@ -25,18 +25,21 @@ impl ClientMemory for Opaque {
     }
 }
 
-/// Opens the device and makes every call with arguments of which nothing is known.
-pub(crate) fn touch<'a, H: Hal>(hal: H, storage: Storage<'a>, irq: &'a IrqFlag) {
-    if let Ok(mut device) = Device::open(hal, storage, Config::default(), Some(irq)) {
-        let client = device.client_open(black_box(true));
-        if let Ok(client) = client {
-            let _ = black_box(objects(&mut device, client));
-            let _ = black_box(work(&mut device, client));
-            let _ = black_box(client_call(&mut device, client));
-            device.deliver_user_fences(client, &mut Opaque);
-            let _ = black_box(device.client_close(client));
+/// Opens the device and makes every call with arguments of which nothing is known. What was lent comes back.
+pub(crate) fn touch<'a, H: Hal>(hal: H, storage: Storage<'a>, irq: &'a IrqFlag) -> (H, Storage<'a>) {
+    match Device::open(hal, storage, Config::default(), Some(irq)) {
+        Ok(mut device) => {
+            let client = device.client_open(black_box(true));
+            if let Ok(client) = client {
+                let _ = black_box(objects(&mut device, client));
+                let _ = black_box(work(&mut device, client));
+                let _ = black_box(client_call(&mut device, client));
+                device.deliver_user_fences(client, &mut Opaque);
+                let _ = black_box(device.client_close(client));
+            }
+            device.close()
         }
-        let _ = black_box(device.close());
+        Err(refused) => (refused.hal, refused.storage),
     }
 }
 

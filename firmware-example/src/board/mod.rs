@@ -1,139 +1,126 @@
-//! The HAL on a PC: what a firmware author writes for a board.
+//! From a machine to the program and back: finds the GPU on the bus, makes it a HAL, runs the plan, gives it back.
 //!
-//! Everything the GPU answers comes through port instructions, volatile loads at an address the device named, and the
-//! processor's own counter. The compiler knows nothing about any of them, so that no part of the driver can be left
-//! out of the image.
+//! | module | holds |
+//! |---|---|
+//! | [`access`] | ways to configuration space: ports, or the window that a Q35 chipset has |
+//! | [`clock`] | time, and waits that an interrupt message ends |
+//! | [`map`] | registers mapped by this program's own page tables |
+//! | [`reason`] | errors of the bus as words |
 
-mod clock;
-mod pci;
-mod port;
-
-pub use clock::TimeStampCounter;
-pub use pci::Function;
-pub use port::exit;
+pub mod access;
+pub mod clock;
+pub mod map;
+pub mod reason;
 
 use crate::memory::ARENA_PAGES;
-use barexe_core::gt::IrqFlag;
-use barexe_core::num::u64_of;
-use barexe_hal::arena::{Arena, Page};
-use barexe_hal::bar::BarWindow;
-use barexe_hal::{
-    BusAddr, Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, InterruptLine, Interrupted, Mmio, Nanos,
-    RegOffset, UserPages,
+use crate::messages::Messages;
+use crate::program::plan::Plan;
+use crate::program::{self, Around, Finished};
+use crate::say;
+use crate::say::{Digits, Hex, Sink};
+use barexe_core::Storage;
+use barexe_hal::Clock;
+use barexe_hal::arena::Arena;
+use barexe_hal::pci::{
+    self, ConfigAccess, Found, Function, Interrupts, MapPhysical, Msi, MsiMessage, Parts, PciDevice, PciError,
 };
-use core::ops::Range;
 
-/// Why the program has no board to run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BoardError {
-    /// Nothing answers at the integrated GPU's place on the bus.
-    NoDevice,
-    /// Its register BAR has no address.
-    NoBar,
-    /// The processor does not say how fast its counter runs.
-    NoClock,
-    /// The arena lies where no device reaches.
-    NoArena,
+/// DMA memory of the program.
+pub type Pages = Arena<{ ARENA_PAGES / 64 }>;
+
+/// Exit code: no GPU on the bus.
+const NO_DEVICE: u8 = 0x10;
+/// Exit code: there is one, and it cannot be taken over.
+const NOT_TAKEN: u8 = 0x11;
+/// Exit code: pages were not given back.
+const PAGES_LEFT: u8 = 0x12;
+
+/// What the machine brings, beside the ways to the device.
+pub struct Machine<'o, 'a> {
+    /// Where lines go.
+    pub out: &'o mut dyn Sink,
+    /// Where the interrupt entry leaves its mark.
+    pub messages: &'a Messages,
+    /// The counter that it stamps messages with.
+    pub ticks: fn() -> u64,
+    /// The message that the device is to send.
+    pub message: MsiMessage,
+    /// What to do.
+    pub plan: Plan,
 }
 
-/// A PC with an integrated GPU.
-#[derive(Debug)]
-pub struct Board {
-    function: Function,
-    registers: BarWindow,
-    arena: Arena<{ ARENA_PAGES / 64 }>,
-    clock: TimeStampCounter,
-    irq: &'static IrqFlag,
-}
-
-impl Board {
-    /// Finds the GPU. `pages` become DMA memory; `irq` stands in for interrupts, see [`Clock::relax`] of this type.
-    ///
-    /// # Errors
-    /// [`BoardError`]; nothing was changed.
-    pub fn new(pages: &'static mut [Page; ARENA_PAGES], irq: &'static IrqFlag) -> Result<Self, BoardError> {
-        let function = Function::INTEGRATED_GPU;
-        let registers = function.register_bar()?;
-        let clock = TimeStampCounter::new().ok_or(BoardError::NoClock)?;
-        // Memory is mapped at its physical address, and that is what the device puts on the bus.
-        let bus = BusAddr::new(u64_of(pages.as_ptr().addr())).ok_or(BoardError::NoArena)?;
-        Ok(Self { function, registers, arena: Arena::new(pages, bus), clock, irq })
+impl core::fmt::Debug for Machine<'_, '_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Machine")
     }
 }
 
-impl Mmio for Board {
-    fn read32(&mut self, reg: RegOffset) -> u32 {
-        self.registers.read32(reg)
-    }
-
-    fn write32(&mut self, reg: RegOffset, value: u32) {
-        self.registers.write32(reg, value);
-    }
-
-    fn read64_run(&mut self, reg: RegOffset, out: &mut [u64]) {
-        self.registers.read64_run(reg, out);
-    }
-
-    fn write64_steps(&mut self, reg: RegOffset, first: u64, step: u64, count: u32) {
-        self.registers.write64_steps(reg, first, step, count);
-    }
-}
-
-impl DmaMemory for Board {
-    fn alloc(&mut self, request: DmaRequest) -> Result<DmaBuffer, HalError> {
-        self.arena.alloc(request)
-    }
-
-    fn free(&mut self, buffer: DmaBuffer) {
-        self.arena.free(buffer);
-    }
-
-    fn max_block_bytes(&self) -> u64 {
-        self.arena.max_block_bytes()
-    }
-
-    fn publish(&mut self, buffer: &DmaBuffer, range: Range<usize>) {
-        self.arena.publish(buffer, range);
-    }
-
-    fn observe(&mut self, buffer: &DmaBuffer, range: Range<usize>) {
-        self.arena.observe(buffer, range);
-    }
-}
-
-impl ConfigSpace for Board {
-    fn config_read32(&mut self, offset_bytes: u16) -> Result<u32, HalError> {
-        self.function.read(offset_bytes)
-    }
-
-    fn config_write32(&mut self, offset_bytes: u16, value: u32) -> Result<(), HalError> {
-        self.function.write(offset_bytes, value)
-    }
-}
-
-impl Clock for Board {
-    fn now(&mut self) -> Nanos {
-        self.clock.now()
-    }
-
-    /// Spins. This board takes no interrupt messages: each time round counts as one, so that the driver looks at the
-    /// interrupt registers and acknowledges what is pending there.
-    fn relax(&mut self, until: Nanos) -> Result<(), Interrupted> {
-        while self.clock.now() < until {
-            core::hint::spin_loop();
+/// Runs the plan on the first Intel GPU. The exit code: 0 for passed.
+pub fn run<'a, C: ConfigAccess, P: MapPhysical, T: Clock>(
+    mut parts: Parts<C, P, Pages, T>,
+    storage: Storage<'a>,
+    machine: &mut Machine<'_, 'a>,
+) -> u8 {
+    let found = match pci::find(&mut parts.access, pci::INTEL, pci::DISPLAY) {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            say!(machine.out, "failed: no Intel GPU on the bus");
+            return NO_DEVICE;
         }
-        self.irq.handle().record();
-        Ok(())
+        Err(error) => return refuse(error, machine.out),
+    };
+    say_found(&found, machine.out);
+    match take_over(parts, found.function, machine) {
+        Ok(device) => run_on(device, storage, machine),
+        Err(error) => refuse(error, machine.out),
     }
 }
 
-impl UserPages for Board {}
+fn refuse(error: PciError, out: &mut dyn Sink) -> u8 {
+    say!(out, "failed: ", error);
+    NOT_TAKEN
+}
 
-impl InterruptLine for Board {
-    /// Nothing to switch: messages have no address to go to until somebody programs one.
-    fn irq_enable(&mut self) -> Result<(), HalError> {
-        Ok(())
+fn say_found(found: &Found, out: &mut dyn Sink) {
+    let Found { function, vendor, device, revision, .. } = *found;
+    let [vendor, device] = [vendor, device].map(|id| Digits(u64::from(id), 4));
+    say!(out, "device ", vendor, ":", device, " revision ", revision, " at ", function);
+}
+
+/// The function as a HAL. One that has no messages is an error: the program waits for them.
+fn take_over<C: ConfigAccess, P: MapPhysical, T: Clock>(
+    mut parts: Parts<C, P, Pages, T>,
+    function: Function,
+    machine: &mut Machine<'_, '_>,
+) -> Result<PciDevice<C, P, Pages, T>, PciError> {
+    let wide = Msi::find(&mut parts.access, function)?.is_wide();
+    let interrupts = Interrupts::Message(machine.message);
+    let device = PciDevice::open(parts, function, interrupts).map_err(|refused| refused.error)?;
+    for bar in device.bars().iter() {
+        say!(machine.out, "BAR ", bar.index, ": ", bar.size_bytes, " bytes at ", Hex(bar.address));
     }
+    say!(machine.out, "MSI: ", if wide { "64" } else { "32" }, "-bit, vector ", Hex(u64::from(machine.message.data)));
+    Ok(device)
+}
 
-    fn irq_disable(&mut self) {}
+fn run_on<'a, C: ConfigAccess, P: MapPhysical, T: Clock>(
+    device: PciDevice<C, P, Pages, T>,
+    storage: Storage<'a>,
+    machine: &mut Machine<'_, 'a>,
+) -> u8 {
+    let Machine { out, messages, ticks, plan, .. } = machine;
+    let mut around = Around { out: &mut **out, messages, ticks: *ticks, plan: *plan };
+    let Finished { hal, storage: _storage, verdict } = program::run(device, storage, &mut around);
+    #[cfg(feature = "surface")]
+    let (hal, _) = crate::surface::touch(hal, _storage, &messages.flag);
+    let left = hal.close().memory.taken();
+    say!(machine.out, "device given back, ", left, " of ", ARENA_PAGES, " pages still in use");
+    match verdict {
+        Ok(()) if left == 0 => 0,
+        Ok(()) => PAGES_LEFT,
+        Err(trouble) => {
+            say!(machine.out, "failed: ", trouble);
+            trouble.exit_code()
+        }
+    }
 }

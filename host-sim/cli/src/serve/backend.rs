@@ -78,7 +78,7 @@ impl Backend {
         file: File,
     ) -> io::Result<Box<dyn Backing>> {
         let len = usize::try_from(len_bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let mapped = SharedFile::new(file, offset_bytes, len, protection).map_err(io::Error::other)?;
+        let mapped = SharedFile::new(file, offset_bytes, len, protection)?;
         Ok(Box::new(mapped))
     }
 }

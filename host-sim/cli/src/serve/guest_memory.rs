@@ -6,7 +6,7 @@
 use barexe_sim::Backing;
 use core::sync::atomic::Ordering;
 use std::fs::File;
-use vm_memory::mmap::MmapRegionError;
+use std::io;
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
 
 /// What may be done with a mapping.
@@ -29,17 +29,20 @@ impl SharedFile {
     ///
     /// # Errors
     /// What the operating system met, or a range that leaves the file.
-    pub fn new(
-        file: File,
-        offset_bytes: u64,
-        len_bytes: usize,
-        protection: Protection,
-    ) -> Result<Self, MmapRegionError> {
+    pub fn new(file: File, offset_bytes: u64, len_bytes: usize, protection: Protection) -> io::Result<Self> {
+        // Mapping more would succeed, and whoever touches it is killed.
+        let end = offset_bytes.checked_add(len_bytes as u64);
+        let file_bytes = file.metadata()?.len();
+        if end.is_none_or(|end| end > file_bytes) {
+            let text = format!("{len_bytes:#x} bytes at {offset_bytes:#x} of a file of {file_bytes:#x}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let read = if protection.read { libc::PROT_READ } else { 0 };
         let write = if protection.write { libc::PROT_WRITE } else { 0 };
         let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
         let file = FileOffset::new(file, offset_bytes);
-        MmapRegion::build(Some(file), len_bytes, read | write, flags).map(|region| Self { region })
+        let region = MmapRegion::build(Some(file), len_bytes, read | write, flags).map_err(io::Error::other)?;
+        Ok(Self { region })
     }
 
     fn load(&self, at: usize, into: &mut [u8]) {

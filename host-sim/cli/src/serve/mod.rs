@@ -142,7 +142,7 @@ fn shared_ggtt(sim: &Sim) -> io::Result<File> {
         let len = usize::try_from(regions::BLOCK_BYTES - regions::GGTT).map_err(io::Error::other)?;
         let at = u64::from(tile) * regions::BLOCK_BYTES + regions::GGTT;
         let both = Protection { read: true, write: true };
-        let mapped = SharedFile::new(file.try_clone()?, at, len, both).map_err(io::Error::other)?;
+        let mapped = SharedFile::new(file.try_clone()?, at, len, both)?;
         sim.function().keep_ggtt_in(usize::from(tile), Box::new(mapped), 0);
     }
     Ok(file)

@@ -4,7 +4,9 @@ use barexe_core::family::Family;
 use barexe_core::gt::EngineClass;
 use barexe_core::ring::command::{BatchAddr, FlushScope};
 use barexe_core::ring::emitter::Emitter;
-use barexe_core::ring::job::{JOB_DWORDS_MAX, JobRequest, MigrationRequest, emit_job, emit_migration};
+use barexe_core::ring::job::{
+    JOB_DWORDS_MAX, JobRequest, MigrationRequest, emit_hanging_job, emit_job, emit_migration,
+};
 use barexe_core::ring::writer::{RingSpan, RingState};
 use barexe_core::sync::seqno::Seqno;
 use barexe_hal::{GgttAddr, GpuVa};
@@ -81,7 +83,6 @@ fn job(input: &Input) -> Result<JobRequest, String> {
             Some(fence) => Some((va(fence.addr)?, fence.value.0)),
             None => None,
         },
-        force_reset: input.force_reset,
         virtual_function: input.sriov_vf,
     })
 }
@@ -103,6 +104,7 @@ fn emit(input: &Input, family: &Family, out: &mut Emitter<'_>) -> Result<GgttAdd
     let layout = family.lrc.layout(class, input.ring_size.dword()?).ok_or("no such ring")?;
     let lrc = layout.addrs(ggtt(input.lrc_ggtt)?, ggtt(input.seqno_ggtt)?).ok_or("no such context")?;
     let emitted = match input.kind {
+        Kind::Job if input.force_reset => emit_hanging_job(&family.ring, class, &lrc, &job(input)?, out),
         Kind::Job => emit_job(&family.ring, class, &lrc, &job(input)?, out),
         Kind::Migration if class == EngineClass::Copy => emit_migration(&lrc, &migration(input)?, out),
         Kind::Migration => return Err("migration on another class than copy".into()),

@@ -5,8 +5,8 @@ use crate::context::descriptor::DescriptorFormat;
 use crate::context::{LrcFormat, tables};
 use crate::mem::format::{AtomicsRule, GgttFormat, Level, PatBits, PtFormat};
 use crate::mem::pat::{PatEntry, PatIndex, PatTable};
-use crate::ring::RingFormat;
 use crate::ring::command::AuxRegisters;
+use crate::ring::{FlushQuirks, RingFormat};
 
 const WB: PatIndex = PatIndex::row(0);
 const WT: PatIndex = PatIndex::row(2);
@@ -45,7 +45,7 @@ pub static GEN12: Family = Family {
     },
     pat: &PAT,
     // Commands sheet §0.
-    ring: RingFormat { aux: Some(AUX), pre_flush: false, depth_stall: true, data_port_flush: false },
+    ring: RingFormat::new(Some(AUX), FlushQuirks { pre_flush: false, depth_stall: true, data_port_flush: false }),
     // Engines sheet §6.
     lrc: LrcFormat {
         render_pages: 13,

@@ -5,7 +5,7 @@ use crate::context::descriptor::DescriptorFormat;
 use crate::context::{LrcFormat, tables};
 use crate::mem::format::{AtomicsRule, GgttFormat, Level, PatBits, PtFormat};
 use crate::mem::pat::{PatEntry, PatIndex, PatTable};
-use crate::ring::RingFormat;
+use crate::ring::{FlushQuirks, RingFormat};
 
 const WB: PatIndex = PatIndex::row(2);
 const WT: PatIndex = PatIndex::row(15);
@@ -77,7 +77,7 @@ pub static XE2: Family = Family {
     },
     pat: &PAT,
     // Commands sheet §0.
-    ring: RingFormat { aux: None, pre_flush: false, depth_stall: false, data_port_flush: true },
+    ring: RingFormat::new(None, FlushQuirks { pre_flush: false, depth_stall: false, data_port_flush: true }),
     // Engines sheet §6.
     lrc: LrcFormat {
         render_pages: 3,

@@ -72,7 +72,7 @@ impl Emit for Emitter<'_> {
 
 /// Straight to where the device reads them.
 impl Emit for DwordWriter<'_> {
-    #[inline]
+    #[inline(always)]
     fn emit<const N: usize>(&mut self, command: [u32; N]) -> Result<(), NoRoom> {
         self.put(command).map_err(|_| NoRoom)
     }

@@ -11,71 +11,105 @@ pub struct RingFormat {
     pub aux: Option<AuxRegisters>,
     /// Whether a depth flush of its own goes before each cache flush (workaround 14016712196).
     pub pre_flush: bool,
-    /// Whether a cache flush stalls the depth pipeline too (workaround 1409600907).
+    render: PipeSteps,
+    compute: PipeSteps,
+}
+
+/// What a family's flushes name beside what all of them do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlushQuirks {
+    /// A depth flush of its own goes before each cache flush (workaround 14016712196).
+    pub pre_flush: bool,
+    /// A cache flush stalls the depth pipeline too (workaround 1409600907).
     pub depth_stall: bool,
-    /// Whether a cache flush has to name the untyped data port.
+    /// A cache flush has to name the untyped data port.
     pub data_port_flush: bool,
+}
+
+/// The flags of each PIPE_CONTROL in a job of one class: put together when this is compiled, for every job has them.
+#[derive(Clone, Copy, Debug)]
+pub struct PipeSteps {
+    /// The flush that makes a batch's writes visible.
+    pub flush: PipeFlags,
+    /// The invalidation before a batch. Its post-sync write goes to an offset of the PPHWSP.
+    pub invalidate: PipeFlags,
+    /// The same, of translations too.
+    pub invalidate_tlb: PipeFlags,
+    /// The write that says a job is done.
+    pub seqno: PipeFlags,
 }
 
 /// Drops what the engine of a class does not have. Every graphics GT of the families here has a render engine; one
 /// without would drop more.
-const fn masked(class: EngineClass, flags: PipeGroup1) -> PipeGroup1 {
-    match class {
-        EngineClass::Compute => flags.difference(PipeGroup1::ONLY_3D),
-        EngineClass::Render
-        | EngineClass::Copy
-        | EngineClass::VideoDecode
-        | EngineClass::VideoEnhance
-        | EngineClass::Gsc => flags,
+const fn masked(is_compute: bool, flags: PipeGroup1) -> PipeGroup1 {
+    if is_compute { flags.difference(PipeGroup1::ONLY_3D) } else { flags }
+}
+
+impl PipeSteps {
+    const fn new(is_compute: bool, quirks: FlushQuirks) -> Self {
+        Self {
+            flush: flush_flags(is_compute, quirks),
+            invalidate: invalidate_flags(is_compute, PipeGroup1::empty()),
+            invalidate_tlb: invalidate_flags(is_compute, PipeGroup1::TLB_INVALIDATE),
+            seqno: seqno_flags(is_compute),
+        }
     }
 }
 
+const fn flush_flags(is_compute: bool, quirks: FlushQuirks) -> PipeFlags {
+    let group0 = if quirks.data_port_flush { PipeGroup0::DATA_PORT_FLUSH } else { PipeGroup0::empty() };
+    let stall = if quirks.depth_stall { PipeGroup1::DEPTH_STALL } else { PipeGroup1::empty() };
+    let group1 = PipeGroup1::TILE_FLUSH
+        .union(PipeGroup1::RENDER_TARGET_FLUSH)
+        .union(PipeGroup1::DEPTH_FLUSH)
+        .union(PipeGroup1::DC_FLUSH)
+        .union(PipeGroup1::FLUSH_ENABLE)
+        .union(stall);
+    PipeFlags(group0.union(PipeGroup0::HDC_FLUSH), masked(is_compute, group1).union(PipeGroup1::CS_STALL))
+}
+
+const fn invalidate_flags(is_compute: bool, more: PipeGroup1) -> PipeFlags {
+    let group1 = PipeGroup1::COMMAND_INVALIDATE
+        .union(PipeGroup1::INSTRUCTION_INVALIDATE)
+        .union(PipeGroup1::TEXTURE_INVALIDATE)
+        .union(PipeGroup1::VF_INVALIDATE)
+        .union(PipeGroup1::CONSTANT_INVALIDATE)
+        .union(PipeGroup1::STATE_INVALIDATE)
+        .union(PipeGroup1::WRITE_QWORD)
+        .union(PipeGroup1::STORE_INDEX)
+        .union(PipeGroup1::CS_STALL)
+        .union(more);
+    let group1 = masked(is_compute, group1);
+    // By the sheet this flag goes with vertex fetch: it is set exactly if that one survived the mask.
+    let has_vf = group1.contains(PipeGroup1::VF_INVALIDATE);
+    let group0 = if has_vf { PipeGroup0::L3_READ_ONLY_INVALIDATE } else { PipeGroup0::empty() };
+    PipeFlags(group0, group1)
+}
+
+const fn seqno_flags(is_compute: bool) -> PipeFlags {
+    let group1 = PipeGroup1::GGTT.union(PipeGroup1::WRITE_QWORD).union(PipeGroup1::FLUSH_ENABLE);
+    PipeFlags(PipeGroup0::empty(), masked(is_compute, group1).union(PipeGroup1::CS_STALL))
+}
+
 impl RingFormat {
+    /// The format of a family.
+    #[must_use]
+    pub const fn new(aux: Option<AuxRegisters>, quirks: FlushQuirks) -> Self {
+        let (render, compute) = (PipeSteps::new(false, quirks), PipeSteps::new(true, quirks));
+        Self { aux, pre_flush: quirks.pre_flush, render, compute }
+    }
+
     /// The register of a class's auxiliary table, if jobs of the class must invalidate it.
     #[must_use]
     pub fn aux_register(&self, class: EngineClass) -> Option<u32> {
         self.aux.and_then(|registers| registers.of(class))
     }
 
-    /// Flags of the flush that makes a batch's writes visible.
+    /// The flags of a class's PIPE_CONTROLs. Only render and compute engines have that command.
+    #[inline]
     #[must_use]
-    pub fn flush_flags(&self, class: EngineClass) -> PipeFlags {
-        let mut group0 = PipeGroup0::HDC_FLUSH;
-        group0.set(PipeGroup0::DATA_PORT_FLUSH, self.data_port_flush);
-        let mut group1 = PipeGroup1::TILE_FLUSH
-            | PipeGroup1::RENDER_TARGET_FLUSH
-            | PipeGroup1::DEPTH_FLUSH
-            | PipeGroup1::DC_FLUSH
-            | PipeGroup1::FLUSH_ENABLE;
-        group1.set(PipeGroup1::DEPTH_STALL, self.depth_stall);
-        PipeFlags(group0, masked(class, group1) | PipeGroup1::CS_STALL)
-    }
-
-    /// Flags of the invalidation before a batch. Its post-sync write goes to an offset of the PPHWSP.
-    #[must_use]
-    pub fn invalidate_flags(&self, class: EngineClass, tlb: bool) -> PipeFlags {
-        let mut group1 = PipeGroup1::COMMAND_INVALIDATE
-            | PipeGroup1::INSTRUCTION_INVALIDATE
-            | PipeGroup1::TEXTURE_INVALIDATE
-            | PipeGroup1::VF_INVALIDATE
-            | PipeGroup1::CONSTANT_INVALIDATE
-            | PipeGroup1::STATE_INVALIDATE
-            | PipeGroup1::WRITE_QWORD
-            | PipeGroup1::STORE_INDEX
-            | PipeGroup1::CS_STALL;
-        group1.set(PipeGroup1::TLB_INVALIDATE, tlb);
-        let group1 = masked(class, group1);
-        let mut group0 = PipeGroup0::empty();
-        // By the sheet this flag goes with vertex fetch: it is set exactly if that one survived the mask.
-        group0.set(PipeGroup0::L3_READ_ONLY_INVALIDATE, group1.contains(PipeGroup1::VF_INVALIDATE));
-        PipeFlags(group0, group1)
-    }
-
-    /// Flags of the write that says a job is done.
-    #[must_use]
-    pub fn seqno_flags(&self, class: EngineClass) -> PipeFlags {
-        let group1 = PipeGroup1::GGTT | PipeGroup1::WRITE_QWORD | PipeGroup1::FLUSH_ENABLE;
-        PipeFlags(PipeGroup0::empty(), masked(class, group1) | PipeGroup1::CS_STALL)
+    pub const fn pipe_steps(&self, class: EngineClass) -> &PipeSteps {
+        if matches!(class, EngineClass::Compute) { &self.compute } else { &self.render }
     }
 }
 
@@ -91,12 +125,8 @@ mod tests {
     }
 
     fn row(format: &RingFormat, class: EngineClass) -> [(u32, u32); 4] {
-        [
-            pair(format.flush_flags(class)),
-            pair(format.invalidate_flags(class, false)),
-            pair(format.invalidate_flags(class, true)),
-            pair(format.seqno_flags(class)),
-        ]
+        let steps = format.pipe_steps(class);
+        [steps.flush, steps.invalidate, steps.invalidate_tlb, steps.seqno].map(pair)
     }
 
     /// Commands sheet §2.5, resulting pairs.

@@ -46,6 +46,7 @@ impl Part<'_> {
     ///
     /// # Errors
     /// [`NoRoom`].
+    #[inline(always)]
     pub fn wait_for_start(self, own: &LrcAddrs, seqno: Seqno, out: &mut impl Emit) -> Result<(), NoRoom> {
         match self {
             Self::Whole => Ok(()),
@@ -63,6 +64,7 @@ impl Part<'_> {
     ///
     /// # Errors
     /// [`NoRoom`].
+    #[inline(always)]
     pub fn wait_for_end(self, seqno: Seqno, out: &mut impl Emit) -> Result<(), NoRoom> {
         let Self::Lead(members) = self else { return Ok(()) };
         for member in members {
@@ -137,7 +139,6 @@ mod tests {
             seqno: Seqno::FIRST,
             flush_tlb: true,
             user_fence: Some((GpuVa::ZERO, 1)),
-            force_reset: false,
             virtual_function: false,
         };
         for format in [&GEN12.ring, &XE2.ring] {

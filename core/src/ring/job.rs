@@ -7,6 +7,9 @@
 //! The order of visible writes is the contract (commands sheet §2.9): timestamp, start seqno, effects of the batch,
 //! user fence, seqno, interrupt. From "arbitration off" to the end nothing can preempt, so a context that is switched
 //! out with start seqno ahead of seqno stopped inside its batch.
+//!
+//! Dwords go to memory in pairs, and which of them are one is known when this is compiled, but only as long as every step is
+//! part of one function: hence `inline(always)`, without which a job takes three times as long to emit.
 
 use super::RingFormat;
 use super::command::{self, BatchAddr, FlushScope};
@@ -33,8 +36,6 @@ pub struct JobRequest {
     pub flush_tlb: bool,
     /// A qword to write when the batch is done, before the seqno: address in the queue's VM, and value.
     pub user_fence: Option<(GpuVa, u64)>,
-    /// Whether the job deliberately hangs the engine until its watchdog resets it.
-    pub force_reset: bool,
     /// Whether the driver runs as an SR-IOV virtual function.
     pub virtual_function: bool,
 }
@@ -58,7 +59,7 @@ pub struct MigrationRequest {
 ///
 /// # Errors
 /// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`].
-#[inline]
+#[inline(always)]
 pub fn emit_job(
     format: &RingFormat,
     class: EngineClass,
@@ -69,11 +70,26 @@ pub fn emit_job(
     emit_part(format, class, (lrc, Part::Whole), job, out)
 }
 
+/// Emits a job that deliberately hangs its engine until the watchdog resets it, before anything else of it.
+///
+/// # Errors
+/// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`].
+pub fn emit_hanging_job(
+    format: &RingFormat,
+    class: EngineClass,
+    lrc: &LrcAddrs,
+    job: &JobRequest,
+    out: &mut impl Emit,
+) -> Result<(), NoRoom> {
+    hang_until_watchdog(lrc, out)?;
+    emit_job(format, class, lrc, job, out)
+}
+
 /// Emits one part of a job that runs on several engines at once (see [`gang`](super::gang)), or a whole job.
 ///
 /// # Errors
 /// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`] and [`GANG_DWORDS_MAX`](super::gang::GANG_DWORDS_MAX).
-#[inline]
+#[inline(always)]
 pub fn emit_part(
     format: &RingFormat,
     class: EngineClass,
@@ -81,26 +97,33 @@ pub fn emit_part(
     job: &JobRequest,
     out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
-    if job.force_reset {
-        hang_until_watchdog(lrc, out)?;
-    }
     stamp_start_time(lrc, job.virtual_function, out)?;
     match class {
-        EngineClass::Copy | EngineClass::Gsc => prepare_copy(lrc, job, out)?,
-        EngineClass::VideoDecode | EngineClass::VideoEnhance => prepare_video(format, class, lrc, job, out)?,
-        EngineClass::Render | EngineClass::Compute => prepare_pipe(format, class, lrc, job, out)?,
+        EngineClass::Copy | EngineClass::Gsc => {
+            prepare_copy(lrc, job, out)?;
+            run_batch((lrc, part), job, out)?;
+            complete_flush(lrc, job, out)
+        }
+        EngineClass::VideoDecode | EngineClass::VideoEnhance => {
+            prepare_video(format, class, lrc, job, out)?;
+            run_batch((lrc, part), job, out)?;
+            complete_flush(lrc, job, out)
+        }
+        EngineClass::Render | EngineClass::Compute => {
+            prepare_pipe(format, class, lrc, job, out)?;
+            run_batch((lrc, part), job, out)?;
+            complete_pipe(format, class, lrc, job, out)
+        }
     }
+}
+
+/// The batch, and what holds the parts of a job together around it. What comes after cannot be preempted.
+#[inline(always)]
+fn run_batch((lrc, part): (&LrcAddrs, Part<'_>), job: &JobRequest, out: &mut impl Emit) -> Result<(), NoRoom> {
     part.wait_for_start(lrc, job.seqno, out)?;
     out.emit(command::batch_start(job.batch))?;
     part.wait_for_end(job.seqno, out)?;
-    out.emit(command::arbitration(false))?;
-    match class {
-        EngineClass::Render | EngineClass::Compute => complete_pipe(format, class, lrc, job, out)?,
-        EngineClass::Copy | EngineClass::Gsc | EngineClass::VideoDecode | EngineClass::VideoEnhance => {
-            complete_flush(lrc, job, out)?;
-        }
-    }
-    signal_and_yield(out)
+    out.emit(command::arbitration(false))
 }
 
 /// Emits a job without a batch: it stores its number and raises the interrupt. The idle context runs it, to show that
@@ -147,7 +170,7 @@ pub fn emit_migration(lrc: &LrcAddrs, job: &MigrationRequest, out: &mut impl Emi
 }
 
 /// Arms the engine's watchdog and waits for what never comes, so that the engine is reset (commands sheet §2.3).
-#[inline]
+#[inline(always)]
 fn hang_until_watchdog(lrc: &LrcAddrs, out: &mut impl Emit) -> Result<(), NoRoom> {
     let arm = ((command::WATCHDOG_THRESHOLD, 2), (command::WATCHDOG_CONTROL, 0));
     out.emit(command::load_two_engine_registers(arm.0, arm.1))?;
@@ -157,7 +180,7 @@ fn hang_until_watchdog(lrc: &LrcAddrs, out: &mut impl Emit) -> Result<(), NoRoom
 
 /// Samples the context's clock, which the timeout check subtracts from. A virtual function stores a second copy where
 /// the hardware saves the clock of a context that is switched out.
-#[inline]
+#[inline(always)]
 fn stamp_start_time(lrc: &LrcAddrs, virtual_function: bool, out: &mut impl Emit) -> Result<(), NoRoom> {
     out.emit(command::store_engine_register(command::CTX_TIMESTAMP, lrc.job_timestamp))?;
     if virtual_function {
@@ -167,19 +190,19 @@ fn stamp_start_time(lrc: &LrcAddrs, virtual_function: bool, out: &mut impl Emit)
 }
 
 /// Says that the job has left the queue and reached its batch.
-#[inline]
+#[inline(always)]
 fn mark_started(lrc: &LrcAddrs, seqno: Seqno, out: &mut impl Emit) -> Result<(), NoRoom> {
     out.emit(command::store_dword(lrc.start_seqno, seqno.get()))
 }
 
 /// The same by a flush that invalidates translations first.
-#[inline]
+#[inline(always)]
 fn mark_started_flushing_tlb(lrc: &LrcAddrs, seqno: Seqno, out: &mut impl Emit) -> Result<(), NoRoom> {
     out.emit(command::flush_then_store(lrc.start_seqno, seqno.get(), FlushScope::TLB))
 }
 
 /// Copy and GSC: the pre-parser is stopped only for a TLB flush, lest it fetch through what is being invalidated.
-#[inline]
+#[inline(always)]
 fn prepare_copy(lrc: &LrcAddrs, job: &JobRequest, out: &mut impl Emit) -> Result<(), NoRoom> {
     if !job.flush_tlb {
         return mark_started(lrc, job.seqno, out);
@@ -190,7 +213,7 @@ fn prepare_copy(lrc: &LrcAddrs, job: &JobRequest, out: &mut impl Emit) -> Result
 }
 
 /// Video: the pre-parser is always stopped, even with nothing to invalidate.
-#[inline]
+#[inline(always)]
 fn prepare_video(
     format: &RingFormat,
     class: EngineClass,
@@ -209,7 +232,7 @@ fn prepare_video(
 }
 
 /// Render and compute: caches are invalidated by PIPE_CONTROL, translations with them if asked.
-#[inline]
+#[inline(always)]
 fn prepare_pipe(
     format: &RingFormat,
     class: EngineClass,
@@ -221,15 +244,17 @@ fn prepare_pipe(
     if format.aux_register(class).is_some() {
         flush_caches(format, class, out)?;
     }
+    let steps = format.pipe_steps(class);
+    let invalidate = if job.flush_tlb { steps.invalidate_tlb } else { steps.invalidate };
     out.emit(command::pre_parser(false))?;
-    out.emit(pipe_control(format.invalidate_flags(class, job.flush_tlb), FLUSH_SCRATCH_BYTES, 0))?;
+    out.emit(pipe_control(invalidate, FLUSH_SCRATCH_BYTES, 0))?;
     invalidate_aux(format, class, out)?;
     out.emit(command::pre_parser(true))?;
     mark_started(lrc, job.seqno, out)
 }
 
 /// Invalidates the auxiliary table of the class, where there is one.
-#[inline]
+#[inline(always)]
 fn invalidate_aux(format: &RingFormat, class: EngineClass, out: &mut impl Emit) -> Result<(), NoRoom> {
     match format.aux_register(class) {
         Some(register) => out.emit(command::invalidate_aux_table(register)),
@@ -238,17 +263,20 @@ fn invalidate_aux(format: &RingFormat, class: EngineClass, out: &mut impl Emit) 
 }
 
 /// Makes the writes of a render or compute batch visible.
-#[inline]
+#[inline(always)]
 fn flush_caches(format: &RingFormat, class: EngineClass, out: &mut impl Emit) -> Result<(), NoRoom> {
     if format.pre_flush {
         let depth_only = PipeFlags(PipeGroup0::empty(), PipeGroup1::DEPTH_FLUSH);
         out.emit(pipe_control(depth_only, FLUSH_SCRATCH_BYTES, 0))?;
     }
-    out.emit(pipe_control(format.flush_flags(class), 0, 0))
+    out.emit(pipe_control(format.pipe_steps(class).flush, 0, 0))
 }
 
-/// Render and compute: flush, user fence, seqno. The flush stalls, so the user fence needs none of its own.
-#[inline]
+/// Render and compute: flush, user fence, seqno, interrupt. The flush stalls, so the user fence needs none of its own.
+///
+/// A user fence has an odd number of dwords. What follows is written for each case, so that it is known when this is
+/// compiled which dwords share a qword.
+#[inline(always)]
 fn complete_pipe(
     format: &RingFormat,
     class: EngineClass,
@@ -259,12 +287,15 @@ fn complete_pipe(
     flush_caches(format, class, out)?;
     if let Some((va, value)) = job.user_fence {
         out.emit(command::store_qword(va, value))?;
+        store_seqno_pipe(format, class, lrc, job.seqno, out)?;
+        return signal_and_yield(out);
     }
-    store_seqno_pipe(format, class, lrc, job.seqno, out)
+    store_seqno_pipe(format, class, lrc, job.seqno, out)?;
+    signal_and_yield(out)
 }
 
 /// The write is 64 bits wide and clears the dword after the seqno, which nobody uses.
-#[inline]
+#[inline(always)]
 fn store_seqno_pipe(
     format: &RingFormat,
     class: EngineClass,
@@ -272,27 +303,30 @@ fn store_seqno_pipe(
     seqno: Seqno,
     out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
-    out.emit(pipe_control(format.seqno_flags(class), lrc.seqno.get(), u64::from(seqno.get())))
+    out.emit(pipe_control(format.pipe_steps(class).seqno, lrc.seqno.get(), u64::from(seqno.get())))
 }
 
-#[inline]
+#[inline(always)]
 fn store_seqno_flush(lrc: &LrcAddrs, seqno: Seqno, out: &mut impl Emit) -> Result<(), NoRoom> {
     out.emit(command::flush_then_store(lrc.seqno, seqno.get(), FlushScope::empty()))
 }
 
 /// Other classes: a user fence must not overtake the batch, so a flush goes before it; the seqno's own flush covers
 /// the rest.
-#[inline]
+#[inline(always)]
 fn complete_flush(lrc: &LrcAddrs, job: &JobRequest, out: &mut impl Emit) -> Result<(), NoRoom> {
     if let Some((va, value)) = job.user_fence {
         out.emit(command::flush())?;
         out.emit(command::store_qword(va, value))?;
+        store_seqno_flush(lrc, job.seqno, out)?;
+        return signal_and_yield(out);
     }
-    store_seqno_flush(lrc, job.seqno, out)
+    store_seqno_flush(lrc, job.seqno, out)?;
+    signal_and_yield(out)
 }
 
 /// Tells the driver to look, and lets other contexts run again.
-#[inline]
+#[inline(always)]
 fn signal_and_yield(out: &mut impl Emit) -> Result<(), NoRoom> {
     out.emit(command::user_interrupt())?;
     out.emit(command::arbitration(true))?;

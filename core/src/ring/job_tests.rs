@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::family::{GEN12, XE2};
+use crate::ring::FlushQuirks;
 use crate::ring::emitter::Emitter;
 use barexe_hal::GgttAddr;
 
@@ -25,7 +26,6 @@ fn job() -> JobRequest {
         seqno: Seqno::FIRST,
         flush_tlb: false,
         user_fence: None,
-        force_reset: false,
         virtual_function: false,
     }
 }
@@ -131,7 +131,7 @@ fn v2_8_lnl_compute_job_with_user_fence() {
 /// No family here needs the pre-flush; the values are those of DG2.
 #[test]
 fn v2_9_pre_flush_goes_right_before_the_cache_flush() {
-    let dg2 = RingFormat { aux: None, pre_flush: true, depth_stall: false, data_port_flush: false };
+    let dg2 = RingFormat::new(None, FlushQuirks { pre_flush: true, ..FlushQuirks::default() });
     let want = "12480002 000003A8 00A04200 00000000 02800101 7A000404 20304C1C 000000D0
         00000000 00000000 00000000 02800100 10400002 00FE0008 00000000 FFFFFF81
         18800101 001A0000 00000001 04000000 7A000004 00000001 000000D0 00000000
@@ -188,8 +188,11 @@ fn a_forced_reset_goes_in_front_and_a_virtual_function_stamps_twice() {
         00000178 00000001 12480002 000003A8 00A04200 00000000 12480002 000003A8 00A0508C 00000000 10400002 00FE0008
         00000000 FFFFFF81 18800101 001A0000 00000001 04000000 13004002 00FE0004 00000000 FFFFFF81 01000000 04000001
         02800000";
-    let job = JobRequest { force_reset: true, virtual_function: true, ..job() };
-    assert_emits(&XE2.ring, EngineClass::Copy, &job, want);
+    let job = JobRequest { virtual_function: true, ..job() };
+    let mut room = [0; JOB_DWORDS_MAX];
+    let mut out = Emitter::new(&mut room);
+    emit_hanging_job(&XE2.ring, EngineClass::Copy, &lrc(), &job, &mut out).unwrap();
+    assert_listing(out, want);
 }
 
 fn size(format: &RingFormat, class: EngineClass, job: &JobRequest) -> usize {
@@ -215,8 +218,11 @@ fn job_sizes_are_those_of_the_table() {
 
 #[test]
 fn the_longest_job_has_71_dwords_and_fits_the_reserve() {
-    let longest = JobRequest { force_reset: true, virtual_function: true, ..with_fence(with_tlb(job())) };
-    assert_eq!(size(&GEN12.ring, EngineClass::Render, &longest), 71);
+    let longest = JobRequest { virtual_function: true, ..with_fence(with_tlb(job())) };
+    let mut room = [0; JOB_DWORDS_MAX];
+    let mut out = Emitter::new(&mut room);
+    emit_hanging_job(&GEN12.ring, EngineClass::Render, &lrc(), &longest, &mut out).unwrap();
+    assert_eq!(out.dwords().len(), 71);
 }
 
 #[test]

@@ -19,4 +19,4 @@ pub mod job;
 pub mod pipe;
 pub mod writer;
 
-pub use format::RingFormat;
+pub use format::{FlushQuirks, RingFormat};

@@ -176,6 +176,18 @@ impl RingState {
         }
     }
 
+    /// Whether a request of so many dwords at the tail would not reach past the end of the ring.
+    #[inline]
+    fn has_in_one_piece(&self, dwords: usize) -> bool {
+        padded_bytes(dwords).is_some_and(|bytes| bytes <= self.size_bytes.wrapping_sub(self.tail_bytes))
+    }
+
+    /// Where the tail is, in bytes of the buffer. The ring lies in its buffer, so this does not wrap.
+    #[inline]
+    const fn tail_in_buffer(&self) -> usize {
+        self.base_bytes.wrapping_add(usize_of(self.tail_bytes))
+    }
+
     /// Where a request of `dwords` at the tail lands.
     #[inline]
     fn span(&self, dwords: usize) -> Option<RingSpan> {
@@ -223,36 +235,34 @@ pub struct Reservation<'a> {
 
 impl Reservation<'_> {
     /// Emits a request straight to where the device will read it, padded, and moves the software tail past it. One that
-    /// might go on behind the end of the ring is put together aside, in room for `ROOM` dwords.
+    /// might go on behind the end of the ring is put together aside, in room for `QWORDS`.
     ///
     /// # Errors
-    /// [`RingError::TooLong`] if it needs more than was reserved, or than `ROOM`; the tail stays.
+    /// [`RingError::TooLong`] if it needs more than was reserved, or than `QWORDS`; the tail stays.
     #[inline]
-    pub fn emit<const ROOM: usize>(
+    pub fn emit<const QWORDS: usize>(
         self,
         commands: impl FnOnce(&mut DwordWriter<'_>) -> Result<(), NoRoom>,
     ) -> Result<RingSpan, RingError> {
-        let most = self.dwords.min(ROOM);
-        let too_long = RingError::TooLong { dwords: most };
-        let run = self.ring.span(most).ok_or(too_long)?;
-        let in_place = run.from_start.is_empty();
+        let most = self.dwords.div_ceil(2).min(QWORDS);
+        let room = most.wrapping_mul(2);
+        let too_long = RingError::TooLong { dwords: room };
         let mut aside = None;
-        let mut out = if in_place {
-            DwordWriter::new(self.buffer, run.before_end).map_err(RingError::Buffer)?
+        let mut out = if self.ring.has_in_one_piece(room) {
+            DwordWriter::new(self.buffer, self.ring.tail_in_buffer(), most).map_err(RingError::Buffer)?
         } else {
-            DwordWriter::over(aside.insert([0; ROOM]))
+            DwordWriter::over(aside.insert([0; QWORDS]), most)
         };
-        let room = out.room();
         commands(&mut out).map_err(|_| too_long)?;
-        let dwords = room.wrapping_sub(out.room());
-        if in_place && dwords & 1 != 0 {
-            // Reserved room is a whole number of qwords.
-            out.put([0]).map_err(|_| too_long)?;
-        }
-        if let Some(list) = aside {
-            return self.write(list.get(..dwords).ok_or(too_long)?);
-        }
+        let dwords = room.wrapping_sub(out.finish());
         let span = self.ring.span(dwords).ok_or(too_long)?;
+        if let Some(list) = aside {
+            let (before_end, from_start) = list.split_at_checked(span.before_end.len() >> 3).ok_or(too_long)?;
+            let from_start = from_start.get(..span.from_start.len() >> 3).ok_or(too_long)?;
+            for (at_bytes, qwords) in [(span.before_end.start, before_end), (span.from_start.start, from_start)] {
+                self.buffer.copy_u64_or(at_bytes, qwords, 0).map_err(RingError::Buffer)?;
+            }
+        }
         self.ring.tail_bytes = span.tail_bytes;
         Ok(span)
     }

@@ -14,8 +14,10 @@ use crate::ring::writer::RingError;
 use crate::sync::seqno::Seqno;
 use barexe_hal::{DmaMemory, DwordWriter, GpuVa};
 
-/// Room that any part of a job of several engines needs, in dwords.
-const PART_DWORDS_MAX: usize = JOB_DWORDS_MAX + GANG_DWORDS_MAX;
+/// Room that a job needs, in qwords.
+const JOB_QWORDS: usize = JOB_DWORDS_MAX.div_ceil(2);
+/// Room that any part of a job of several engines needs, in qwords.
+const PART_QWORDS: usize = (JOB_DWORDS_MAX + GANG_DWORDS_MAX).div_ceil(2);
 
 impl Lrc {
     /// Puts a job into the ring; `None` if there is no room now. The engine learns of it by
@@ -31,7 +33,7 @@ impl Lrc {
         dma: &mut impl DmaMemory,
     ) -> Result<Option<Emitted>, Error> {
         let (job, addrs) = (job(self.last.next(), request), self.addrs);
-        self.write::<JOB_DWORDS_MAX>(job.seqno, dma, |out| emit_job(format, class, &addrs, &job, out))
+        self.write::<JOB_QWORDS>(job.seqno, dma, |out| emit_job(format, class, &addrs, &job, out))
     }
 
     /// Puts one part of a job of several engines into the ring; all contexts of a gang get all of its jobs, so their
@@ -47,7 +49,7 @@ impl Lrc {
         dma: &mut impl DmaMemory,
     ) -> Result<Option<Emitted>, Error> {
         let (job, addrs) = (job(self.last.next(), request), self.addrs);
-        self.write::<PART_DWORDS_MAX>(job.seqno, dma, |out| emit_part(format, class, (&addrs, part), &job, out))
+        self.write::<PART_QWORDS>(job.seqno, dma, |out| emit_part(format, class, (&addrs, part), &job, out))
     }
 
     /// Whether any part of a job has room in the ring now.
@@ -55,7 +57,7 @@ impl Lrc {
     /// # Errors
     /// As [`emit`](Self::emit).
     pub fn has_room_for_part(&mut self) -> Result<bool, Error> {
-        match self.ring.reserve(&self.buffer, self.head_bytes, PART_DWORDS_MAX) {
+        match self.ring.reserve(&self.buffer, self.head_bytes, PART_QWORDS * 2) {
             Ok(_) => Ok(true),
             Err(RingError::Full { .. }) => Ok(false),
             Err(_) => Err(self.broken_ring()),
@@ -74,7 +76,7 @@ impl Lrc {
     ) -> Result<Option<Emitted>, Error> {
         let seqno = self.last.next();
         let addrs = self.addrs;
-        self.write::<JOB_DWORDS_MAX>(seqno, dma, |out| emit_marker(format, class, &addrs, seqno, out))
+        self.write::<JOB_QWORDS>(seqno, dma, |out| emit_marker(format, class, &addrs, seqno, out))
     }
 
     /// Puts a job of two batches into the ring, translations being dropped between them and after (page-tables sheet
@@ -90,22 +92,22 @@ impl Lrc {
         let seqno = self.last.next();
         let job = MigrationRequest { first, second, seqno, flush: FlushScope::TLB, virtual_function: false };
         let addrs = self.addrs;
-        self.write::<JOB_DWORDS_MAX>(seqno, dma, |out| emit_migration(&addrs, &job, out))
+        self.write::<JOB_QWORDS>(seqno, dma, |out| emit_migration(&addrs, &job, out))
     }
 
     const fn broken_ring(&self) -> Error {
         Error::DeviceBroken { what: "ring", value: self.ring.tail_bytes() as u64 }
     }
 
-    fn write<const ROOM: usize>(
+    fn write<const QWORDS: usize>(
         &mut self,
         seqno: Seqno,
         dma: &mut impl DmaMemory,
         emit: impl FnOnce(&mut DwordWriter<'_>) -> Result<(), NoRoom>,
     ) -> Result<Option<Emitted>, Error> {
         let broken = self.broken_ring();
-        let reserved = self.ring.reserve(&self.buffer, self.head_bytes, ROOM);
-        let span = match reserved.and_then(|reservation| reservation.emit::<ROOM>(emit)) {
+        let reserved = self.ring.reserve(&self.buffer, self.head_bytes, const { QWORDS * 2 });
+        let span = match reserved.and_then(|reservation| reservation.emit::<QWORDS>(emit)) {
             Ok(span) => span,
             Err(RingError::Full { .. }) => {
                 self.full = true;
@@ -126,7 +128,6 @@ const fn job(seqno: Seqno, request: &BatchRequest) -> JobRequest {
         seqno,
         flush_tlb: request.flush_tlb,
         user_fence: request.user_fence,
-        force_reset: false,
         virtual_function: false,
     }
 }

@@ -49,7 +49,7 @@ done
 cargo build --locked --quiet --release --package barexe
 cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware --profile firmware --target x86_64-unknown-none
 cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware --profile firmware --target x86_64-unknown-uefi
-CARGO_TARGET_DIR=$BUILT/logging cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware \
+DEFMT_LOG=info CARGO_TARGET_DIR=$BUILT/logging cargo build --locked --quiet --package barexe-firmware --bin barexe-firmware \
     --profile firmware --target x86_64-unknown-none --features defmt
 # defmt's own decoder: the one that is there, or one that is built once.
 DEFMT_PRINT=$(command -v defmt-print || echo "$BUILT/defmt/bin/defmt-print")
@@ -103,6 +103,8 @@ done < "$HERE/cases"
 
 # The worst stack of all runs of the bare-metal image, against the budget.
 stack=$(for said in "$work"/*.said; do
+    # The image with messages is larger and not held to it.
+    [[ ! -e ${said%.said}.frames ]] || continue
     if grep --quiet --text "^barexe firmware, PVH" "$said"; then sed -n 's/^stack: \([0-9]*\) of .*/\1/p' "$said"; fi
 done | sort -n | tail -n 1)
 budget=$(awk '$1 == "stack" { print $2 }' tests/firmware/budget)

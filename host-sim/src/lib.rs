@@ -19,6 +19,7 @@
 //! | `tile` | what each tile has for itself |
 //! | `registers`, `forcewake`, `interrupts`, `self_clearing`, `config_space`, `hwconfig` | one hardware block each |
 //! | `memory` | memory that CPU and device share, and what became of it when it was freed |
+//! | `user`, `outside` | memory of clients that the device reaches in place: the simulation's own, or a process's |
 //! | [`spec`], `engines` | platforms and engines, as tables |
 //!
 //! # Loud where a driver is wrong
@@ -80,6 +81,7 @@ mod hal;
 mod hwconfig;
 mod interrupts;
 mod memory;
+mod outside;
 pub mod ppgtt;
 mod registers;
 mod running;
@@ -99,7 +101,8 @@ mod user;
 pub use fault::Fault;
 pub use forcewake::AckMode;
 pub use hal::{INJECTED, SimHal};
-pub use memory::Coherence;
+pub use memory::{BufferSource, Coherence};
+pub use outside::ClientPages;
 pub use running::RunReport;
 pub use sim::{Sim, SimConfig};
 pub use snapshot::{BufferState, DeviceSnapshot, GgttRun};

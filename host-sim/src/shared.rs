@@ -55,8 +55,8 @@ impl Shared {
     pub(crate) fn new(config: &SimConfig) -> Self {
         let platform = config.platform.clone();
         Self {
-            memory: Memory::new(config.coherence, config.max_block_bytes, config.memory_bytes),
-            user: UserMemory::default(),
+            memory: Memory::new(config),
+            user: UserMemory::new(config.clients.clone()),
             tiles: Tiles::new(&platform),
             config: ConfigSpace::new(&platform),
             time_ns: 0,

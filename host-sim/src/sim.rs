@@ -4,7 +4,8 @@ use crate::fault::{Fault, FaultPlan};
 use crate::forcewake::AckMode;
 use crate::gpu::{BLOCK, Gpu};
 use crate::hal::SimHal;
-use crate::memory::Coherence;
+use crate::memory::{BufferSource, Coherence};
+use crate::outside::ClientPages;
 use crate::running::RunReport;
 use crate::snapshot::DeviceSnapshot;
 use crate::spec::Platform;
@@ -32,6 +33,10 @@ pub struct SimConfig {
     pub execution: bool,
     /// Most commands one `relax` executes.
     pub relax_commands: u64,
+    /// Where the bytes of buffers are, if not on the heap.
+    pub buffers: Option<Arc<dyn BufferSource>>,
+    /// Memory of clients outside of the simulation. Without it clients have what [`Sim::user_map`] gives them.
+    pub clients: Option<Arc<dyn ClientPages>>,
 }
 
 impl SimConfig {
@@ -46,6 +51,8 @@ impl SimConfig {
             timeline_events: 0,
             execution: true,
             relax_commands: 100_000,
+            buffers: None,
+            clients: None,
         }
     }
 }

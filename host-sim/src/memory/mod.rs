@@ -9,8 +9,10 @@
 
 mod block;
 mod freed;
+mod source;
 
 use crate::bus::BusError;
+use crate::sim::SimConfig;
 use crate::snapshot::BufferState;
 use barexe_hal::{BusAddr, DmaBuffer, DmaOwner, DmaRequest, HalError, HalErrorKind};
 use block::{CpuSide, Quarantine};
@@ -18,7 +20,9 @@ use core::alloc::Layout;
 use core::cell::Cell;
 use core::ops::Range;
 use freed::Freed;
+pub use source::BufferSource;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How the two sides see a driver's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +123,8 @@ pub(crate) struct Memory {
     /// Where an access to a page was found last: a guess, by page.
     guesses: [Cell<usize>; GUESSES],
     coherence: Coherence,
+    /// Where the bytes are, if not on the heap.
+    source: Option<Arc<dyn BufferSource>>,
     max_block_bytes: u64,
     free_bytes: u64,
     next: u64,
@@ -132,14 +138,15 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn new(coherence: Coherence, max_block_bytes: u64, bytes: u64) -> Self {
+    pub(crate) fn new(config: &SimConfig) -> Self {
         Self {
             blocks: Vec::new(),
             places: BTreeMap::new(),
             guesses: [const { Cell::new(0) }; GUESSES],
-            coherence,
-            max_block_bytes,
-            free_bytes: bytes,
+            coherence: config.coherence,
+            source: config.buffers.clone(),
+            max_block_bytes: config.max_block_bytes,
+            free_bytes: config.memory_bytes,
             next: FIRST_ADDR,
             freed_ranges: Freed::default(),
             quarantine: Quarantine::default(),
@@ -177,7 +184,11 @@ impl Memory {
         let bus = BusAddr::new(addr).ok_or(bad)?;
         let size = usize::try_from(len).map_err(|_| bad)?;
         let layout = Layout::from_size_align(size, PAGE as usize).map_err(|_| bad)?;
-        let cpu = CpuSide::new(layout).ok_or(HalErrorKind::NoMemory)?;
+        let cpu = match &self.source {
+            Some(source) => CpuSide::from_source(source, layout),
+            None => CpuSide::new(layout),
+        };
+        let cpu = cpu.ok_or(HalErrorKind::NoMemory)?;
         let start = cpu.start();
         let shared = self.coherence == Coherence::Coherent || request.owner == DmaOwner::Client;
         let device = (!shared).then(|| vec![0; size]);
@@ -244,8 +255,10 @@ impl Memory {
             self.freed_ranges.add(bus.get(), block.end());
             self.free_bytes += block.len() as u64;
             self.freed += 1;
-            let found = self.quarantine.take(bus.get(), block.cpu);
-            self.disturbed.extend(found);
+            if block.cpu.is_own() {
+                let found = self.quarantine.take(bus.get(), block.cpu);
+                self.disturbed.extend(found);
+            }
         }
         Ok(())
     }

@@ -151,6 +151,13 @@ pub enum Error {
         /// The value.
         value: u64,
     },
+    /// Not from where the caller came in.
+    NoAccess {
+        /// What it asked for.
+        what: &'static str,
+        /// The value.
+        value: u64,
+    },
     /// Client extension chain too long, in links.
     ChainTooLong(u32),
     /// Not a request of this interface.
@@ -200,6 +207,7 @@ impl Error {
             Self::Busy { .. } => Errno::EBUSY,
             Self::Again | Self::Suspended => Errno::EAGAIN,
             Self::NotPermitted { .. } => Errno::EPERM,
+            Self::NoAccess { .. } => Errno::EACCES,
             Self::ChainTooLong(_) => Errno::E2BIG,
             Self::UnknownRequest(_) => Errno::ENOTTY,
             Self::TimedOut => Errno::ETIME,
@@ -262,6 +270,7 @@ impl fmt::Display for Error {
             Self::Suspended => f.write_str("the device is suspended"),
             Self::QueueBanned { id } => write!(f, "nothing more comes from queue {id:#x}"),
             Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
+            Self::NoAccess { what, value } => write!(f, "{what} {value:#x} is not for callers from here"),
             Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),
             Self::UnknownRequest(request) => write!(f, "request {request:#x} is not known"),
             Self::TimedOut => f.write_str("timed out"),
@@ -316,6 +325,8 @@ errnos! {
     EAGAIN = 11,
     /// Out of memory.
     ENOMEM = 12,
+    /// Not from here.
+    EACCES = 13,
     /// Client memory cannot be reached.
     EFAULT = 14,
     /// In use.

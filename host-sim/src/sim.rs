@@ -151,6 +151,14 @@ impl Sim {
         });
     }
 
+    /// Sets the clock to an instant of a clock outside, unless it is beyond.
+    pub fn advance_to(&self, at: Nanos) {
+        self.inner.with(|gpu| {
+            gpu.shared.time_ns = gpu.shared.time_ns.max(at.get());
+            gpu.settle();
+        });
+    }
+
     /// The device's clock.
     #[must_use]
     pub fn time(&self) -> Nanos {

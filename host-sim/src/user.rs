@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 const PAGE: u64 = 4096;
 /// Where frames lie: above everything that the driver is given, below what 39 bits can name.
-const FIRST_FRAME: u64 = 0x70_0000_0000;
+pub(crate) const FIRST_FRAME: u64 = 0x70_0000_0000;
 /// The first address beyond those of 39 bits.
 const END: u64 = 1 << 39;
 

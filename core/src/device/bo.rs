@@ -6,7 +6,7 @@ use super::request::{BoRequest, CpuCaching};
 use crate::mem::bo::Bo;
 use crate::pool::Handle;
 use crate::{Capacity, Error, ObjectKind};
-use barexe_hal::Hal;
+use barexe_hal::{DmaBuffer, Hal};
 
 /// A CPU mapping of a buffer object. It keeps the object's memory, also after its handle is closed.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +147,37 @@ impl<H: Hal> Device<'_, H> {
         bo.copy(&self.pools.bo_blocks, offset, from.len(), |block, at, range| {
             let part = from.get(range).ok_or(Error::invalid("offset in mapping", offset))?;
             block.write_bytes(at, part).map_err(|_| Error::invalid("offset in mapping", offset))
+        })
+    }
+
+    /// Size of an object in bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn bo_size(&self, client: ClientId, handle: u32) -> Result<u64, Error> {
+        let bo = self.bo_of(client, handle)?;
+        Ok(self.pools.bos.get(bo).map_or(0, |bo| bo.size_bytes))
+    }
+
+    /// Shows the memory of a mapped object to an embedder that puts it into its client's address space: `show(buffer,
+    /// offset in it, offset in the mapping, bytes)` for each piece, in order.
+    ///
+    /// The memory is the client's and the device's: it stays where it is until the mapping is
+    /// [taken away](Self::bo_unmap).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or what `show` gives.
+    pub fn mapping_memory(
+        &self,
+        client: ClientId,
+        mapping: MappingId,
+        mut show: impl FnMut(&DmaBuffer, usize, u64, u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let found = self.mapping_of(client, mapping)?;
+        let Some(bo) = self.pools.bos.get(found.bo) else { return Ok(()) };
+        bo.copy(&self.pools.bo_blocks, 0, crate::num::usize_capped(found.len_bytes), |block, at, range| {
+            let len = range.end.saturating_sub(range.start);
+            show(block, at, crate::num::u64_of(range.start), crate::num::u64_of(len))
         })
     }
 

@@ -14,6 +14,8 @@ pub struct Client {
     pub privileged: bool,
     /// Where its ordinary memory is, if it may be mapped.
     pub space: Option<UserSpace>,
+    /// Came in at the primary node, not at the render node.
+    pub primary: bool,
 }
 
 /// Names a client.
@@ -25,7 +27,7 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::Exhausted`].
     pub fn client_open(&mut self, privileged: bool) -> Result<ClientId, Error> {
-        self.open_as(Client { privileged, space: None })
+        self.open_as(Client { privileged, space: None, primary: false })
     }
 
     /// As [`client_open`](Self::client_open), for a client whose ordinary memory can be mapped: `space` says to the HAL
@@ -37,7 +39,7 @@ impl<H: Hal> Device<'_, H> {
         if !self.hal.has_user_pages() {
             return Err(Error::Unsupported { what: "client memory in place on this HAL" });
         }
-        self.open_as(Client { privileged, space: Some(space) })
+        self.open_as(Client { privileged, space: Some(space), primary: false })
     }
 
     fn open_as(&mut self, client: Client) -> Result<ClientId, Error> {
@@ -51,6 +53,32 @@ impl<H: Hal> Device<'_, H> {
     /// [`Error::NotFound`].
     pub fn client_is_privileged(&self, client: ClientId) -> Result<bool, Error> {
         Ok(self.check_client(client)?.privileged)
+    }
+
+    /// Whether the client came in at the primary node, as [`client_at_primary`](Self::client_at_primary) says.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn client_is_primary(&self, client: ClientId) -> Result<bool, Error> {
+        Ok(self.check_client(client)?.primary)
+    }
+
+    /// Notes that the client came in at the primary node, where modes are set and masters are.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn client_at_primary(&mut self, client: ClientId) -> Result<(), Error> {
+        self.check_client(client)?;
+        if let Some(client) = self.pools.clients.get_mut(client) {
+            client.primary = true;
+        }
+        Ok(())
+    }
+
+    /// Whether a client has this id.
+    #[must_use]
+    pub fn has_client(&self, id: u32) -> bool {
+        self.pools.clients.by_id(id).is_some()
     }
 
     /// Closes a client and lets go of everything it has, also in the middle of work: what is not in a ring is

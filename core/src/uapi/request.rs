@@ -55,8 +55,34 @@ macro_rules! calls {
 }
 
 calls! {
+    /// Which driver this is.
+    Version, VERSION = 0xC040_6400;
+    /// The device's name on its bus.
+    GetUnique, GET_UNIQUE = 0xC010_6401;
+    /// A number that stands for the client.
+    GetMagic, GET_MAGIC = 0x8004_6402;
+    /// Agree on a version of the interface.
+    SetVersion, SET_VERSION = 0xC010_6407;
     /// Close a buffer-object handle.
     GemClose, GEM_CLOSE = 0x4008_6409;
+    /// What the driver can.
+    GetCap, GET_CAP = 0xC010_640C;
+    /// What the client can.
+    SetClientCap, SET_CLIENT_CAP = 0x4010_640D;
+    /// Trust the client that a number stands for.
+    AuthMagic, AUTH_MAGIC = 0x4004_6411;
+    /// Become the one who sets modes.
+    SetMaster, SET_MASTER = 0x0000_641E;
+    /// Cease to be.
+    DropMaster, DROP_MASTER = 0x0000_641F;
+    /// A file descriptor for a buffer object.
+    PrimeHandleToFd, PRIME_HANDLE_TO_FD = 0xC00C_642D;
+    /// A handle to the buffer object of a file descriptor.
+    PrimeFdToHandle, PRIME_FD_TO_HANDLE = 0xC00C_642E;
+    /// What displays are made of.
+    ModeGetResources, MODE_GETRESOURCES = 0xC040_64A0;
+    /// Planes of displays.
+    ModeGetPlaneResources, MODE_GETPLANERESOURCES = 0xC010_64B5;
     /// Ask for facts about the device.
     DeviceQuery, XE_DEVICE_QUERY = 0xC028_6440;
     /// Create a buffer object.
@@ -136,6 +162,28 @@ impl Call {
         })
     }
 
+    /// Whether only clients at the primary node may make it: on a render node there are no modes to set and nobody to
+    /// be trusted by.
+    #[must_use]
+    pub const fn needs_primary_node(self) -> bool {
+        use Call::{
+            AuthMagic, DropMaster, GetMagic, GetUnique, ModeGetPlaneResources, ModeGetResources, SetClientCap, SetMaster,
+            SetVersion,
+        };
+        matches!(
+            self,
+            GetUnique
+                | GetMagic
+                | SetVersion
+                | SetClientCap
+                | AuthMagic
+                | SetMaster
+                | DropMaster
+                | ModeGetResources
+                | ModeGetPlaneResources
+        )
+    }
+
     /// Size of the driver's argument struct, in dialect U.
     #[must_use]
     pub const fn size_bytes(self) -> usize {
@@ -150,8 +198,10 @@ mod tests {
 
     #[test]
     fn struct_sizes_are_those_of_the_sheet() {
-        // Bind-and-exec sheet §2.5.
-        let sizes = [8, 40, 56, 40, 32, 24, 136, 48, 24, 40, 56, 72, 40, 8, 8, 24, 24, 40, 16, 16, 48, 24, 32, 24];
+        // Bind-and-exec sheet §2.5, behind those of the generic calls.
+        let sizes = [
+            64, 16, 4, 16, 8, 16, 16, 4, 0, 0, 12, 12, 64, 16, 40, 56, 40, 32, 24, 136, 48, 24, 40, 56, 72, 40, 8, 8, 24, 24, 40, 16, 16, 48, 24, 32, 24,
+        ];
         assert!(Call::ALL.iter().map(|call| call.size_bytes()).eq(sizes));
     }
 

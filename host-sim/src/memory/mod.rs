@@ -14,6 +14,7 @@ mod source;
 use crate::bus::BusError;
 use crate::sim::SimConfig;
 use crate::snapshot::BufferState;
+use crate::user::FIRST_FRAME;
 use barexe_hal::{BusAddr, DmaBuffer, DmaOwner, DmaRequest, HalError, HalErrorKind};
 use block::{CpuSide, Quarantine};
 use core::alloc::Layout;
@@ -221,12 +222,12 @@ impl Memory {
     }
 
     /// A free range: after everything given out so far, so that a stale address stays a fault, and from the start
-    /// once the end is reached.
+    /// once the end is reached. Beyond it lies memory of clients.
     fn place(&self, request: &DmaRequest) -> Option<u64> {
         let fits = |from: u64| {
             let addr = from.checked_next_multiple_of(request.align_bytes)?;
             let last = addr.checked_add(request.len_bytes - 1)?;
-            (last <= request.last_addr.get() && last >> 52 == 0).then_some(addr)
+            (last <= request.last_addr.get() && last < FIRST_FRAME).then_some(addr)
         };
         if let Some(addr) = fits(self.next.max(self.in_order().next_back().map_or(0, Block::end))) {
             return Some(addr);

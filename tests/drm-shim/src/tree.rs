@@ -6,6 +6,7 @@
 
 mod device;
 mod entry;
+mod facts;
 mod gt;
 mod scheduling;
 

@@ -11,7 +11,7 @@ use crate::worker::Doorbell;
 use barexe_core::Error;
 use barexe_core::device::wait::Lend;
 use barexe_core::device::{ClientId, Config, Device, MappingId};
-use barexe_core::gt::IrqFlag;
+use barexe_core::gt::{DeviceInfo, IrqFlag};
 use barexe_core::uapi::{ioctl_blocking_with, request};
 use barexe_hal::{Interrupted, Nanos};
 use barexe_sim::{Coherence, Sim, SimConfig};
@@ -161,6 +161,11 @@ impl Node {
     #[must_use]
     pub fn arena(&self) -> &Arena {
         &self.arena
+    }
+
+    /// What the driver found out about the device.
+    pub fn with_info<R>(&self, look: impl FnOnce(&DeviceInfo) -> R) -> R {
+        look(self.lock().device.info())
     }
 
     /// Lets GPU and driver work for a moment.

@@ -18,6 +18,7 @@
 //! | `table`, `locked` | which descriptors are the device's; a lock that survives fork |
 //! | `node` | the device of this process |
 //! | `signals` | signals held back while the device is held |
+//! | [`tree`] | the generated files |
 //!
 //! # Environment
 //!
@@ -25,7 +26,7 @@
 //! |---|---|
 //! | `BAREXE_PLATFORM` | `tgl` (default) or `lnl` |
 //! | `BAREXE_EXECUTION` | `off`: engines take work and never run it |
-//! | `BAREXE_TREE` | folder of generated files that stand in for those of sysfs, debugfs and `/dev/dri` |
+//! | `BAREXE_TREE` | folder for the generated files that stand in for those of sysfs, debugfs and `/dev/dri` |
 //!
 //! # Rules
 //!
@@ -33,19 +34,35 @@
 //!   is locked, and let in only while a call sleeps and holds nothing.
 //! - A child of `fork` has the files' numbers and the mapped memory; the device stayed with the parent. Calls on such a
 //!   file are refused with ENODEV. A file that the child opens itself is of a device of its own.
-#![expect(unsafe_code, reason = "functions of the C library are replaced and called")]
+#![cfg_attr(not(test), expect(unsafe_code, reason = "functions of the C library are replaced and called"))]
 
+// In a test program these would stand in for the C library's, too.
+#[cfg(not(test))]
 mod calls;
+#[cfg(not(test))]
 mod descriptors;
+#[cfg(not(test))]
 mod folders;
+#[cfg(not(test))]
 mod links;
+#[cfg(not(test))]
 mod locked;
+#[cfg(not(test))]
 mod memory;
+#[cfg(not(test))]
 mod node;
+#[cfg(not(test))]
 mod open;
+#[cfg(not(test))]
 mod paths;
+#[cfg(not(test))]
 mod real;
+#[cfg(not(test))]
 mod signals;
+#[cfg(not(test))]
 mod status;
+#[cfg(not(test))]
 mod sync_files;
+#[cfg(not(test))]
 mod table;
+pub mod tree;

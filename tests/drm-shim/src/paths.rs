@@ -1,22 +1,14 @@
 //! Which paths are the device's, and where its generated files are.
 
+use crate::node::node;
+use crate::signals::Blocked;
+use crate::tree::{self, Facts, PREFIXES};
 use core::ffi::{CStr, c_char, c_int};
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::OnceLock;
+use std::path::Path;
+use std::sync::{Once, OnceLock};
 
-/// Folders that stand in the generated tree, with everything in them. A path that ends in a dash or a colon stands for
-/// all names that begin so.
-const PREFIXES: [&[u8]; 8] = [
-    b"/dev/dri",
-    b"/dev/kmsg",
-    b"/sys/class/drm",
-    b"/sys/bus/pci",
-    b"/sys/dev/char/226:",
-    b"/sys/devices/pci0000:00",
-    b"/sys/kernel/debug/dri",
-    b"/sys/module/xe",
-];
 /// Nodes by name: whether it is the primary one.
 const NODES: [(&[u8], bool); 2] = [(b"card0", true), (b"renderD128", false)];
 const NODE_FOLDER: &[u8] = b"/dev/dri/";
@@ -44,6 +36,23 @@ pub(crate) unsafe fn bytes<'p>(path: *const c_char) -> &'p [u8] {
     unsafe { CStr::from_ptr(path) }.to_bytes()
 }
 
+/// Makes the tree when a path in it is used first; why that failed is told once, and the paths are then not there.
+fn ready() -> &'static [u8] {
+    static MADE: Once = Once::new();
+    let tree = tree();
+    if !tree.is_empty() {
+        MADE.call_once(|| {
+            let _blocked = Blocked::new();
+            let Some(node) = node() else { return };
+            let facts = node.with_info(Facts::of);
+            if let Err(error) = tree::write(Path::new(OsStr::from_bytes(tree)), &facts) {
+                eprintln!("barexe: {}: {error}", OsStr::from_bytes(tree).display());
+            }
+        });
+    }
+    tree
+}
+
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(prefix) else { return false };
     prefix.ends_with(b":") || rest.is_empty() || rest.starts_with(b"/")
@@ -51,8 +60,9 @@ fn is_below(path: &[u8], prefix: &[u8]) -> bool {
 
 /// Where a path is in the generated tree, if it is there.
 pub(crate) fn rewritten(path: &[u8]) -> Option<CString> {
-    let tree = tree();
-    if tree.is_empty() || !PREFIXES.iter().any(|prefix| is_below(path, prefix)) {
+    let ours = PREFIXES.iter().any(|prefix| is_below(path, prefix.as_bytes()));
+    let tree = if ours { ready() } else { b"" };
+    if tree.is_empty() {
         return None;
     }
     CString::new([tree, path].concat()).ok()

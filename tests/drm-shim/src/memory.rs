@@ -176,6 +176,8 @@ fn place(
     (prot, flags): (c_int, c_int),
 ) -> *mut c_void {
     let arena = node.arena().fd();
+    // What can be written can be read on this processor, and the driver's copies rest on it.
+    let prot = if prot & libc::PROT_WRITE != 0 { prot | libc::PROT_READ } else { prot };
     if let [only] = mapped.pieces.as_slice() {
         let offset = i64::try_from(only.offset).unwrap_or(i64::MAX);
         // SAFETY: the caller's wish, with the file that the object lies in.

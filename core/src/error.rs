@@ -158,6 +158,13 @@ pub enum Error {
         /// The value.
         value: u64,
     },
+    /// More memory than the device has.
+    OverCommitted {
+        /// How much was asked for, in bytes.
+        size_bytes: u64,
+        /// How much there is, in bytes.
+        memory_bytes: u64,
+    },
     /// Client extension chain too long, in links.
     ChainTooLong(u32),
     /// Not a request of this interface.
@@ -208,6 +215,7 @@ impl Error {
             Self::Again | Self::Suspended => Errno::EAGAIN,
             Self::NotPermitted { .. } => Errno::EPERM,
             Self::NoAccess { .. } => Errno::EACCES,
+            Self::OverCommitted { .. } => Errno::ENOSPC,
             Self::ChainTooLong(_) => Errno::E2BIG,
             Self::UnknownRequest(_) => Errno::ENOTTY,
             Self::TimedOut => Errno::ETIME,
@@ -271,6 +279,9 @@ impl fmt::Display for Error {
             Self::QueueBanned { id } => write!(f, "nothing more comes from queue {id:#x}"),
             Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
             Self::NoAccess { what, value } => write!(f, "{what} {value:#x} is not for callers from here"),
+            Self::OverCommitted { size_bytes, memory_bytes } => {
+                write!(f, "{size_bytes:#x} bytes of a memory that has {memory_bytes:#x}")
+            }
             Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),
             Self::UnknownRequest(request) => write!(f, "request {request:#x} is not known"),
             Self::TimedOut => f.write_str("timed out"),

@@ -24,7 +24,8 @@ impl<H: Hal> Device<'_, H> {
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Unsupported`] for a promise about compression on a part without it,
-    /// [`Error::NotFound`] (the VM), [`Error::Exhausted`], the HAL's.
+    /// [`Error::NotFound`] (the VM), [`Error::OverCommitted`] for more than all memory there is, [`Error::Exhausted`],
+    /// the HAL's.
     pub fn bo_create(&mut self, client: ClientId, request: &BoRequest) -> Result<u32, Error> {
         self.check_live()?;
         self.check_client(client)?;
@@ -38,6 +39,10 @@ impl<H: Hal> Device<'_, H> {
             return Err(Error::invalid("caching of a scan-out object", 1));
         }
         let vm = request.vm.map(|id| self.vm_of(client, id)).transpose()?;
+        let memory_bytes = self.config.system_memory_bytes;
+        if request.size_bytes > memory_bytes {
+            return Err(Error::OverCommitted { size_bytes: request.size_bytes, memory_bytes });
+        }
         if self.pools.bos.room() == 0 {
             return Err(Error::Exhausted(Capacity::Bos));
         }

@@ -1,6 +1,7 @@
 //! The node: files and calls.
 
 use crate::arena::Arena;
+use crate::complaints::Complaints;
 use crate::mapping::MapId;
 use crate::process::{Process, Processes};
 use crate::settings::Settings;
@@ -28,6 +29,9 @@ const MEMORY_BYTES: u64 = 16 << 30;
 const BLOCK_BYTES: u64 = 1 << 30;
 /// Commands that engines execute at most while one thread has the device.
 const COMMANDS: u64 = 2000;
+
+/// Commands that engines execute at once when the driver gave them something: enough to change contexts.
+const FIRST_COMMANDS: u64 = 100;
 
 /// The core on the simulated GPU, for good.
 pub type NodeDevice = Device<'static, WallHal>;
@@ -91,6 +95,7 @@ pub struct Node {
     /// Threads that want the lock: the worker lets them go first.
     waiting: AtomicU32,
     pub(crate) doorbell: Doorbell,
+    complaints: Complaints,
 }
 
 /// What one step of the device came to.
@@ -134,7 +139,8 @@ impl Node {
         let state = State { device, files, mappings: BTreeMap::new(), last_mapping: 0, next_file: 1 };
         let (state, shared) = (Mutex::new(state), Mutex::default());
         let (waiting, doorbell) = (AtomicU32::new(0), Doorbell::default());
-        let node = Box::leak(Box::new(Self { state, shared, sim, arena, processes, waiting, doorbell }));
+        let complaints = Complaints::new(settings.complain);
+        let node = Box::leak(Box::new(Self { state, shared, sim, arena, processes, waiting, doorbell, complaints }));
         crate::worker::start(node)?;
         Ok(node)
     }
@@ -176,12 +182,15 @@ impl Node {
         let ran = self.sim.run(COMMANDS);
         let State { device, files, .. } = &mut *state;
         let report = device.poll();
+        // An engine turns to what it is given at once, not when this thread gets its next turn on the machine.
+        let first = if report.moved { self.sim.run(FIRST_COMMANDS).commands } else { 0 };
+        self.complaints.tell(&self.sim);
         for file in files.values() {
             device.deliver_user_fences(file.client, &mut { file.process });
         }
         // An engine that polls memory is idle and yet has work.
         let quiet = ran.idle && !report.busy && device.is_quiet();
-        Step { commands: ran.commands, moved: report.moved, quiet }
+        Step { commands: ran.commands.saturating_add(first), moved: report.moved, quiet }
     }
 
     /// Opens a file for a process, at the primary or at the render node.

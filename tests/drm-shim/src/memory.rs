@@ -143,8 +143,6 @@ fn map_object(
     offset: i64,
 ) -> *mut c_void {
     let _blocked = Blocked::new();
-    // The machine reads wherever it writes, and so may the driver through the system's copy calls, which ask.
-    let prot = if prot & libc::PROT_WRITE == 0 { prot } else { prot | libc::PROT_READ };
     let Some(object) = table::get(fd) else { return failed(libc::EBADF) };
     let Some(node) = object.node() else { return failed(libc::ENODEV) };
     let (len, offset) = (pages(null_mut(), len).end, u64::try_from(offset).unwrap_or(u64::MAX));

@@ -114,6 +114,11 @@ pub enum Error {
     Exhausted(Capacity),
     /// Bookkeeping memory for an array call is used up; a shorter array may pass.
     ArrayExhausted(Capacity),
+    /// More than there is memory for objects.
+    NoSpace {
+        /// What was asked for.
+        size_bytes: u64,
+    },
     /// Client memory cannot be reached.
     ClientFault(ClientFault),
     /// The combination is legal but not supported.
@@ -200,6 +205,7 @@ impl Error {
             Self::NotFound { .. } => Errno::ENOENT,
             Self::Exhausted(_) => Errno::ENOMEM,
             Self::ArrayExhausted(_) | Self::ArrayNoMemory(_) => Errno::ENOBUFS,
+            Self::NoSpace { .. } => Errno::ENOSPC,
             Self::ClientFault(_) => Errno::EFAULT,
             Self::Unsupported { .. } => Errno::EOPNOTSUPP,
             Self::NoFacility { .. } => Errno::ENODEV,
@@ -261,6 +267,7 @@ impl fmt::Display for Error {
             Self::Invalid { what, value } => write!(f, "{what} {value:#x} is not valid"),
             Self::NotFound { kind, id } => write!(f, "no {kind:?} with id {id:#x}"),
             Self::Exhausted(capacity) | Self::ArrayExhausted(capacity) => write!(f, "capacity {capacity:?} used up"),
+            Self::NoSpace { size_bytes } => write!(f, "no space for {size_bytes:#x} more bytes of objects"),
             Self::ClientFault(fault) => write!(f, "{fault}"),
             Self::Unsupported { what } => write!(f, "{what} is not supported"),
             Self::NoFacility { what } => write!(f, "the device has no {what}"),

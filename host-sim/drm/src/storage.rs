@@ -22,15 +22,15 @@ storage! {
     clients: 256, Slot::EMPTY;
     vms: 512, Slot::EMPTY;
     vma_nodes: 16 << 10, barexe_core::vm::index::VmaNode::EMPTY;
-    vm_bos: 16 << 10, barexe_core::vm::vm_bo::VmBoCell::EMPTY;
+    vm_bos: 60 << 10, barexe_core::vm::vm_bo::VmBoCell::EMPTY;
     steps: 64 << 10, Slot::EMPTY;
     bind_ops: 16 << 10, BindOp::EMPTY;
-    bos: 8 << 10, Slot::EMPTY;
-    bo_blocks: 16 << 10, Slot::EMPTY;
-    bo_mappings: 8 << 10, Slot::EMPTY;
+    bos: 40 << 10, Slot::EMPTY;
+    bo_blocks: 50 << 10, Slot::EMPTY;
+    bo_mappings: 40 << 10, Slot::EMPTY;
     bo_imports: 1 << 10, Slot::EMPTY;
-    queues: 2 << 10, Slot::EMPTY;
-    timelines: 2 << 10, Slot::EMPTY;
+    queues: 20 << 10, Slot::EMPTY;
+    timelines: 20 << 10, Slot::EMPTY;
     jobs: 16 << 10, Slot::EMPTY;
     dependencies: 32 << 10, Slot::EMPTY;
     out_syncs: 16 << 10, Slot::EMPTY;
@@ -43,5 +43,5 @@ storage! {
     pt_blocks: 1 << 10, None;
     pt_notes: 64 << 10, TableNote::EMPTY;
     pt_directories: 8 << 10, Directory::EMPTY;
-    ggtt_nodes: 8 << 10, Slot::EMPTY;
+    ggtt_nodes: 60 << 10, Slot::EMPTY;
 }

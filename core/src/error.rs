@@ -114,6 +114,11 @@ pub enum Error {
     Exhausted(Capacity),
     /// Bookkeeping memory for an array call is used up; a shorter array may pass.
     ArrayExhausted(Capacity),
+    /// More than there is memory for objects.
+    NoSpace {
+        /// What was asked for.
+        size_bytes: u64,
+    },
     /// Client memory cannot be reached.
     ClientFault(ClientFault),
     /// The combination is legal but not supported.
@@ -158,13 +163,6 @@ pub enum Error {
         /// The value.
         value: u64,
     },
-    /// More memory than the device has.
-    OverCommitted {
-        /// How much was asked for, in bytes.
-        size_bytes: u64,
-        /// How much there is, in bytes.
-        memory_bytes: u64,
-    },
     /// Client extension chain too long, in links.
     ChainTooLong(u32),
     /// Not a request of this interface.
@@ -207,6 +205,7 @@ impl Error {
             Self::NotFound { .. } => Errno::ENOENT,
             Self::Exhausted(_) => Errno::ENOMEM,
             Self::ArrayExhausted(_) | Self::ArrayNoMemory(_) => Errno::ENOBUFS,
+            Self::NoSpace { .. } => Errno::ENOSPC,
             Self::ClientFault(_) => Errno::EFAULT,
             Self::Unsupported { .. } => Errno::EOPNOTSUPP,
             Self::NoFacility { .. } => Errno::ENODEV,
@@ -215,7 +214,6 @@ impl Error {
             Self::Again | Self::Suspended => Errno::EAGAIN,
             Self::NotPermitted { .. } => Errno::EPERM,
             Self::NoAccess { .. } => Errno::EACCES,
-            Self::OverCommitted { .. } => Errno::ENOSPC,
             Self::ChainTooLong(_) => Errno::E2BIG,
             Self::UnknownRequest(_) => Errno::ENOTTY,
             Self::TimedOut => Errno::ETIME,
@@ -269,6 +267,7 @@ impl fmt::Display for Error {
             Self::Invalid { what, value } => write!(f, "{what} {value:#x} is not valid"),
             Self::NotFound { kind, id } => write!(f, "no {kind:?} with id {id:#x}"),
             Self::Exhausted(capacity) | Self::ArrayExhausted(capacity) => write!(f, "capacity {capacity:?} used up"),
+            Self::NoSpace { size_bytes } => write!(f, "no space for {size_bytes:#x} more bytes of objects"),
             Self::ClientFault(fault) => write!(f, "{fault}"),
             Self::Unsupported { what } => write!(f, "{what} is not supported"),
             Self::NoFacility { what } => write!(f, "the device has no {what}"),
@@ -279,9 +278,6 @@ impl fmt::Display for Error {
             Self::QueueBanned { id } => write!(f, "nothing more comes from queue {id:#x}"),
             Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
             Self::NoAccess { what, value } => write!(f, "{what} {value:#x} is not for callers from here"),
-            Self::OverCommitted { size_bytes, memory_bytes } => {
-                write!(f, "{size_bytes:#x} bytes of a memory that has {memory_bytes:#x}")
-            }
             Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),
             Self::UnknownRequest(request) => write!(f, "request {request:#x} is not known"),
             Self::TimedOut => f.write_str("timed out"),

@@ -24,7 +24,7 @@ impl<H: Hal> Device<'_, H> {
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Unsupported`] for a promise about compression on a part without it,
-    /// [`Error::NotFound`] (the VM), [`Error::OverCommitted`] for more than all memory there is, [`Error::Exhausted`],
+    /// [`Error::NotFound`] (the VM), [`Error::NoSpace`] beyond the memory that there is for objects, [`Error::Exhausted`],
     /// the HAL's.
     pub fn bo_create(&mut self, client: ClientId, request: &BoRequest) -> Result<u32, Error> {
         self.check_live()?;
@@ -39,9 +39,9 @@ impl<H: Hal> Device<'_, H> {
             return Err(Error::invalid("caching of a scan-out object", 1));
         }
         let vm = request.vm.map(|id| self.vm_of(client, id)).transpose()?;
-        let memory_bytes = self.config.system_memory_bytes;
-        if request.size_bytes > memory_bytes {
-            return Err(Error::OverCommitted { size_bytes: request.size_bytes, memory_bytes });
+        let all = self.bo_bytes().saturating_add(request.size_bytes);
+        if all > self.config.system_memory_bytes {
+            return Err(Error::NoSpace { size_bytes: request.size_bytes });
         }
         if self.pools.bos.room() == 0 {
             return Err(Error::Exhausted(Capacity::Bos));

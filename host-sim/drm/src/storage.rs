@@ -21,16 +21,16 @@ macro_rules! storage {
 storage! {
     clients: 256, Slot::EMPTY;
     vms: 512, Slot::EMPTY;
-    vma_nodes: 64 << 10, barexe_core::vm::index::VmaNode::EMPTY;
-    vm_bos: 64 << 10, barexe_core::vm::vm_bo::VmBoCell::EMPTY;
+    vma_nodes: 96 << 10, barexe_core::vm::index::VmaNode::EMPTY;
+    vm_bos: 60 << 10, barexe_core::vm::vm_bo::VmBoCell::EMPTY;
     steps: 64 << 10, Slot::EMPTY;
     bind_ops: 16 << 10, BindOp::EMPTY;
-    bos: 32 << 10, Slot::EMPTY;
-    bo_blocks: 64 << 10, Slot::EMPTY;
-    bo_mappings: 32 << 10, Slot::EMPTY;
+    bos: 40 << 10, Slot::EMPTY;
+    bo_blocks: 50 << 10, Slot::EMPTY;
+    bo_mappings: 40 << 10, Slot::EMPTY;
     bo_imports: 1 << 10, Slot::EMPTY;
-    queues: 8 << 10, Slot::EMPTY;
-    timelines: 8 << 10, Slot::EMPTY;
+    queues: 20 << 10, Slot::EMPTY;
+    timelines: 20 << 10, Slot::EMPTY;
     jobs: 16 << 10, Slot::EMPTY;
     dependencies: 32 << 10, Slot::EMPTY;
     out_syncs: 16 << 10, Slot::EMPTY;
@@ -43,5 +43,5 @@ storage! {
     pt_blocks: 4 << 10, None;
     pt_notes: 64 << 10, TableNote::EMPTY;
     pt_directories: 16 << 10, Directory::EMPTY;
-    ggtt_nodes: 32 << 10, Slot::EMPTY;
+    ggtt_nodes: 60 << 10, Slot::EMPTY;
 }

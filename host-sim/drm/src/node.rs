@@ -30,9 +30,6 @@ const BLOCK_BYTES: u64 = 1 << 30;
 /// Commands that engines execute at most while one thread has the device.
 const COMMANDS: u64 = 2000;
 
-/// Commands that engines execute at once when the driver gave them something: enough to change contexts.
-const FIRST_COMMANDS: u64 = 100;
-
 /// The core on the simulated GPU, for good.
 pub type NodeDevice = Device<'static, WallHal>;
 
@@ -182,15 +179,13 @@ impl Node {
         let ran = self.sim.run(COMMANDS);
         let State { device, files, .. } = &mut *state;
         let report = device.poll();
-        // An engine turns to what it is given at once, not when this thread gets its next turn on the machine.
-        let first = if report.moved { self.sim.run(FIRST_COMMANDS).commands } else { 0 };
         self.complaints.tell(&self.sim);
         for file in files.values() {
             device.deliver_user_fences(file.client, &mut { file.process });
         }
         // An engine that polls memory is idle and yet has work.
         let quiet = ran.idle && !report.busy && device.is_quiet();
-        Step { commands: ran.commands.saturating_add(first), moved: report.moved, quiet }
+        Step { commands: ran.commands, moved: report.moved, quiet }
     }
 
     /// Opens a file for a process, at the primary or at the render node.

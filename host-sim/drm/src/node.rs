@@ -253,7 +253,8 @@ impl Lend<'static, WallHal> for Caller<'_, '_> {
     fn idle(&mut self, until: Nanos) -> Result<(), Interrupted> {
         let step = self.node.step();
         // While something moves nobody sleeps, but signals are seen.
-        let nap = if step.moved { Duration::ZERO } else { Duration::from_nanos(until.saturating_sub(wall::now()).get()) };
+        let nap =
+            if step.moved { Duration::ZERO } else { Duration::from_nanos(until.saturating_sub(wall::now()).get()) };
         if (self.idle)(nap) { Err(Interrupted) } else { Ok(()) }
     }
 }

@@ -40,8 +40,8 @@ storage! {
     user_fences: 8 << 10, Slot::EMPTY;
     user_ranges: 4 << 10, Slot::EMPTY;
     user_pins: 64 << 10, Slot::EMPTY;
-    pt_blocks: 4 << 10, None;
-    pt_notes: 64 << 10, TableNote::EMPTY;
-    pt_directories: 16 << 10, Directory::EMPTY;
+    pt_blocks: 16 << 10, None;
+    pt_notes: 128 << 10, TableNote::EMPTY;
+    pt_directories: 64 << 10, Directory::EMPTY;
     ggtt_nodes: 60 << 10, Slot::EMPTY;
 }

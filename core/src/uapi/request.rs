@@ -167,8 +167,8 @@ impl Call {
     #[must_use]
     pub const fn needs_primary_node(self) -> bool {
         use Call::{
-            AuthMagic, DropMaster, GetMagic, GetUnique, ModeGetPlaneResources, ModeGetResources, SetClientCap, SetMaster,
-            SetVersion,
+            AuthMagic, DropMaster, GetMagic, GetUnique, ModeGetPlaneResources, ModeGetResources, SetClientCap,
+            SetMaster, SetVersion,
         };
         matches!(
             self,
@@ -200,7 +200,8 @@ mod tests {
     fn struct_sizes_are_those_of_the_sheet() {
         // Bind-and-exec sheet §2.5, behind those of the generic calls.
         let sizes = [
-            64, 16, 4, 16, 8, 16, 16, 4, 0, 0, 12, 12, 64, 16, 40, 56, 40, 32, 24, 136, 48, 24, 40, 56, 72, 40, 8, 8, 24, 24, 40, 16, 16, 48, 24, 32, 24,
+            64, 16, 4, 16, 8, 16, 16, 4, 0, 0, 12, 12, 64, 16, 40, 56, 40, 32, 24, 136, 48, 24, 40, 56, 72, 40, 8, 8,
+            24, 24, 40, 16, 16, 48, 24, 32, 24,
         ];
         assert!(Call::ALL.iter().map(|call| call.size_bytes()).eq(sizes));
     }

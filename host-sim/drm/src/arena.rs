@@ -152,9 +152,10 @@ mod tests {
     fn pieces_are_apart_zeroed_and_become_one_again() {
         let arena = Arena::new(16 * 4096).unwrap();
         let pieces: Vec<_> = core::iter::from_fn(|| arena.alloc(layout(4))).collect();
-        assert_eq!(pieces.iter().filter_map(|piece| arena.offset_of(piece.as_ptr().cast())).collect::<Vec<_>>(), [
-            0, 0x4000, 0x8000, 0xC000
-        ]);
+        assert_eq!(
+            pieces.iter().filter_map(|piece| arena.offset_of(piece.as_ptr().cast())).collect::<Vec<_>>(),
+            [0, 0x4000, 0x8000, 0xC000]
+        );
         // SAFETY: the piece is mapped and nobody else's.
         unsafe { pieces[1].write(7) };
         for piece in [pieces[0], pieces[2], pieces[1]] {

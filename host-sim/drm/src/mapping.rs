@@ -76,7 +76,13 @@ impl Node {
 
     /// Pages of a process are going to change: returns when the device has let them go. Whatever it is that lets them go
     /// late, a job or its time limit, is waited for. The ticket is to be given to [`pages_changed`](Self::pages_changed).
-    pub fn pages_change(&self, process: Process, addr: u64, len_bytes: u64, idle: Idle<'_>) -> Option<InvalidationTicket> {
+    pub fn pages_change(
+        &self,
+        process: Process,
+        addr: u64,
+        len_bytes: u64,
+        idle: Idle<'_>,
+    ) -> Option<InvalidationTicket> {
         let addr = ClientAddr::new(addr)?;
         let ticket = self.lock().device.user_invalidate(process.space(), addr, len_bytes);
         let mut caller = Caller { node: self, idle };

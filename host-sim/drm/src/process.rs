@@ -13,8 +13,7 @@ const PAGE: u64 = 4096;
 pub struct Process(pub libc::pid_t);
 
 /// One of the two calls.
-type Copy =
-    unsafe extern "C" fn(libc::pid_t, *const libc::iovec, u64, *const libc::iovec, u64, u64) -> libc::ssize_t;
+type Copy = unsafe extern "C" fn(libc::pid_t, *const libc::iovec, u64, *const libc::iovec, u64, u64) -> libc::ssize_t;
 
 impl Process {
     /// The one that this code runs in.

@@ -44,8 +44,9 @@ fn forget(gone: &Range<usize>) {
         return;
     }
     let mut pieces = PIECES.lock();
-    let (touched, mut kept): (Vec<_>, Vec<_>) =
-        core::mem::take(&mut *pieces).into_iter().partition(|piece| piece.at.start < gone.end && gone.start < piece.at.end);
+    let (touched, mut kept): (Vec<_>, Vec<_>) = core::mem::take(&mut *pieces)
+        .into_iter()
+        .partition(|piece| piece.at.start < gone.end && gone.start < piece.at.end);
     for piece in &touched {
         let parts = [piece.at.start..piece.at.end.min(gone.start), piece.at.start.max(gone.end)..piece.at.end];
         let left = parts.into_iter().filter(|part| !part.is_empty());
@@ -136,12 +137,7 @@ fn failed(errno: c_int) -> *mut c_void {
 }
 
 /// Maps what a descriptor of the device leads to.
-fn map_object(
-    (addr, len): (*mut c_void, usize),
-    (prot, flags): (c_int, c_int),
-    fd: c_int,
-    offset: i64,
-) -> *mut c_void {
+fn map_object((addr, len): (*mut c_void, usize), (prot, flags): (c_int, c_int), fd: c_int, offset: i64) -> *mut c_void {
     let _blocked = Blocked::new();
     let Some(object) = table::get(fd) else { return failed(libc::EBADF) };
     let Some(node) = object.node() else { return failed(libc::ENODEV) };

@@ -119,7 +119,12 @@ pub(crate) unsafe extern "C" fn fstatat(dir: c_int, path: *const c_char, into: *
 /// # Safety
 /// As there.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn fstatat64(dir: c_int, path: *const c_char, into: *mut libc::stat, flags: c_int) -> c_int {
+pub(crate) unsafe extern "C" fn fstatat64(
+    dir: c_int,
+    path: *const c_char,
+    into: *mut libc::stat,
+    flags: c_int,
+) -> c_int {
     // SAFETY: the caller's promise.
     unsafe { stat_any(dir, path, into, flags) }
 }

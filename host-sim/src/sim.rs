@@ -143,6 +143,12 @@ impl Sim {
         self.inner.with(|gpu| gpu.run(max_commands, u64::MAX, false))
     }
 
+    /// As [`run`](Self::run), and stops when there is a message for the driver.
+    #[must_use]
+    pub fn run_to_message(&self, max_commands: u64) -> RunReport {
+        self.inner.with(|gpu| gpu.run(max_commands, u64::MAX, true))
+    }
+
     /// Lets time pass without executing anything.
     pub fn advance(&self, by: Nanos) {
         self.inner.with(|gpu| {

@@ -27,8 +27,10 @@ const ARENA_BYTES: usize = 64 << 30;
 const MEMORY_BYTES: u64 = 16 << 30;
 /// Largest buffer in one piece.
 const BLOCK_BYTES: u64 = 1 << 30;
-/// Commands that engines execute at most while one thread has the device.
-const COMMANDS: u64 = 2000;
+/// Rounds of engines and driver in one step: what one gives the other is begun before anybody else has the processor.
+const ROUNDS: u32 = 6;
+/// Commands that engines execute at most in a round.
+const COMMANDS: u64 = 400;
 
 /// The core on the simulated GPU, for good.
 pub type NodeDevice = Device<'static, WallHal>;
@@ -174,18 +176,26 @@ impl Node {
     /// Lets GPU and driver work for a moment.
     pub(crate) fn step(&self) -> Step {
         let mut state = self.lock();
-        let now = wall::now();
-        self.sim.advance_to(now);
-        let ran = self.sim.run(COMMANDS);
         let State { device, files, .. } = &mut *state;
-        let report = device.poll();
+        let mut step = Step { commands: 0, moved: false, quiet: true };
+        for _ in 0..ROUNDS {
+            self.sim.advance_to(wall::now());
+            // A message is answered at once: a context that leaves its engine makes room for the next.
+            let ran = self.sim.run_to_message(COMMANDS);
+            let report = device.poll();
+            step.commands = step.commands.saturating_add(ran.commands);
+            step.moved |= report.moved;
+            // An engine that polls memory is idle and yet has work.
+            step.quiet = ran.idle && !report.busy && device.is_quiet();
+            if !report.moved {
+                break;
+            }
+        }
         self.complaints.tell(&self.sim);
         for file in files.values() {
             device.deliver_user_fences(file.client, &mut { file.process });
         }
-        // An engine that polls memory is idle and yet has work.
-        let quiet = ran.idle && !report.busy && device.is_quiet();
-        Step { commands: ran.commands, moved: report.moved, quiet }
+        step
     }
 
     /// Opens a file for a process, at the primary or at the render node.

@@ -31,11 +31,11 @@ const QUIET: Duration = Duration::from_millis(50);
 /// When work is left that waits for something: a time, or memory that a client writes.
 const WAITING: Duration = Duration::from_micros(200);
 /// When engines are busy and get nowhere, as those that spin.
-const SPINNING: Duration = Duration::from_micros(500);
+const SPINNING: Duration = Duration::from_micros(250);
 /// When somebody else wants the device.
 const POLITE: Duration = Duration::from_micros(20);
 /// Steps without anything finished, after which engines are taken to spin.
-const PATIENCE: u32 = 16;
+const PATIENCE: u32 = 80;
 
 /// Starts the thread. It takes no signals: those are for the client's threads.
 ///

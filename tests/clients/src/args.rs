@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 2)]
     pub(crate) jobs: usize,
     /// Longest time of one process in seconds
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 120)]
     longest: u64,
     /// Programs to run, with or without a subtest, in which `*` and `?` may stand; also such that no file of expected
     /// results names [default: all that the file names]

@@ -15,9 +15,11 @@
 //! | [`process`] | memory of processes, read and written through the system |
 //! | [`wall`] | the simulated GPU on the machine's clock |
 //! | [`settings`] | platform and whether engines execute, by environment |
+//! | `complaints` | what the simulated GPU complains of |
 //! | `storage` | capacities |
 
 pub mod arena;
+mod complaints;
 pub mod mapping;
 pub mod node;
 pub mod process;

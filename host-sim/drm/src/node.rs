@@ -1,6 +1,7 @@
 //! The node: files and calls.
 
 use crate::arena::Arena;
+use crate::complaints::Complaints;
 use crate::mapping::MapId;
 use crate::process::{Process, Processes};
 use crate::settings::Settings;
@@ -93,6 +94,7 @@ pub struct Node {
     /// Threads that want the lock: the worker lets them go first.
     waiting: AtomicU32,
     pub(crate) doorbell: Doorbell,
+    complaints: Complaints,
 }
 
 /// What one step of the device came to.
@@ -136,7 +138,8 @@ impl Node {
         let state = State { device, files, mappings: BTreeMap::new(), last_mapping: 0, next_file: 1 };
         let (state, shared) = (Mutex::new(state), Mutex::default());
         let (waiting, doorbell) = (AtomicU32::new(0), Doorbell::default());
-        let node = Box::leak(Box::new(Self { state, shared, sim, arena, processes, waiting, doorbell }));
+        let complaints = Complaints::new(settings.complain);
+        let node = Box::leak(Box::new(Self { state, shared, sim, arena, processes, waiting, doorbell, complaints }));
         crate::worker::start(node)?;
         Ok(node)
     }
@@ -188,6 +191,7 @@ impl Node {
                 break;
             }
         }
+        self.complaints.tell(&self.sim);
         for file in files.values() {
             device.deliver_user_fences(file.client, &mut { file.process });
         }

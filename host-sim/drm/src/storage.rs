@@ -21,7 +21,7 @@ macro_rules! storage {
 storage! {
     clients: 256, Slot::EMPTY;
     vms: 512, Slot::EMPTY;
-    vma_nodes: 16 << 10, barexe_core::vm::index::VmaNode::EMPTY;
+    vma_nodes: 96 << 10, barexe_core::vm::index::VmaNode::EMPTY;
     vm_bos: 60 << 10, barexe_core::vm::vm_bo::VmBoCell::EMPTY;
     steps: 64 << 10, Slot::EMPTY;
     bind_ops: 16 << 10, BindOp::EMPTY;
@@ -40,8 +40,8 @@ storage! {
     user_fences: 8 << 10, Slot::EMPTY;
     user_ranges: 4 << 10, Slot::EMPTY;
     user_pins: 64 << 10, Slot::EMPTY;
-    pt_blocks: 1 << 10, None;
-    pt_notes: 64 << 10, TableNote::EMPTY;
-    pt_directories: 8 << 10, Directory::EMPTY;
+    pt_blocks: 16 << 10, None;
+    pt_notes: 128 << 10, TableNote::EMPTY;
+    pt_directories: 64 << 10, Directory::EMPTY;
     ggtt_nodes: 60 << 10, Slot::EMPTY;
 }

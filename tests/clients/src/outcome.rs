@@ -102,10 +102,10 @@ fn skip_reason(output: &str) -> String {
     lines.join("; ")
 }
 
-/// The first complaint of a program, or its last line if it made none.
+/// The complaint of a program that says most, or its last line if it made none.
 fn failure(output: &str) -> String {
     const COMPLAINTS: [&str; 3] = ["Failed assertion", "Received signal", "CRITICAL"];
-    let complaint = output.lines().find(|line| COMPLAINTS.iter().any(|word| line.contains(word)));
+    let complaint = COMPLAINTS.iter().find_map(|word| output.lines().find(|line| line.contains(word)));
     let line = complaint.or_else(|| output.lines().rfind(|line| !line.trim().is_empty()));
     let text = line.unwrap_or("it said nothing").trim();
     // The number of the process is another one each time.

@@ -68,6 +68,7 @@ impl Setting {
             ("IGT_SRANDOM", "1".into()),
             (PRELOAD, self.library.display().to_string()),
             ("BAREXE_PLATFORM", self.platform.into()),
+            ("BAREXE_COMPLAIN", "on".into()),
             ("BAREXE_TREE", tree.display().to_string()),
         ];
         if !self.execution {

@@ -8,10 +8,12 @@ mod device;
 mod entry;
 mod facts;
 mod gt;
+mod pat;
 mod scheduling;
 
 pub use entry::Entry;
 pub use gt::{Frequencies, GtFacts};
+pub use pat::PatFacts;
 pub use scheduling::{Limits, SCHEDULING};
 
 use std::io;
@@ -28,6 +30,8 @@ pub struct Facts {
     pub config: Vec<u8>,
     /// Its GTs.
     pub gts: Vec<GtFacts>,
+    /// Page attributes, the same on each of them.
+    pub pat: PatFacts,
 }
 
 /// Where the device sits on the bus.
@@ -58,6 +62,7 @@ pub fn entries(facts: &Facts) -> Vec<Entry> {
     all.extend(device::debug());
     for gt in &facts.gts {
         all.extend(gt::entries(gt));
+        all.push(gt::page_attributes(gt, &facts.pat));
     }
     all
 }

@@ -1,6 +1,6 @@
 //! What the driver found out about the device, in the words of the files.
 
-use super::{Facts, Frequencies, GtFacts};
+use super::{Facts, Frequencies, GtFacts, PatFacts};
 use barexe_core::gt::{DeviceInfo, EngineClass, Gt};
 
 /// The simulated clock does not change with what these files say: any plausible numbers do.
@@ -11,7 +11,21 @@ impl Facts {
     #[must_use]
     pub fn of(info: &DeviceInfo) -> Self {
         let gts = info.gts().map(|gt| of_gt(info, gt)).collect();
-        Self { device: info.device_id, revision: info.revision, config: Vec::new(), gts }
+        Self { device: info.device_id, revision: info.revision, config: Vec::new(), gts, pat: page_attributes(info) }
+    }
+}
+
+fn page_attributes(info: &DeviceInfo) -> PatFacts {
+    let table = info.family().pat;
+    let uses = [
+        ("NONE", Some(table.uc)),
+        ("WT", Some(table.wt)),
+        ("WB", Some(table.wb)),
+        ("NONE_COMPRESSION", table.uc_compressed),
+    ];
+    PatFacts {
+        rows: table.entries.iter().map(|row| (row.register, row.valid)).collect(),
+        uses: uses.into_iter().filter_map(|(name, row)| Some((name, row?.get()))).collect(),
     }
 }
 

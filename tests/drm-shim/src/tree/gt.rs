@@ -1,6 +1,6 @@
 //! What is shown for each GT: frequencies, idleness, engine classes, resets.
 
-use super::{Entry, scheduling};
+use super::{Entry, PatFacts, scheduling};
 
 /// A GT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,11 @@ pub(super) fn entries(gt: &GtFacts) -> Vec<Entry> {
     let debug = super::device::debug_folder();
     all.extend(DEBUG.map(|name| Entry::File(format!("{debug}/gt{}/{name}", gt.id), Vec::new())));
     all
+}
+
+/// The table of page attributes, beside the files of the GT's resets.
+pub(super) fn page_attributes(gt: &GtFacts, pat: &PatFacts) -> Entry {
+    Entry::File(format!("{}/gt{}/pat_sw_config", super::device::debug_folder(), gt.id), pat.text().into_bytes())
 }
 
 fn speed(folder: &str, frequencies: Frequencies) -> Vec<Entry> {

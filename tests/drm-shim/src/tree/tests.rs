@@ -10,6 +10,7 @@ fn facts() -> Facts {
         device: 0x64A0,
         revision: 4,
         config: vec![0; 64],
+        pat: PatFacts { rows: vec![(0xC, true), (0, false)], uses: vec![("WB", 2)] },
         gts: vec![gt(0, false, vec!["rcs", "ccs"]), gt(1, true, vec!["vcs"])],
     }
 }
@@ -107,6 +108,8 @@ fn each_gt_shows_its_classes_with_what_they_were_at_the_start() {
     assert_eq!(scratch.read(&format!("{device}/gt1/gtidle/name")), "gt1-mc\n");
     assert_eq!(scratch.read(&format!("{device}/gt0/gtidle/idle_status")), "gt-c6\n");
     assert!(scratch.0.join("sys/kernel/debug/dri/128/gt1/force_reset_sync").exists());
+    let attributes = scratch.read("sys/kernel/debug/dri/0/gt1/pat_sw_config");
+    assert_eq!(attributes, "PAT table:\nPAT[ 0] = (0xc)\nPAT[ 1] = (0x0) *\nIDX[XE_CACHE_WB] = 2\n");
 }
 
 #[test]

@@ -174,6 +174,7 @@ fn dispatch<H: Hal>(
         Call::GemClose => gem::close(device, client, arg),
         Call::VmCreate => vm::create(device, client, arg),
         Call::VmDestroy => vm::destroy(device, client, arg),
+        Call::VmGetProperty => vm::get_property(device, client, arg),
         Call::VmBind => bind::vm_bind(device, client, dialect, arg, memory),
         Call::ExecQueueCreate => queue::create(device, client, arg, memory),
         Call::ExecQueueDestroy => queue::destroy(device, client, arg),

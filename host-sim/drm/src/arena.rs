@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn layout(pages: usize) -> Layout {
-        Layout::from_size_align(pages * 4096, 4096).unwrap()
+        Layout::from_size_align(pages << 12, 4096).unwrap()
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(*arena.free_ranges(), BTreeMap::from([(0, 0xC000)]));
         let again = arena.alloc(layout(8)).unwrap();
         // SAFETY: as above.
-        let found = unsafe { again.byte_add(0x4000).read() };
+        let found = unsafe { again.as_ptr().wrapping_byte_add(0x4000).read() };
         assert_eq!((again, found), (pieces[0], 0));
         assert!(arena.alloc(layout(5)).is_none() && arena.alloc(layout(4)).is_some());
     }

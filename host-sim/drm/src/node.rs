@@ -16,10 +16,10 @@ use barexe_core::gt::{DeviceInfo, IrqFlag};
 use barexe_core::uapi::{ioctl_blocking_with, request};
 use barexe_hal::{Interrupted, Nanos};
 use barexe_sim::{Coherence, Sim, SimConfig};
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Bytes of the file that holds all buffers; it takes memory only where something was written.
 const ARENA_BYTES: usize = 64 << 30;

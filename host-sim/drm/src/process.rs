@@ -4,7 +4,7 @@
 use barexe_hal::{ClientAddr, ClientFault, ClientMemory, UserSpace};
 use barexe_sim::ClientPages;
 use core::ffi::c_void;
-use std::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 const PAGE: u64 = 4096;
 
@@ -170,10 +170,10 @@ mod tests {
         // SAFETY: new mappings, at a place of the system's choice; the second page of them is taken away again.
         let at = unsafe { libc::mmap(core::ptr::null_mut(), 8192, prot, flags, -1, 0) };
         // SAFETY: the second page of what was just mapped.
-        assert_eq!(unsafe { libc::munmap(at.byte_add(4096), 4096) }, 0);
-        let end = at.addr() as u64 + 4096;
-        assert!(!Process::own().write(end - 4, &[1; 8]));
+        assert_eq!(unsafe { libc::munmap(at.wrapping_byte_add(4096), 4096) }, 0);
+        let end = (at.addr() as u64).saturating_add(4096);
+        assert!(!Process::own().write(end.saturating_sub(4), &[1; 8]));
         let mut back = [9; 4];
-        assert!(Process::own().read(end - 4, &mut back) && back == [0; 4]);
+        assert!(Process::own().read(end.saturating_sub(4), &mut back) && back == [0; 4]);
     }
 }

@@ -7,7 +7,7 @@ use barexe_hal::{
 };
 use barexe_sim::{Sim, SimHal};
 use core::ops::Range;
-use std::time::Duration;
+use core::time::Duration;
 
 /// What a clock of the machine says.
 fn clock(which: libc::clockid_t) -> Nanos {

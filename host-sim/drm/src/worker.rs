@@ -1,8 +1,8 @@
 //! The thread that lets the GPU and the driver work while no client does.
 
 use crate::node::Node;
+use core::time::Duration;
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
 /// Wakes the worker when there may be something to do.
 #[derive(Debug, Default)]

@@ -75,7 +75,7 @@ fn carry(
         put(&mut arg, at, descriptor(node, token, kind)?);
     } else {
         let mut given = [0; 4];
-        if own.read(addr + at as u64, &mut given) {
+        if own.read(addr.saturating_add(at as u64), &mut given) {
             put(&mut arg, at, c_int::from_le_bytes(given));
         }
     }

@@ -96,12 +96,12 @@ unsafe fn give(text: &[u8], into: *mut c_char) -> *mut c_char {
     } else {
         into
     };
-    let room = libc::PATH_MAX as usize - 1;
+    let room = (libc::PATH_MAX as usize).saturating_sub(1);
     if !place.is_null() {
         // SAFETY: there is room for a path.
         let len = unsafe { tell(text, place, room) };
         // SAFETY: behind what was written, and inside the room.
-        unsafe { place.offset(len).write(0) };
+        unsafe { place.wrapping_offset(len).write(0) };
     }
     place
 }

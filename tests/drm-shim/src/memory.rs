@@ -185,7 +185,8 @@ fn place(
     }
     let mut at = start;
     for piece in &mapped.pieces {
-        let (size, offset) = (piece.len_bytes as usize, i64::try_from(piece.offset).unwrap_or(i64::MAX));
+        let size = usize::try_from(piece.len_bytes).unwrap_or(usize::MAX);
+        let offset = i64::try_from(piece.offset).unwrap_or(i64::MAX);
         // SAFETY: inside the place that was just made.
         let put = unsafe { real::mmap(at, size, prot, flags | libc::MAP_FIXED, arena, offset) };
         if put == libc::MAP_FAILED {

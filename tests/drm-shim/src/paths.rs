@@ -28,7 +28,7 @@ fn tree() -> &'static [u8] {
 ///
 /// # Safety
 /// A pointer that is not null leads to a C string that stays for as long as the result is used.
-pub(crate) unsafe fn bytes<'p>(path: *const c_char) -> &'p [u8] {
+pub(crate) const unsafe fn bytes<'p>(path: *const c_char) -> &'p [u8] {
     if path.is_null() {
         return b"";
     }
@@ -80,7 +80,7 @@ fn node_named(name: &[u8]) -> Option<bool> {
 }
 
 /// The name of a node.
-pub(crate) fn node_path(primary: bool) -> &'static [u8] {
+pub(crate) const fn node_path(primary: bool) -> &'static [u8] {
     if primary { b"/dev/dri/card0" } else { b"/dev/dri/renderD128" }
 }
 

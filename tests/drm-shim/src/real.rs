@@ -48,8 +48,10 @@ pub(crate) fn missing() -> c_int {
 
 /// Sets the error number; the answer that goes with it.
 pub(crate) fn fail(errno: c_int) -> c_int {
-    // SAFETY: the thread's own error number.
-    unsafe { *libc::__errno_location() = errno };
+    // SAFETY: only the thread's own place for it is asked for.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: that place can be written.
+    unsafe { place.write(errno) };
     -1
 }
 
@@ -64,7 +66,7 @@ real! {
     dup2(fd: c_int, to: c_int) -> c_int, else missing();
     dup3(fd: c_int, to: c_int, flags: c_int) -> c_int, else missing();
     fcntl(fd: c_int, what: c_int, arg: c_long) -> c_int, else missing();
-    fcntl64(fd: c_int, what: c_int, arg: c_long) -> c_int, else unsafe { fcntl(fd, what, arg) };
+    fcntl64(fd: c_int, what: c_int, arg: c_long) -> c_int, else missing();
     ioctl(fd: c_int, request: libc::c_ulong, arg: *mut c_void) -> c_int, else missing();
     poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: c_int) -> c_int, else missing();
     mmap(addr: *mut c_void, len: usize, prot: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void,

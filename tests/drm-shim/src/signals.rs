@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
-use std::time::Duration;
+use core::time::Duration;
 
 /// While this lives the thread takes no signals.
 pub(crate) struct Blocked {

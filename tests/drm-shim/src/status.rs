@@ -13,6 +13,9 @@ const DRM_MAJOR: u32 = 226;
 const SYSFS_MAGIC: i64 = 0x6265_6572;
 const DEBUGFS_MAGIC: i64 = 0x6462_6720;
 
+/// A character device that everybody may read and write, as the newer call has it.
+const NODE_MODE: u16 = 0o020_666;
+
 /// Minor number of a node.
 const fn minor(primary: bool) -> u32 {
     if primary { 0 } else { 128 }
@@ -150,7 +153,7 @@ pub(crate) unsafe extern "C" fn statx(
     let done = unsafe { real::statx(dir, path, flags, mask, into) };
     // SAFETY: it was just filled.
     if let (Some(primary), 0, Some(into)) = (node, done, unsafe { into.as_mut() }) {
-        into.stx_mode = (libc::S_IFCHR | 0o666) as u16;
+        into.stx_mode = NODE_MODE;
         (into.stx_rdev_major, into.stx_rdev_minor) = (DRM_MAJOR, minor(primary));
     }
     done

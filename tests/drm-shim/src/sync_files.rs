@@ -6,7 +6,8 @@ use crate::signals::Blocked;
 use crate::table::{self, Kind};
 use barexe_drm::{Node, Process, Refusal, SharedKind, Token};
 use core::ffi::c_int;
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 /// `SYNC_IOC_MERGE`: a name, the other descriptor at 32, the new one at 36.
 const MERGE: u32 = 0xC030_3E03;
@@ -27,7 +28,8 @@ pub(crate) fn call(
         (SharedKind::SyncFile, FILE_INFO) => {
             let signaled = u32::from(node.is_signaled(token));
             let (state, fences) = (signaled.to_le_bytes(), 1u32.to_le_bytes());
-            let told = Process::own().write(addr + 32, &state) && Process::own().write(addr + 40, &fences);
+            let told = Process::own().write(addr.saturating_add(32), &state)
+                && Process::own().write(addr.saturating_add(40), &fences);
             if told { Ok(0) } else { Err(Refusal::FAULT) }
         }
         (SharedKind::Bo(_), BUFFER_SYNC) => Ok(0),
@@ -37,13 +39,13 @@ pub(crate) fn call(
 
 fn merge(node: &'static Node, one: Token, addr: u64) -> Result<u32, Refusal> {
     let mut word = [0; 4];
-    if !Process::own().read(addr + 32, &mut word) {
+    if !Process::own().read(addr.saturating_add(32), &mut word) {
         return Err(Refusal::FAULT);
     }
     let other = table::get(c_int::from_le_bytes(word)).map(|object| object.kind);
     let Some(Kind::Shared(other, SharedKind::SyncFile)) = other else { return Err(Refusal(libc::ENOENT)) };
     let fd = descriptor(node, node.merge(one, other)?, SharedKind::SyncFile)?;
-    if Process::own().write(addr + 36, &fd.to_le_bytes()) { Ok(0) } else { Err(Refusal::FAULT) }
+    if Process::own().write(addr.saturating_add(36), &fd.to_le_bytes()) { Ok(0) } else { Err(Refusal::FAULT) }
 }
 
 /// A descriptor that becomes readable when it is told to.

@@ -116,6 +116,11 @@ pub enum Error {
     Overpromised(Capacity),
     /// Bookkeeping memory for an array call is used up; a shorter array may pass.
     ArrayExhausted(Capacity),
+    /// More than there is memory for objects.
+    NoSpace {
+        /// What was asked for.
+        size_bytes: u64,
+    },
     /// Client memory cannot be reached.
     ClientFault(ClientFault),
     /// The combination is legal but not supported.
@@ -148,6 +153,13 @@ pub enum Error {
     },
     /// The caller lacks the privilege.
     NotPermitted {
+        /// What it asked for.
+        what: &'static str,
+        /// The value.
+        value: u64,
+    },
+    /// Not from where the caller came in.
+    NoAccess {
         /// What it asked for.
         what: &'static str,
         /// The value.
@@ -203,6 +215,7 @@ impl Error {
             Self::NotFound { .. } => Errno::ENOENT,
             Self::Exhausted(_) => Errno::ENOMEM,
             Self::ArrayExhausted(_) | Self::ArrayNoMemory(_) => Errno::ENOBUFS,
+            Self::NoSpace { .. } => Errno::ENOSPC,
             Self::ClientFault(_) => Errno::EFAULT,
             Self::Unsupported { .. } => Errno::EOPNOTSUPP,
             Self::NoFacility { .. } => Errno::ENODEV,
@@ -210,6 +223,7 @@ impl Error {
             Self::Busy { .. } => Errno::EBUSY,
             Self::Again | Self::Suspended => Errno::EAGAIN,
             Self::NotPermitted { .. } => Errno::EPERM,
+            Self::NoAccess { .. } => Errno::EACCES,
             Self::ChainTooLong(_) => Errno::E2BIG,
             Self::UnknownRequest(_) => Errno::ENOTTY,
             Self::TimedOut => Errno::ETIME,
@@ -264,6 +278,7 @@ impl fmt::Display for Error {
             Self::NotFound { kind, id } => write!(f, "no {kind:?} with id {id:#x}"),
             Self::Exhausted(capacity) | Self::ArrayExhausted(capacity) => write!(f, "capacity {capacity:?} used up"),
             Self::Overpromised(capacity) => write!(f, "capacity {capacity:?} has less than clients are promised"),
+            Self::NoSpace { size_bytes } => write!(f, "no space for {size_bytes:#x} more bytes of objects"),
             Self::ClientFault(fault) => write!(f, "{fault}"),
             Self::Unsupported { what } => write!(f, "{what} is not supported"),
             Self::NoFacility { what } => write!(f, "the device has no {what}"),
@@ -273,6 +288,7 @@ impl fmt::Display for Error {
             Self::Suspended => f.write_str("the device is suspended"),
             Self::QueueBanned { id } => write!(f, "nothing more comes from queue {id:#x}"),
             Self::NotPermitted { what, value } => write!(f, "{what} {value:#x} needs more privilege"),
+            Self::NoAccess { what, value } => write!(f, "{what} {value:#x} is not for callers from here"),
             Self::ChainTooLong(links) => write!(f, "extension chain of more than {links} links"),
             Self::UnknownRequest(request) => write!(f, "request {request:#x} is not known"),
             Self::TimedOut => f.write_str("timed out"),
@@ -331,6 +347,8 @@ errnos! {
     EAGAIN = 11,
     /// Out of memory.
     ENOMEM = 12,
+    /// Not from here.
+    EACCES = 13,
     /// Client memory cannot be reached.
     EFAULT = 14,
     /// In use.

@@ -81,6 +81,8 @@ pub struct Pool<'a, T> {
     /// Places kept for values to come.
     reserved: u32,
     ledger: Ledger<'a>,
+    /// One past the largest position that was ever filled.
+    touched: u32,
 }
 
 /// Shows what lives in the pool: what was in free slots, and their order, is not part of its state.
@@ -111,7 +113,7 @@ impl<'a, T> Pool<'a, T> {
     /// As [`new`](Self::new); handles of pools with different tags are stale for each other.
     #[must_use]
     pub fn tagged(slots: &'a mut [Slot<T>], tag: u8) -> Self {
-        let mut pool = Self { slots, first_free: NONE, live: 0, reserved: 0, ledger: Ledger::NONE };
+        let mut pool = Self { slots, first_free: NONE, live: 0, touched: 0, reserved: 0, ledger: Ledger::NONE };
         let len = crate::num::u32_capped(pool.slots.len().min(MAX_SLOTS));
         for index in (0..len).rev() {
             if let Some(slot) = pool.slot_mut(index) {
@@ -203,6 +205,7 @@ impl<'a, T> Pool<'a, T> {
         let (next, generation) = (core::mem::replace(&mut slot.link, owner.bits()), slot.generation);
         self.first_free = next;
         self.live = self.live.saturating_add(1);
+        self.touched = self.touched.max(index.saturating_add(1));
         Ok(Handle::new(index, generation))
     }
 
@@ -281,7 +284,7 @@ impl<'a, T> Pool<'a, T> {
 
     /// Handles of all live objects, by slot position.
     pub fn handles(&self) -> impl Iterator<Item = Handle<T>> + '_ {
-        (0..).zip(self.slots.iter()).filter_map(|(index, slot)| {
+        (0..).zip(self.touched().iter()).filter_map(|(index, slot)| {
             slot.value.as_ref()?;
             Some(Handle::new(index, slot.generation))
         })
@@ -302,21 +305,28 @@ impl<'a, T> Pool<'a, T> {
     /// Every live object with its handle.
     pub fn iter(&self) -> impl Iterator<Item = (Handle<T>, &T)> {
         (0..)
-            .zip(self.slots.iter())
+            .zip(self.touched())
             .filter_map(|(index, slot)| Some((Handle::new(index, slot.generation), slot.value.as_ref()?)))
     }
 
     /// Every live object with its handle, for change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Handle<T>, &mut T)> {
+        let touched = crate::num::usize_of(self.touched).min(self.slots.len());
         (0..)
-            .zip(self.slots.iter_mut())
+            .zip(self.slots.get_mut(..touched).unwrap_or_default())
             .filter_map(|(index, slot)| Some((Handle::new(index, slot.generation), slot.value.as_mut()?)))
     }
 
-    /// One past the largest slot position, for walks that change the pool on the way.
+    /// One past the largest slot position that was ever filled, for walks that change the pool on the way.
     #[must_use]
-    pub fn positions(&self) -> u32 {
-        crate::num::u32_capped(self.slots.len().min(MAX_SLOTS))
+    pub const fn positions(&self) -> u32 {
+        self.touched
+    }
+
+    /// The slots that were ever filled: free ones are taken from the start on, so a large pool with little in it is walked
+    /// like a small one.
+    fn touched(&self) -> &[Slot<T>] {
+        self.slots.get(..crate::num::usize_of(self.touched)).unwrap_or_default()
     }
 }
 

@@ -65,6 +65,13 @@ impl DmaBuffer {
         (self.cpu, self.len_bytes, self.bus)
     }
 
+    /// Where the CPU has it, for embedders that put it into a client's address space: an address to be looked up in their
+    /// own tables, not to be read or written here.
+    #[must_use]
+    pub const fn cpu_addr(&self) -> NonNull<u8> {
+        self.cpu.cast()
+    }
+
     /// Bus address of the first byte.
     #[must_use]
     pub const fn bus(&self) -> BusAddr {

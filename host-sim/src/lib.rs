@@ -22,6 +22,7 @@
 //! | `ggtt_table` | entries of a GGTT, in the simulator or in memory that a driver has mapped |
 //! | `registers`, `forcewake`, `interrupts`, `self_clearing`, `config_space`, `hwconfig` | one hardware block each |
 //! | `memory` | memory that CPU and device share, and what became of it when it was freed; memory of a guest |
+//! | `user`, `outside` | memory of clients that the device reaches in place: the simulation's own, or a process's |
 //! | [`spec`], `engines` | platforms and engines, as tables |
 //!
 //! # Loud where a driver is wrong
@@ -86,6 +87,7 @@ mod hal;
 mod hwconfig;
 mod interrupts;
 mod memory;
+mod outside;
 pub mod ppgtt;
 mod registers;
 mod running;
@@ -107,7 +109,8 @@ pub use fault::{Action, EngineName, Fault, Occasion, Rule};
 pub use forcewake::AckMode;
 pub use function::{PciFunction, Reaction};
 pub use hal::{INJECTED, SimHal};
-pub use memory::{Backing, Coherence, MapError, Mapping};
+pub use memory::{Backing, BufferSource, Coherence, MapError, Mapping};
+pub use outside::ClientPages;
 pub use running::RunReport;
 pub use sim::{Sim, SimConfig};
 pub use snapshot::{BufferState, DeviceSnapshot, GgttRun};

@@ -60,8 +60,8 @@ impl Shared {
     pub(crate) fn new(config: &SimConfig) -> Self {
         let platform = config.platform.clone();
         Self {
-            memory: Memory::new(config.coherence, config.max_block_bytes, config.memory_bytes),
-            user: UserMemory::default(),
+            memory: Memory::new(config),
+            user: UserMemory::new(config.clients.clone()),
             mapped: None,
             tiles: Tiles::new(&platform),
             config: ConfigSpace::new(&platform, config.msi),

@@ -6,7 +6,8 @@ use crate::forcewake::AckMode;
 use crate::function::PciFunction;
 use crate::gpu::{BLOCK, Gpu};
 use crate::hal::SimHal;
-use crate::memory::Coherence;
+use crate::memory::{BufferSource, Coherence};
+use crate::outside::ClientPages;
 use crate::running::RunReport;
 use crate::snapshot::DeviceSnapshot;
 use crate::spec::Platform;
@@ -39,6 +40,10 @@ pub struct SimConfig {
     pub msi: MsiWidth,
     /// The timeline also has every access: of the driver to registers, of the device to memory.
     pub trace_accesses: bool,
+    /// Where the bytes of buffers are, if not on the heap.
+    pub buffers: Option<Arc<dyn BufferSource>>,
+    /// Memory of clients outside of the simulation. Without it clients have what [`Sim::user_map`] gives them.
+    pub clients: Option<Arc<dyn ClientPages>>,
 }
 
 impl SimConfig {
@@ -55,6 +60,8 @@ impl SimConfig {
             relax_commands: 100_000,
             msi: MsiWidth::Bits64,
             trace_accesses: false,
+            buffers: None,
+            clients: None,
         }
     }
 }
@@ -158,10 +165,24 @@ impl Sim {
         self.inner.with(|gpu| gpu.run(max_commands, u64::MAX, false))
     }
 
+    /// As [`run`](Self::run), and stops when there is a message for the driver.
+    #[must_use]
+    pub fn run_to_message(&self, max_commands: u64) -> RunReport {
+        self.inner.with(|gpu| gpu.run(max_commands, u64::MAX, true))
+    }
+
     /// Lets time pass without executing anything.
     pub fn advance(&self, by: Nanos) {
         self.inner.with(|gpu| {
             gpu.shared.time_ns = gpu.shared.time_ns.saturating_add(by.get());
+            gpu.settle();
+        });
+    }
+
+    /// Sets the clock to an instant of a clock outside, unless it is beyond.
+    pub fn advance_to(&self, at: Nanos) {
+        self.inner.with(|gpu| {
+            gpu.shared.time_ns = gpu.shared.time_ns.max(at.get());
             gpu.settle();
         });
     }

@@ -5,13 +5,17 @@
 //! else is the driver's fault, and so is a page that is unpinned too often.
 
 use crate::bus::BusError;
+use crate::outside::{ClientPages, Outside};
 use barexe_hal::{BusAddr, HalError, HalErrorKind, PinRequest, PinnedRun, UserAccess};
 use core::ops::Range;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const PAGE: u64 = 4096;
 /// Where frames lie: above everything that the driver is given, below what 39 bits can name.
-const FIRST_FRAME: u64 = 0x70_0000_0000;
+pub(crate) const FIRST_FRAME: u64 = 0x70_0000_0000;
+/// The first address beyond those of 39 bits.
+const END: u64 = 1 << 39;
 
 /// A page of memory, wherever it appears.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,12 +41,19 @@ pub(crate) struct UserMemory {
     frames: BTreeMap<u64, Frame>,
     spaces: BTreeMap<(u64, u64), Mapped>,
     next: u64,
+    /// Clients that are not simulated.
+    outside: Option<Outside>,
 }
 
 /// How a page is pinned is told to the driver in the token, and comes back in it.
 const WRITABLE: u64 = 1;
 
 impl UserMemory {
+    /// Memory of clients outside, or of nobody yet.
+    pub(crate) fn new(clients: Option<Arc<dyn ClientPages>>) -> Self {
+        Self { outside: clients.map(|pages| Outside::new(pages, FIRST_FRAME..END)), ..Self::default() }
+    }
+
     /// Gives a client fresh zeroed pages; those that were there are gone. Every `piece_bytes`, a multiple of 4096,
     /// the pages continue elsewhere on the bus; a piece is aligned to its length.
     pub(crate) fn map(&mut self, space: u64, range: &Range<u64>, piece_bytes: u64, writable: bool) {
@@ -109,6 +120,10 @@ impl UserMemory {
     }
 
     pub(crate) fn pin(&mut self, request: &PinRequest) -> Result<PinnedRun, HalError> {
+        if let Some(outside) = &mut self.outside {
+            let writes = request.access == UserAccess::ReadWrite;
+            return outside.pin(request, if writes { WRITABLE } else { 0 });
+        }
         let (space, first) = (request.space.0, request.addr.get());
         if request.len_bytes == 0 || (request.len_bytes | first) & (PAGE - 1) != 0 {
             return Err(HalErrorKind::BadRequest.into());
@@ -137,6 +152,9 @@ impl UserMemory {
 
     /// What was wrong with it, if anything was.
     pub(crate) fn unpin(&mut self, run: &PinnedRun) -> Result<(), String> {
+        if let Some(outside) = &mut self.outside {
+            return outside.unpin(run, run.token & WRITABLE != 0);
+        }
         let mut result = Ok(());
         let writable = u32::from(run.token & WRITABLE != 0);
         for at in pages(&(run.bus.get()..run.bus.get().saturating_add(run.len_bytes))) {
@@ -154,12 +172,15 @@ impl UserMemory {
 
     /// Pages pinned now; one that is pinned twice counts twice.
     pub(crate) fn pinned(&self) -> u64 {
-        self.frames.values().map(|frame| u64::from(frame.pins)).sum()
+        let outside = self.outside.as_ref().map_or(0, Outside::pinned);
+        self.frames.values().map(|frame| u64::from(frame.pins)).sum::<u64>().saturating_add(outside)
     }
 
     /// Every page that is pinned: bus address and how often.
     pub(crate) fn pins(&self) -> Vec<(u64, u32)> {
-        self.frames.iter().filter(|(_, frame)| frame.pins > 0).map(|(at, frame)| (*at, frame.pins)).collect()
+        let outside = self.outside.iter().flat_map(Outside::pins);
+        let own = self.frames.iter().filter(|(_, frame)| frame.pins > 0).map(|(at, frame)| (*at, frame.pins));
+        own.chain(outside).collect()
     }
 
     /// Whether an address can be one of these pages.
@@ -168,6 +189,9 @@ impl UserMemory {
     }
 
     pub(crate) fn device_read(&self, addr: u64, into: &mut [u8]) -> Result<(), BusError> {
+        if let Some(outside) = &self.outside {
+            return outside.device_read(addr, into);
+        }
         for (addr, byte) in (addr..).zip(into) {
             let frame = self.frames.get(&(addr & !(PAGE - 1))).filter(|frame| frame.pins > 0);
             let found = frame.and_then(|frame| frame.bytes.get((addr & (PAGE - 1)) as usize));
@@ -177,6 +201,9 @@ impl UserMemory {
     }
 
     pub(crate) fn device_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError> {
+        if let Some(outside) = &self.outside {
+            return outside.device_write(addr, from);
+        }
         for (addr, byte) in (addr..).zip(from) {
             let frame = self.frames.get_mut(&(addr & !(PAGE - 1))).filter(|frame| frame.writable_pins > 0);
             let place = frame.and_then(|frame| frame.bytes.get_mut((addr & (PAGE - 1)) as usize));

@@ -83,6 +83,12 @@ impl LrcLayout {
         self.slot(slot::RING_TAIL)
     }
 
+    /// Offset of the context's own clock, whose lower half the hardware saves at switch-out.
+    #[must_use]
+    pub const fn context_timestamp(&self) -> u32 {
+        self.slot(slot::CTX_TIMESTAMP)
+    }
+
     /// Offset of the ring head, which the hardware saves at switch-out.
     #[must_use]
     pub const fn ring_head(&self) -> u32 {

@@ -7,7 +7,7 @@ use crate::mem::bo::Bo;
 use crate::pool::Handle;
 use crate::shares::Owner;
 use crate::{Capacity, Error, ObjectKind};
-use barexe_hal::Hal;
+use barexe_hal::{DmaBuffer, Hal};
 
 /// A CPU mapping of a buffer object. It keeps the object's memory, also after its handle is closed.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,8 @@ impl<H: Hal> Device<'_, H> {
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Unsupported`] for a promise about compression on a part without it,
-    /// [`Error::NotFound`] (the VM), [`Error::Exhausted`], the HAL's.
+    /// [`Error::NotFound`] (the VM), [`Error::NoSpace`] beyond the memory that there is for objects, [`Error::Exhausted`],
+    /// the HAL's.
     pub fn bo_create(&mut self, client: ClientId, request: &BoRequest) -> Result<u32, Error> {
         self.check_live()?;
         self.check_client(client)?;
@@ -40,6 +41,10 @@ impl<H: Hal> Device<'_, H> {
         }
         let vm = request.vm.map(|id| self.vm_of(client, id)).transpose()?;
         let owner = Owner::of(client);
+        let all = self.bo_bytes().saturating_add(request.size_bytes);
+        if all > self.config.system_memory_bytes {
+            return Err(Error::NoSpace { size_bytes: request.size_bytes });
+        }
         if self.pools.bos.room_for(owner) == 0 {
             return Err(Error::Exhausted(Capacity::Bos));
         }
@@ -150,6 +155,37 @@ impl<H: Hal> Device<'_, H> {
         bo.copy(&self.pools.bo_blocks, offset, from.len(), |block, at, range| {
             let part = from.get(range).ok_or(Error::invalid("offset in mapping", offset))?;
             block.write_bytes(at, part).map_err(|_| Error::invalid("offset in mapping", offset))
+        })
+    }
+
+    /// Size of an object in bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn bo_size(&self, client: ClientId, handle: u32) -> Result<u64, Error> {
+        let bo = self.bo_of(client, handle)?;
+        Ok(self.pools.bos.get(bo).map_or(0, |bo| bo.size_bytes))
+    }
+
+    /// Shows the memory of a mapped object to an embedder that puts it into its client's address space: `show(buffer,
+    /// offset in it, offset in the mapping, bytes)` for each piece, in order.
+    ///
+    /// The memory is the client's and the device's: it stays where it is until the mapping is
+    /// [taken away](Self::bo_unmap).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or what `show` gives.
+    pub fn mapping_memory(
+        &self,
+        client: ClientId,
+        mapping: MappingId,
+        mut show: impl FnMut(&DmaBuffer, usize, u64, u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let found = self.mapping_of(client, mapping)?;
+        let Some(bo) = self.pools.bos.get(found.bo) else { return Ok(()) };
+        bo.copy(&self.pools.bo_blocks, 0, crate::num::usize_capped(found.len_bytes), |block, at, range| {
+            let len = range.end.saturating_sub(range.start);
+            show(block, at, crate::num::u64_of(range.start), crate::num::u64_of(len))
         })
     }
 

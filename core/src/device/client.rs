@@ -17,6 +17,8 @@ pub struct Client {
     pub privileged: bool,
     /// Where its ordinary memory is, if it may be mapped.
     pub space: Option<UserSpace>,
+    /// Came in at the primary node, not at the render node.
+    pub primary: bool,
     /// It was closed; its place stays taken until everything charged to it has come back.
     pub(super) closed: bool,
     /// The turn that its next queue gets, of each class of engines.
@@ -28,7 +30,8 @@ pub struct Client {
 impl Client {
     /// A client that has nothing.
     pub(super) fn new(privileged: bool, space: Option<UserSpace>) -> Self {
-        Self { privileged, space, closed: false, turns: Turns::default(), failures: OwnFailures::default() }
+        let (turns, failures) = (Turns::default(), OwnFailures::default());
+        Self { privileged, space, primary: false, closed: false, turns, failures }
     }
 }
 
@@ -68,6 +71,32 @@ impl<H: Hal> Device<'_, H> {
     /// [`Error::NotFound`].
     pub fn client_is_privileged(&self, client: ClientId) -> Result<bool, Error> {
         Ok(self.check_client(client)?.privileged)
+    }
+
+    /// Whether the client came in at the primary node, as [`client_at_primary`](Self::client_at_primary) says.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn client_is_primary(&self, client: ClientId) -> Result<bool, Error> {
+        Ok(self.check_client(client)?.primary)
+    }
+
+    /// Notes that the client came in at the primary node, where modes are set and masters are.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn client_at_primary(&mut self, client: ClientId) -> Result<(), Error> {
+        self.check_client(client)?;
+        if let Some(client) = self.pools.clients.get_mut(client) {
+            client.primary = true;
+        }
+        Ok(())
+    }
+
+    /// Whether a client has this id.
+    #[must_use]
+    pub fn has_client(&self, id: u32) -> bool {
+        self.pools.clients.by_id(id).is_some()
     }
 
     /// Closes a client and lets go of everything it has, also in the middle of work: what is not in a ring is

@@ -162,12 +162,14 @@ impl<H: Hal> Device<'_, H> {
         let proven = written.is_some_and(|written| proof.reached_by(written))
             || self.is_waited_for(leaving) && holder != Holder::Idle && self.is_taken_over(engine)?;
         if proven {
+            let gt = self.info.engines.get(usize::from(engine)).map_or(0, |engine| engine.gt);
             let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(false) };
             port.leaving = None;
             if let Holder::Queue(queue) = leaving {
                 self.pools.wake(queue);
                 if let Some(exec) = self.pools.queues.get_mut(queue).and_then(Queue::exec_mut) {
-                    exec.watch.stopped(self.now);
+                    let clock = (exec.lrc.saved_clock(&mut self.hal), self.info.timestamp_hz(gt));
+                    exec.watch.left(self.now, clock);
                 }
             }
         }

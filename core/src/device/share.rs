@@ -55,6 +55,13 @@ impl<H: Hal> Device<'_, H> {
         Ok(())
     }
 
+    /// Size of an exported object in bytes; 0 for one of another device.
+    #[must_use]
+    pub fn bo_export_size(&self, exported: &ExportedBo) -> u64 {
+        let bo = self.exported(exported).ok().and_then(|bo| self.pools.bos.get(bo));
+        bo.map_or(0, |bo| bo.size_bytes)
+    }
+
     /// Gives a client a handle to an exported object; always the same while it has one.
     ///
     /// # Errors

@@ -1,20 +1,21 @@
 //! Calls for embedders that answer a client when the call is over, not before.
 
 use super::cookie::Accepted;
-use super::{Again, Answer, ioctl, ioctl_again};
+use super::descriptors::{Descriptors, NoDescriptors};
+use super::{Again, Answer, ioctl_with};
 use crate::Error;
 use crate::device::ClientId;
 use crate::device::wait::{Lend, Patience, wait_for, watch};
 use barexe_hal::{ClientMemory, Hal, Nanos};
 
-/// As [`ioctl`], and waits as long as the call does; its non-negative return value. The device is not held meanwhile.
+/// As [`ioctl`](super::ioctl), and waits as long as the call does; its non-negative return value. The device is not held meanwhile.
 ///
 /// A call that waits ends early when [`Lend::idle`] says so: one that only asks, always; a bind that was accepted, if
 /// the client's cookie can tell of it (R53), so that the same call made again waits on and binds nothing. Without a cookie
 /// the wait of such a bind goes on to its end (R51). User fences are still the embedder's to deliver.
 ///
 /// # Errors
-/// As [`ioctl`]; [`Error::Interrupted`], with nothing changed (R52) or only the cookie written (R49); the error of
+/// As [`ioctl`](super::ioctl); [`Error::Interrupted`], with nothing changed (R52) or only the cookie written (R49); the error of
 /// the work that an accepted call waited for.
 pub fn ioctl_blocking<'a, H: Hal>(
     lend: &mut impl Lend<'a, H>,
@@ -23,15 +24,25 @@ pub fn ioctl_blocking<'a, H: Hal>(
     arg: &mut [u8],
     memory: &mut dyn ClientMemory,
 ) -> Result<u32, Error> {
+    ioctl_blocking_with(lend, client, request, arg, (memory, &mut NoDescriptors))
+}
+
+/// As [`ioctl_blocking`], for an embedder whose clients have file descriptors.
+///
+/// # Errors
+/// As there.
+pub fn ioctl_blocking_with<'a, H: Hal>(
+    lend: &mut impl Lend<'a, H>,
+    client: ClientId,
+    request: u32,
+    arg: &mut [u8],
+    (memory, fds): (&mut dyn ClientMemory, &mut dyn Descriptors),
+) -> Result<u32, Error> {
     let (mut again, mut limit): (Option<Again>, _) = (None, None);
     loop {
         let (now, answer) = lend.with(|device| {
             let now = device.now();
-            let answer = match again {
-                None => ioctl(device, client, request, arg, memory),
-                Some(again) => ioctl_again(device, client, request, arg, memory, again),
-            };
-            (now, answer)
+            (now, ioctl_with(device, client, request, arg, (memory, fds), again))
         });
         match answer? {
             Answer::Done(value) => return Ok(value),

@@ -9,7 +9,7 @@
 
 use super::wire::{Field, Zero, check_flags, check_zero, read, write};
 use super::{Answer, DONE};
-use crate::device::{ClientId, Device, ExportedSyncobj, SyncFile};
+use crate::device::{ClientId, Device, ExportedBo, ExportedSyncobj, SyncFile};
 use crate::{Error, ObjectKind};
 use barexe_hal::Hal;
 
@@ -21,6 +21,8 @@ pub enum Shared {
     Syncobj(ExportedSyncobj),
     /// A fence.
     SyncFile(SyncFile),
+    /// A buffer object.
+    Bo(ExportedBo),
 }
 
 impl Shared {
@@ -32,6 +34,7 @@ impl Shared {
         match self {
             Self::Syncobj(exported) => device.syncobj_export_close(exported),
             Self::SyncFile(file) => device.sync_file_close(file),
+            Self::Bo(exported) => device.bo_export_close(exported),
         }
     }
 }
@@ -54,7 +57,7 @@ pub struct NoDescriptors;
 
 impl Descriptors for NoDescriptors {
     fn insert(&mut self, shared: Shared) -> Result<i32, (Error, Shared)> {
-        Err((Error::Unsupported { what: "a file descriptor of a sync object with this embedder" }, shared))
+        Err((Error::Unsupported { what: "a file descriptor with this embedder" }, shared))
     }
 
     fn get(&self, _: i32) -> Option<&Shared> {

@@ -6,9 +6,10 @@
 //! means something beyond the bytes is checked by the device, once for these clients and for those that call it
 //! directly.
 //!
-//! Three things stay with the embedder: copying the argument struct in, and out again for calls that have outputs;
-//! calls of the layer around a driver (VERSION, GET_CAP, mode setting); and [`Device::deliver_user_fences`] for binds
-//! that are over, unless the client waits for its fences by a call, which delivers them.
+//! Calls that all DRM drivers share are here as far as a driver without displays and files has them. Three things stay
+//! with the embedder: copying the argument struct in, and out again for calls that have outputs; file descriptors, see
+//! [`Descriptors`]; and [`Device::deliver_user_fences`] for binds that are over, unless the client waits for its fences by
+//! a call, which delivers them.
 
 mod bind;
 mod bind_op;
@@ -17,10 +18,12 @@ mod client;
 mod cookie;
 mod descriptors;
 mod dialect;
+mod drm;
 mod exec;
 mod extension;
 mod gem;
 mod payload;
+mod prime;
 mod query;
 mod queue;
 mod queue_property;
@@ -33,7 +36,7 @@ mod vm;
 mod wait_fence;
 mod wire;
 
-pub use blocking::ioctl_blocking;
+pub use blocking::{ioctl_blocking, ioctl_blocking_with};
 pub use cookie::{Accepted, Cookie};
 pub use descriptors::{Descriptors, NoDescriptors, Shared};
 pub use dialect::Dialect;
@@ -132,6 +135,9 @@ pub fn ioctl_with<H: Hal>(
     }
     let call = Call::of(request)?;
     device.client_is_privileged(client)?;
+    if call.needs_primary_node() && !device.client_is_primary(client)? {
+        return Err(Error::NoAccess { what: "call of the primary node", value: u64::from(request) });
+    }
     let dialect = Dialect::of(call, request)?;
     let len_bytes = arg.len().min(request::size_bytes(request)).min(dialect.size_bytes(call));
     let arg = arg.get_mut(..len_bytes).unwrap_or_default();
@@ -150,12 +156,25 @@ fn dispatch<H: Hal>(
     (memory, fds): (&mut dyn ClientMemory, &mut dyn Descriptors),
 ) -> Result<Answer, Error> {
     match call {
+        Call::Version => drm::version(arg, memory),
+        Call::GetUnique => drm::get_unique(arg),
+        Call::GetMagic => drm::get_magic(client, arg),
+        Call::SetVersion => drm::set_version(arg),
+        Call::GetCap => drm::get_cap(arg),
+        Call::SetClientCap => drm::set_client_cap(),
+        Call::AuthMagic => drm::auth_magic(device, arg),
+        Call::SetMaster | Call::DropMaster => DONE,
+        Call::ModeGetResources => drm::mode_resources(arg),
+        Call::ModeGetPlaneResources => drm::mode_planes(arg),
+        Call::PrimeHandleToFd => prime::handle_to_fd(device, client, arg, fds),
+        Call::PrimeFdToHandle => prime::fd_to_handle(device, client, arg, fds),
         Call::DeviceQuery => query::device_query(device, client, arg, memory),
         Call::GemCreate => gem::create(device, client, arg, memory),
         Call::GemMmapOffset => gem::mmap_offset(device, client, arg),
         Call::GemClose => gem::close(device, client, arg),
         Call::VmCreate => vm::create(device, client, arg),
         Call::VmDestroy => vm::destroy(device, client, arg),
+        Call::VmGetProperty => vm::get_property(device, client, arg),
         Call::VmBind => bind::vm_bind(device, client, dialect, arg, memory),
         Call::ExecQueueCreate => queue::create(device, client, arg, memory),
         Call::ExecQueueDestroy => queue::destroy(device, client, arg),

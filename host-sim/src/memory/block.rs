@@ -1,9 +1,11 @@
 //! The bytes of one buffer, and buffers that were given back.
 
+use super::BufferSource;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use std::alloc::{alloc_zeroed, dealloc};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// What the CPU's side of a freed buffer is filled with.
 const POISON: u64 = 0xDEAD_F1EE_DEAD_F1EE;
@@ -16,6 +18,8 @@ const WORD: usize = size_of::<u64>();
 pub(super) struct CpuSide {
     start: NonNull<u64>,
     layout: Layout,
+    /// Where it came from, if not from the heap.
+    source: Option<Arc<dyn BufferSource>>,
 }
 
 // SAFETY: it is plain memory, reached only under the simulation's lock, or by the driver's own volatile accesses.
@@ -26,7 +30,18 @@ impl CpuSide {
     pub(super) fn new(layout: Layout) -> Option<Self> {
         // SAFETY: the layout is not empty, by the contract of this function.
         let raw = unsafe { alloc_zeroed(layout) };
-        NonNull::new(raw.cast::<u64>()).map(|start| Self { start, layout })
+        NonNull::new(raw.cast::<u64>()).map(|start| Self { start, layout, source: None })
+    }
+
+    /// Zeroed memory of somebody else's; none if there is not enough. The length is not 0.
+    pub(super) fn from_source(source: &Arc<dyn BufferSource>, layout: Layout) -> Option<Self> {
+        let start = source.alloc(layout)?;
+        Some(Self { start, layout, source: Some(Arc::clone(source)) })
+    }
+
+    /// Whether it is the simulation's own: nobody else minds what is written to it once it was freed.
+    pub(super) const fn is_own(&self) -> bool {
+        self.source.is_none()
     }
 
     pub(super) const fn start(&self) -> NonNull<u64> {
@@ -116,8 +131,11 @@ impl CpuSide {
 
 impl Drop for CpuSide {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout in `new`, and dropped once.
-        unsafe { dealloc(self.start.as_ptr().cast(), self.layout) }
+        match &self.source {
+            Some(source) => source.free(self.start, self.layout),
+            // SAFETY: allocated with this layout in `new`, and dropped once.
+            None => unsafe { dealloc(self.start.as_ptr().cast(), self.layout) },
+        }
     }
 }
 

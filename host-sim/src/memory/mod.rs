@@ -10,9 +10,12 @@
 mod block;
 mod freed;
 mod mapped;
+mod source;
 
 use crate::bus::BusError;
+use crate::sim::SimConfig;
 use crate::snapshot::BufferState;
+use crate::user::FIRST_FRAME;
 use barexe_hal::{BusAddr, DmaBuffer, DmaOwner, DmaRequest, HalError, HalErrorKind};
 use block::{CpuSide, Quarantine};
 use core::alloc::Layout;
@@ -21,7 +24,9 @@ use core::ops::Range;
 use freed::Freed;
 pub(crate) use mapped::Mapped;
 pub use mapped::{Backing, MapError, Mapping};
+pub use source::BufferSource;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How the two sides see a driver's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +127,8 @@ pub(crate) struct Memory {
     /// Where an access to a page was found last: a guess, by page.
     guesses: [Cell<usize>; GUESSES],
     coherence: Coherence,
+    /// Where the bytes are, if not on the heap.
+    source: Option<Arc<dyn BufferSource>>,
     max_block_bytes: u64,
     free_bytes: u64,
     next: u64,
@@ -135,14 +142,15 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn new(coherence: Coherence, max_block_bytes: u64, bytes: u64) -> Self {
+    pub(crate) fn new(config: &SimConfig) -> Self {
         Self {
             blocks: Vec::new(),
             places: BTreeMap::new(),
             guesses: [const { Cell::new(0) }; GUESSES],
-            coherence,
-            max_block_bytes,
-            free_bytes: bytes,
+            coherence: config.coherence,
+            source: config.buffers.clone(),
+            max_block_bytes: config.max_block_bytes,
+            free_bytes: config.memory_bytes,
             next: FIRST_ADDR,
             freed_ranges: Freed::default(),
             quarantine: Quarantine::default(),
@@ -180,7 +188,11 @@ impl Memory {
         let bus = BusAddr::new(addr).ok_or(bad)?;
         let size = usize::try_from(len).map_err(|_| bad)?;
         let layout = Layout::from_size_align(size, PAGE as usize).map_err(|_| bad)?;
-        let cpu = CpuSide::new(layout).ok_or(HalErrorKind::NoMemory)?;
+        let cpu = match &self.source {
+            Some(source) => CpuSide::from_source(source, layout),
+            None => CpuSide::new(layout),
+        };
+        let cpu = cpu.ok_or(HalErrorKind::NoMemory)?;
         let start = cpu.start();
         let shared = self.coherence == Coherence::Coherent || request.owner == DmaOwner::Client;
         let device = (!shared).then(|| vec![0; size]);
@@ -213,12 +225,12 @@ impl Memory {
     }
 
     /// A free range: after everything given out so far, so that a stale address stays a fault, and from the start
-    /// once the end is reached.
+    /// once the end is reached. Beyond it lies memory of clients.
     fn place(&self, request: &DmaRequest) -> Option<u64> {
         let fits = |from: u64| {
             let addr = from.checked_next_multiple_of(request.align_bytes)?;
             let last = addr.checked_add(request.len_bytes - 1)?;
-            (last <= request.last_addr.get() && last >> 52 == 0).then_some(addr)
+            (last <= request.last_addr.get() && last < FIRST_FRAME).then_some(addr)
         };
         if let Some(addr) = fits(self.next.max(self.in_order().next_back().map_or(0, Block::end))) {
             return Some(addr);
@@ -247,8 +259,10 @@ impl Memory {
             self.freed_ranges.add(bus.get(), block.end());
             self.free_bytes += block.len() as u64;
             self.freed += 1;
-            let found = self.quarantine.take(bus.get(), block.cpu);
-            self.disturbed.extend(found);
+            if block.cpu.is_own() {
+                let found = self.quarantine.take(bus.get(), block.cpu);
+                self.disturbed.extend(found);
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Rules of memory that both sides share.
 
 use super::*;
+use crate::Platform;
 use barexe_hal::DmaCaching;
 
 fn request(len_bytes: u64, owner: DmaOwner) -> DmaRequest {
@@ -9,7 +10,8 @@ fn request(len_bytes: u64, owner: DmaOwner) -> DmaRequest {
 }
 
 fn memory() -> Memory {
-    Memory::new(Coherence::Strict, 1 << 20, 1 << 20)
+    let config = SimConfig { max_block_bytes: 1 << 20, memory_bytes: 1 << 20, ..SimConfig::new(Platform::tgl()) };
+    Memory::new(&config)
 }
 
 #[test]

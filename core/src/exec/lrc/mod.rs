@@ -156,6 +156,15 @@ impl Lrc {
         &self.addrs
     }
 
+    /// What the context's own clock showed when the context left its engine last, in ticks: the lower half of it.
+    #[must_use]
+    pub fn saved_clock(&self, dma: &mut impl DmaMemory) -> u32 {
+        let at = usize_of(self.layout.context_timestamp());
+        dma.observe(&self.buffer, at..at.saturating_add(4));
+        // The offset comes from the layout of this very buffer.
+        self.buffer.read_u32(at).unwrap_or(0)
+    }
+
     /// Stores the ring's tail in the context image; the descriptor to submit.
     pub fn publish_tail(&mut self, dma: &mut impl DmaMemory, info: &DeviceInfo) -> Descriptor {
         let at = usize_of(self.layout.ring_tail());

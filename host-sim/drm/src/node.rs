@@ -1,0 +1,270 @@
+//! The node: files and calls.
+
+use crate::arena::Arena;
+use crate::complaints::Complaints;
+use crate::mapping::MapId;
+use crate::process::{Process, Processes};
+use crate::settings::Settings;
+use crate::shared::{Table, Tokens};
+use crate::storage::storage;
+use crate::wall::{self, WallHal};
+use crate::worker::Doorbell;
+use barexe_core::Error;
+use barexe_core::device::wait::Lend;
+use barexe_core::device::{ClientId, Config, Device, MappingId};
+use barexe_core::gt::{DeviceInfo, IrqFlag};
+use barexe_core::uapi::{ioctl_blocking_with, request};
+use barexe_hal::{Interrupted, Nanos};
+use barexe_sim::{Coherence, Sim, SimConfig};
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of the file that holds all buffers; it takes memory only where something was written.
+const ARENA_BYTES: usize = 64 << 30;
+/// Memory that clients are told of, and may have.
+const MEMORY_BYTES: u64 = 16 << 30;
+/// Largest buffer in one piece.
+const BLOCK_BYTES: u64 = 1 << 30;
+/// Rounds of engines and driver in one step: what one gives the other is begun before anybody else has the processor.
+const ROUNDS: u32 = 6;
+/// Commands that engines execute at most in a round.
+const COMMANDS: u64 = 400;
+
+/// The core on the simulated GPU, for good.
+pub type NodeDevice = Device<'static, WallHal>;
+
+/// Names an open file of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u64);
+
+impl FileId {
+    /// The node's own file, for what is behind descriptors.
+    pub(crate) const NODE: Self = Self(0);
+}
+
+/// Why a call was refused: the number that the interface has for it, positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal(pub i32);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self(error.errno().code())
+    }
+}
+
+impl Refusal {
+    /// The file is none.
+    pub const BAD_FILE: Self = Self(libc::EBADF);
+    /// Not with these values.
+    pub const INVALID: Self = Self(libc::EINVAL);
+    /// The caller's memory is not there.
+    pub const FAULT: Self = Self(libc::EFAULT);
+}
+
+/// Lets time pass for a caller that has nothing to do; whether it was interrupted.
+pub type Idle<'i> = &'i mut dyn FnMut(Duration) -> bool;
+
+/// An open file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct File {
+    pub(crate) client: ClientId,
+    pub(crate) process: Process,
+}
+
+/// What is behind the lock.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) device: NodeDevice,
+    pub(crate) files: BTreeMap<FileId, File>,
+    pub(crate) mappings: BTreeMap<MapId, (ClientId, MappingId)>,
+    pub(crate) last_mapping: u64,
+    next_file: u64,
+}
+
+/// One GPU, and everything that is open at it.
+#[derive(Debug)]
+pub struct Node {
+    state: Mutex<State>,
+    shared: Mutex<Table>,
+    sim: Sim,
+    pub(crate) arena: Arc<Arena>,
+    pub(crate) processes: Arc<Processes>,
+    /// Threads that want the lock: the worker lets them go first.
+    waiting: AtomicU32,
+    pub(crate) doorbell: Doorbell,
+    complaints: Complaints,
+}
+
+/// What one step of the device came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Commands that engines executed.
+    pub(crate) commands: u64,
+    /// The driver moved something.
+    pub(crate) moved: bool,
+    /// Nothing is left to do until somebody calls.
+    pub(crate) quiet: bool,
+}
+
+impl Node {
+    /// Switches a simulated GPU on and opens the core on it, for as long as this process lives.
+    ///
+    /// # Errors
+    /// Why that is not possible, in words.
+    pub fn open(settings: &Settings) -> Result<&'static Self, String> {
+        let arena = Arc::new(Arena::new(ARENA_BYTES).map_err(|error| format!("memory for buffers: {error}"))?);
+        let processes = Arc::new(Processes::default());
+        let config = SimConfig {
+            coherence: Coherence::Coherent,
+            max_block_bytes: BLOCK_BYTES,
+            memory_bytes: MEMORY_BYTES,
+            execution: settings.execution,
+            buffers: Some(Arc::<Arena>::clone(&arena)),
+            clients: Some(Arc::<Processes>::clone(&processes)),
+            ..SimConfig::new(settings.platform.clone())
+        };
+        let sim = Sim::new(&config).ok_or_else(|| format!("{} is not simulated", settings.platform.name))?;
+        sim.advance_to(wall::now());
+        let irq: &'static IrqFlag = Box::leak(Box::new(IrqFlag::new()));
+        sim.on_msi(move || irq.handle().record());
+        let config = Config { system_memory_bytes: MEMORY_BYTES, ..Config::default() };
+        let device = Device::open(WallHal::new(&sim), storage(), config, Some(irq));
+        let mut device = device.map_err(|failed| format!("the driver does not start: {}", failed.error))?;
+        device.set_hwconfig(sim.hwconfig().leak());
+        let own = device.client_open(true).map_err(|error| error.to_string())?;
+        let files = BTreeMap::from([(FileId::NODE, File { client: own, process: Process::own() })]);
+        let state = State { device, files, mappings: BTreeMap::new(), last_mapping: 0, next_file: 1 };
+        let (state, shared) = (Mutex::new(state), Mutex::default());
+        let (waiting, doorbell) = (AtomicU32::new(0), Doorbell::default());
+        let complaints = Complaints::new(settings.complain);
+        let node = Box::leak(Box::new(Self { state, shared, sim, arena, processes, waiting, doorbell, complaints }));
+        crate::worker::start(node)?;
+        Ok(node)
+    }
+
+    /// The device, for one look or one change.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        state
+    }
+
+    /// What is shared. Whoever has this does not wait for the device.
+    pub(crate) fn shared(&self) -> MutexGuard<'_, Table> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether somebody else wants the device.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
+    /// The memory that all buffers lie in.
+    #[must_use]
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    /// What the driver found out about the device.
+    pub fn with_info<R>(&self, look: impl FnOnce(&DeviceInfo) -> R) -> R {
+        look(self.lock().device.info())
+    }
+
+    /// Lets GPU and driver work for a moment.
+    pub(crate) fn step(&self) -> Step {
+        let mut state = self.lock();
+        let State { device, files, .. } = &mut *state;
+        let mut step = Step { commands: 0, moved: false, quiet: true };
+        for _ in 0..ROUNDS {
+            self.sim.advance_to(wall::now());
+            // A message is answered at once: a context that leaves its engine makes room for the next.
+            let ran = self.sim.run_to_message(COMMANDS);
+            let report = device.poll();
+            step.commands = step.commands.saturating_add(ran.commands);
+            step.moved |= report.moved;
+            // An engine that polls memory is idle and yet has work.
+            step.quiet = ran.idle && !report.busy && device.is_quiet();
+            if !report.moved {
+                break;
+            }
+        }
+        self.complaints.tell(&self.sim);
+        for file in files.values() {
+            device.deliver_user_fences(file.client, &mut { file.process });
+        }
+        step
+    }
+
+    /// Opens a file for a process, at the primary or at the render node.
+    ///
+    /// # Errors
+    /// There is no room for more.
+    pub fn open_file(&self, process: Process, primary: bool) -> Result<FileId, Refusal> {
+        let mut state = self.lock();
+        let client = state.device.client_open_in(true, process.space())?;
+        if primary {
+            state.device.client_at_primary(client)?;
+        }
+        let id = FileId(state.next_file);
+        state.next_file = state.next_file.saturating_add(1);
+        state.files.insert(id, File { client, process });
+        Ok(id)
+    }
+
+    /// The last reference to a file is gone, and everything it has goes with it.
+    pub fn close_file(&self, id: FileId) {
+        let mut state = self.lock();
+        if let Some(file) = state.files.remove(&id) {
+            let _ = state.device.client_close(file.client);
+            state.mappings.retain(|_, (client, _)| *client != file.client);
+        }
+        drop(state);
+        self.doorbell.ring();
+    }
+
+    /// One call on a file: its argument struct lies at `addr` in the memory of the file's process. Descriptors in it are
+    /// [tokens](crate::Token). Its non-negative return value.
+    ///
+    /// # Errors
+    /// The code of the interface.
+    pub fn ioctl(&self, id: FileId, request: u32, addr: u64, idle: Idle<'_>) -> Result<u32, Refusal> {
+        let file = *self.lock().files.get(&id).ok_or(Refusal::BAD_FILE)?;
+        let mut arg = vec![0; request::size_bytes(request)];
+        if !file.process.read(addr, &mut arg) {
+            return Err(Refusal::FAULT);
+        }
+        let mut lend = Caller { node: self, idle };
+        let mut memory = file.process;
+        let mut tokens = Tokens::new(self);
+        let answer = ioctl_blocking_with(&mut lend, file.client, request, &mut arg, (&mut memory, &mut tokens));
+        let told = !request::copies_back(request) || file.process.write(addr, &arg);
+        self.doorbell.ring();
+        match answer {
+            Ok(_) if !told => Err(Refusal::FAULT),
+            answer => Ok(answer?),
+        }
+    }
+}
+
+/// A thread that makes a call: it has the device only for looks, and lets it work in between.
+pub(crate) struct Caller<'n, 'i> {
+    pub(crate) node: &'n Node,
+    pub(crate) idle: Idle<'i>,
+}
+
+impl Lend<'static, WallHal> for Caller<'_, '_> {
+    fn with<T>(&mut self, work: impl FnOnce(&mut NodeDevice) -> T) -> T {
+        work(&mut self.node.lock().device)
+    }
+
+    fn idle(&mut self, until: Nanos) -> Result<(), Interrupted> {
+        let step = self.node.step();
+        // While something moves nobody sleeps, but signals are seen.
+        let nap =
+            if step.moved { Duration::ZERO } else { Duration::from_nanos(until.saturating_sub(wall::now()).get()) };
+        if (self.idle)(nap) { Err(Interrupted) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,68 @@
+//! A library that is loaded before others (`LD_PRELOAD`) and answers for the device files of an Intel Xe GPU.
+//!
+//! A program that nobody changed opens `/dev/dri/renderD128`, makes its ioctls and maps its buffers; what answers is the
+//! driver core on a simulated GPU, in the same process. This is the only place that stands in for the C library. It
+//! knows nothing of the calls that go through it, but for the few whose arguments are file descriptors.
+//!
+//! | module | stands in for |
+//! |---|---|
+//! | `open`, `descriptors` | open and its kin; close, dup, fcntl |
+//! | `calls`, `sync_files` | ioctl; ioctl and poll of descriptors that came out of it |
+//! | `memory` | mmap, munmap, mremap, madvise |
+//! | `status`, `links`, `folders` | stat and its kin; readlink, realpath; opendir, fopen, access |
+//!
+//! | module | holds |
+//! |---|---|
+//! | `real` | the C library's own functions |
+//! | `paths` | which paths are the device's, and where its generated files are |
+//! | `table`, `locked` | which descriptors are the device's; a lock that survives fork |
+//! | `node` | the device of this process |
+//! | `signals` | signals held back while the device is held |
+//! | [`tree`] | the generated files |
+//!
+//! # Environment
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `BAREXE_PLATFORM` | `tgl` (default) or `lnl` |
+//! | `BAREXE_EXECUTION` | `off`: engines take work and never run it |
+//! | `BAREXE_TREE` | folder for the generated files that stand in for those of sysfs, debugfs and `/dev/dri` |
+//!
+//! # Rules
+//!
+//! - A caller may leave a waiting call by `longjmp` out of a signal handler. So signals are held back whenever something
+//!   is locked, and let in only while a call sleeps and holds nothing.
+//! - A child of `fork` has the files' numbers and the mapped memory; the device stayed with the parent. Calls on such a
+//!   file are refused with ENODEV. A file that the child opens itself is of a device of its own.
+#![cfg_attr(not(test), expect(unsafe_code, reason = "functions of the C library are replaced and called"))]
+
+// In a test program these would stand in for the C library's, too.
+#[cfg(not(test))]
+mod calls;
+#[cfg(not(test))]
+mod descriptors;
+#[cfg(not(test))]
+mod folders;
+#[cfg(not(test))]
+mod links;
+#[cfg(not(test))]
+mod locked;
+#[cfg(not(test))]
+mod memory;
+#[cfg(not(test))]
+mod node;
+#[cfg(not(test))]
+mod open;
+#[cfg(not(test))]
+mod paths;
+#[cfg(not(test))]
+mod real;
+#[cfg(not(test))]
+mod signals;
+#[cfg(not(test))]
+mod status;
+#[cfg(not(test))]
+mod sync_files;
+#[cfg(not(test))]
+mod table;
+pub mod tree;

@@ -1,0 +1,105 @@
+//! Sync files and shared buffers: the calls on their own descriptors, and waiting for fences with poll.
+
+use crate::calls::descriptor;
+use crate::real;
+use crate::signals::Blocked;
+use crate::table::{self, Kind};
+use barexe_drm::{Node, Process, Refusal, SharedKind, Token};
+use core::ffi::c_int;
+use core::time::Duration;
+use std::time::Instant;
+
+/// `SYNC_IOC_MERGE`: a name, the other descriptor at 32, the new one at 36.
+const MERGE: u32 = 0xC030_3E03;
+/// `SYNC_IOC_FILE_INFO`: a name, the state at 32, the number of fences at 40.
+const FILE_INFO: u32 = 0xC038_3E04;
+/// `DMA_BUF_IOCTL_SYNC`: the CPU begins or ends an access. Memory is coherent here.
+const BUFFER_SYNC: u32 = 0x4008_6200;
+
+/// A call on a descriptor of something that left the device.
+pub(crate) fn call(
+    node: &'static Node,
+    (token, kind): (Token, SharedKind),
+    request: u32,
+    addr: u64,
+) -> Result<u32, Refusal> {
+    match (kind, request) {
+        (SharedKind::SyncFile, MERGE) => merge(node, token, addr),
+        (SharedKind::SyncFile, FILE_INFO) => {
+            let signaled = u32::from(node.is_signaled(token));
+            let (state, fences) = (signaled.to_le_bytes(), 1u32.to_le_bytes());
+            let told = Process::own().write(addr.saturating_add(32), &state)
+                && Process::own().write(addr.saturating_add(40), &fences);
+            if told { Ok(0) } else { Err(Refusal::FAULT) }
+        }
+        (SharedKind::Bo(_), BUFFER_SYNC) => Ok(0),
+        _ => Err(Refusal(libc::ENOTTY)),
+    }
+}
+
+fn merge(node: &'static Node, one: Token, addr: u64) -> Result<u32, Refusal> {
+    let mut word = [0; 4];
+    if !Process::own().read(addr.saturating_add(32), &mut word) {
+        return Err(Refusal::FAULT);
+    }
+    let other = table::get(c_int::from_le_bytes(word)).map(|object| object.kind);
+    let Some(Kind::Shared(other, SharedKind::SyncFile)) = other else { return Err(Refusal(libc::ENOENT)) };
+    let fd = descriptor(node, node.merge(one, other)?, SharedKind::SyncFile)?;
+    if Process::own().write(addr.saturating_add(36), &fd.to_le_bytes()) { Ok(0) } else { Err(Refusal::FAULT) }
+}
+
+/// A descriptor that becomes readable when it is told to.
+pub(crate) fn fence_descriptor() -> c_int {
+    // SAFETY: only numbers.
+    unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }
+}
+
+/// Longest time between two looks at fences that are polled.
+const LOOK_EVERY: Duration = Duration::from_micros(200);
+
+/// Tells the descriptor of a sync file whose fence is signalled; whether it is one that is not yet.
+fn tell(fd: c_int) -> bool {
+    let _blocked = Blocked::new();
+    let Some(object) = table::get(fd) else { return false };
+    let (Kind::Shared(token, SharedKind::SyncFile), Some(node)) = (object.kind, object.node()) else { return false };
+    if !node.is_signaled(token) {
+        return true;
+    }
+    let one = 1u64.to_ne_bytes();
+    // SAFETY: eight bytes, as this kind of descriptor wants them.
+    unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+    false
+}
+
+/// The C library's function of this name.
+///
+/// # Safety
+/// As there.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: c_int) -> c_int {
+    let len = usize::try_from(count).unwrap_or(0);
+    let entries = if fds.is_null() || len == 0 {
+        &[]
+    } else {
+        // SAFETY: the caller's promise: so many entries lie there.
+        unsafe { core::slice::from_raw_parts(fds, len) }
+    };
+    let ours: Vec<c_int> = entries.iter().map(|entry| entry.fd).filter(|fd| table::is_ours(*fd)).collect();
+    if ours.is_empty() {
+        // SAFETY: what the caller gave.
+        return unsafe { real::poll(fds, count, timeout) };
+    }
+    let limit = u64::try_from(timeout).ok().map(|timeout| (Instant::now(), Duration::from_millis(timeout)));
+    loop {
+        let pending = ours.iter().filter(|fd| tell(**fd)).count() > 0;
+        // SAFETY: what the caller gave.
+        let ready = unsafe { real::poll(fds, count, if pending { 0 } else { timeout }) };
+        let over = limit.is_some_and(|(began, limit)| began.elapsed() >= limit);
+        if ready != 0 || !pending || over {
+            return ready;
+        }
+        if Blocked::new().nap(LOOK_EVERY) {
+            return real::fail(libc::EINTR);
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The shell around every call: bind-and-exec sheet §2.8.
 
 use crate::table::{accepts, refuses, row};
-use barexe_core::Errno::{self, ECANCELED, EINVAL, ENODEV, ENOENT, ENOTTY};
+use barexe_core::Errno::{self, EACCES, ECANCELED, EINVAL, ENODEV, ENOENT, ENOTTY};
 use barexe_core::device::{DeviceState, TableWriter};
 use barexe_core::gt::EngineClass;
 use barexe_core::uapi::request::{XE_EXEC, XE_EXEC_A, XE_GEM_CREATE, XE_VM_BIND, XE_VM_CREATE};
@@ -21,7 +21,8 @@ fn requests_are_told_apart_by_type_and_number() {
     on_each_platform(|rig| {
         let no_struct = || Bytes::new(0);
         refuses(rig, 0xC020_6343, vec![row("2 type", no_struct(), ENOTTY, "request 0xc0206343")]);
-        refuses(rig, 0xC040_6400, vec![row("2 VERSION", no_struct(), EINVAL, "ioctl number")]);
+        refuses(rig, 0xC028_6405, vec![row("2 GET_CLIENT", no_struct(), EINVAL, "ioctl number")]);
+        refuses(rig, 0xC040_64A0, vec![row("2 displays", Bytes::new(64), EACCES, "call of the primary node")]);
         refuses(rig, 0xC020_6450, vec![row("2 number", no_struct(), EINVAL, "ioctl number")]);
         refuses(rig, 0x4020_644B, vec![row("2 newer number", no_struct(), EINVAL, "ioctl number")]);
     });

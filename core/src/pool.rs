@@ -180,7 +180,8 @@ impl<'a, T> Pool<'a, T> {
 
     /// Places that are neither taken nor kept.
     fn free(&self) -> u32 {
-        self.positions().saturating_sub(self.live.saturating_add(self.reserved))
+        let all = crate::num::u32_capped(self.slots.len().min(MAX_SLOTS));
+        all.saturating_sub(self.live.saturating_add(self.reserved))
     }
 
     /// Puts a `value` that is nobody's into a free slot.

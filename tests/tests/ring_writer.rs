@@ -1,6 +1,7 @@
 //! The ring writer on real memory: what lands where, and what a refusal leaves behind.
 #![expect(clippy::unwrap_used, reason = "a helper of these tests fails by panicking")]
 
+use barexe_core::ring::emitter::Emit;
 use barexe_core::ring::writer::{RingError, RingState};
 use barexe_tests::memory::{dwords, with_buffer};
 
@@ -105,9 +106,12 @@ fn requests_longer_than_the_ring_and_heads_outside_are_not_mistaken_for_a_full_r
 
 #[test]
 fn a_ring_that_sticks_out_of_its_buffer_is_refused_before_anything_is_written() {
-    let mut ring = RingState::new(8192 + 8, RING_BYTES, 0).unwrap();
+    let mut ring = RingState::new(8192 + 8, RING_BYTES, RING_BYTES - 8).unwrap();
     with_buffer(QWORDS, 0, |buffer| {
-        assert!(matches!(ring.reserve(buffer, 0, 1), Err(RingError::Buffer(_))));
+        let copied = ring.reserve(buffer, 64, 2).unwrap().write(&[1]);
+        let emitted = ring.reserve(buffer, 64, 2).unwrap().emit::<1>(|out| out.emit([1]));
+        assert!(matches!((copied, emitted), (Err(RingError::Buffer(_)), Err(RingError::Buffer(_)))));
+        assert_eq!(ring.tail_bytes(), RING_BYTES - 8);
         assert!(dwords(buffer).iter().all(|dword| *dword == 0));
     });
 }

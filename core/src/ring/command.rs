@@ -47,6 +47,7 @@ pub struct AuxRegisters {
 
 impl AuxRegisters {
     /// The register of a class; copy and GSC engines have no auxiliary table.
+    #[inline]
     #[must_use]
     pub const fn of(&self, class: EngineClass) -> Option<u32> {
         match class {

@@ -100,6 +100,7 @@ impl RingFormat {
     }
 
     /// The register of a class's auxiliary table, if jobs of the class must invalidate it.
+    #[inline]
     #[must_use]
     pub fn aux_register(&self, class: EngineClass) -> Option<u32> {
         self.aux.and_then(|registers| registers.of(class))

@@ -109,12 +109,24 @@ pub fn emit_part(
             run_batch((lrc, part), job, out)?;
             complete_flush(lrc, job, out)
         }
-        EngineClass::Render | EngineClass::Compute => {
-            prepare_pipe(format, class, lrc, job, out)?;
-            run_batch((lrc, part), job, out)?;
-            complete_pipe(format, class, lrc, job, out)
-        }
+        // One by one: what differs between them is in tables, and is looked up when this is compiled.
+        EngineClass::Render => emit_pipe_part(format, EngineClass::Render, (lrc, part), job, out),
+        EngineClass::Compute => emit_pipe_part(format, EngineClass::Compute, (lrc, part), job, out),
     }
+}
+
+/// What a part has on render and compute engines.
+#[inline(always)]
+fn emit_pipe_part(
+    format: &RingFormat,
+    class: EngineClass,
+    (lrc, part): (&LrcAddrs, Part<'_>),
+    job: &JobRequest,
+    out: &mut impl Emit,
+) -> Result<(), NoRoom> {
+    prepare_pipe(format, class, lrc, job, out)?;
+    run_batch((lrc, part), job, out)?;
+    complete_pipe(format, class, lrc, job, out)
 }
 
 /// The batch, and what holds the parts of a job together around it. What comes after cannot be preempted.

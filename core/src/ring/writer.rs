@@ -132,8 +132,7 @@ impl RingState {
     /// dropped has changed nothing.
     ///
     /// # Errors
-    /// [`RingError::Full`], which may pass; [`RingError::TooLong`], [`RingError::HeadOutside`] and
-    /// [`RingError::Buffer`], which do not.
+    /// [`RingError::Full`], which may pass; [`RingError::TooLong`] and [`RingError::HeadOutside`], which do not.
     #[inline]
     pub fn reserve<'a>(
         &'a mut self,
@@ -149,7 +148,6 @@ impl RingState {
         if needed_bytes > space_bytes {
             return Err(RingError::Full { needed_bytes, space_bytes });
         }
-        self.check_inside(buffer)?;
         Ok(Reservation { ring: self, buffer, dwords })
     }
 
@@ -182,10 +180,21 @@ impl RingState {
         padded_bytes(dwords).is_some_and(|bytes| bytes <= self.size_bytes.wrapping_sub(self.tail_bytes))
     }
 
-    /// Where the tail is, in bytes of the buffer. The ring lies in its buffer, so this does not wrap.
+    /// Where the tail is, in bytes of the buffer. Whoever writes there checks it.
     #[inline]
     const fn tail_in_buffer(&self) -> usize {
         self.base_bytes.wrapping_add(usize_of(self.tail_bytes))
+    }
+
+    /// Moves the tail past a request of an even number of dwords, which lies in one piece.
+    #[inline]
+    const fn advance(&mut self, dwords: usize) -> RingSpan {
+        let (start, head_bytes) = (self.tail_in_buffer(), self.tail_bytes);
+        // It fits into a ring, and so into any integer.
+        let bytes = dwords.wrapping_mul(4);
+        self.tail_bytes = head_bytes.wrapping_add(u32_capped(bytes)) & self.size_bytes.wrapping_sub(1);
+        let before_end = start..start.wrapping_add(bytes);
+        RingSpan { head_bytes, tail_bytes: self.tail_bytes, before_end, from_start: self.base_bytes..self.base_bytes }
     }
 
     /// Where a request of `dwords` at the tail lands.
@@ -238,7 +247,8 @@ impl Reservation<'_> {
     /// might go on behind the end of the ring is put together aside, in room for `QWORDS`.
     ///
     /// # Errors
-    /// [`RingError::TooLong`] if it needs more than was reserved, or than `QWORDS`; the tail stays.
+    /// [`RingError::TooLong`] if it needs more than was reserved, or than `QWORDS`; [`RingError::Buffer`] if the ring does
+    /// not lie in its buffer; the tail stays.
     #[inline]
     pub fn emit<const QWORDS: usize>(
         self,
@@ -255,13 +265,22 @@ impl Reservation<'_> {
         };
         commands(&mut out).map_err(|_| too_long)?;
         let dwords = room.wrapping_sub(out.finish());
+        match &aside {
+            None => Ok(self.ring.advance(dwords)),
+            Some(list) => self.write_in_two(list, dwords),
+        }
+    }
+
+    /// Copies a request of so many dwords that was put together aside, up to the end of the ring and on from its start.
+    #[cold]
+    fn write_in_two(self, list: &[u64], dwords: usize) -> Result<RingSpan, RingError> {
+        let too_long = RingError::TooLong { dwords };
+        self.ring.check_inside(self.buffer)?;
         let span = self.ring.span(dwords).ok_or(too_long)?;
-        if let Some(list) = aside {
-            let (before_end, from_start) = list.split_at_checked(span.before_end.len() >> 3).ok_or(too_long)?;
-            let from_start = from_start.get(..span.from_start.len() >> 3).ok_or(too_long)?;
-            for (at_bytes, qwords) in [(span.before_end.start, before_end), (span.from_start.start, from_start)] {
-                self.buffer.copy_u64_or(at_bytes, qwords, 0).map_err(RingError::Buffer)?;
-            }
+        let (before_end, from_start) = list.split_at_checked(span.before_end.len() >> 3).ok_or(too_long)?;
+        let from_start = from_start.get(..span.from_start.len() >> 3).ok_or(too_long)?;
+        for (at_bytes, qwords) in [(span.before_end.start, before_end), (span.from_start.start, from_start)] {
+            self.buffer.copy_u64_or(at_bytes, qwords, 0).map_err(RingError::Buffer)?;
         }
         self.ring.tail_bytes = span.tail_bytes;
         Ok(span)
@@ -270,11 +289,13 @@ impl Reservation<'_> {
     /// Copies a whole request into the ring, padded, and moves the software tail past it.
     ///
     /// # Errors
-    /// [`RingError::TooLong`] if it is longer than what was reserved; nothing is written and the tail stays.
+    /// [`RingError::TooLong`] if it is longer than what was reserved, [`RingError::Buffer`] if the ring does not lie in its
+    /// buffer; nothing is written and the tail stays.
     pub fn write(self, dwords: &[u32]) -> Result<RingSpan, RingError> {
         if dwords.len() > self.dwords {
             return Err(RingError::TooLong { dwords: dwords.len() });
         }
+        self.ring.check_inside(self.buffer)?;
         let span = self.ring.span(dwords.len()).ok_or(RingError::TooLong { dwords: dwords.len() })?;
         let fits = span.before_end.len() >> 2;
         let (before_end, from_start) = dwords.split_at_checked(fits).unwrap_or((dwords, &[]));
@@ -287,8 +308,8 @@ impl Reservation<'_> {
         Ok(span)
     }
 
-    // The reservation checked the whole ring against the buffer, so this error does not happen; it is passed on
-    // because nothing better can be said if it did.
+    // The whole ring was checked against the buffer, so this error does not happen; it is passed on because nothing
+    // better can be said if it did.
     fn copy(&self, at_bytes: usize, dwords: &[u32]) -> Result<(), RingError> {
         self.buffer.copy_u32(at_bytes, dwords).map_err(RingError::Buffer)
     }

@@ -1,7 +1,7 @@
 //! Byte strings that mean little, for every call number, from one client beside another: no panic, no broken rule of the
 //! hardware, and the other client finds everything as it left it.
 //!
-//! Seeded. `BAREXE_CALLS` says how many strings each number gets (100000 takes some minutes), `BAREXE_SEED` which.
+//! Seeded. `BAREXE_CALLS` says how many strings each number gets (100000 takes about a minute), `BAREXE_SEED` which.
 #![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "helpers of these tests fail by panicking")]
 
 use barexe_core::Capacities;

@@ -111,6 +111,10 @@ impl DmaMemory for WallHal {
 }
 
 impl ConfigSpace for WallHal {
+    fn is_simulated(&self) -> bool {
+        true
+    }
+
     fn config_read32(&mut self, offset_bytes: u16) -> Result<u32, HalError> {
         self.hal.config_read32(offset_bytes)
     }

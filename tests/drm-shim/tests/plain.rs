@@ -4,7 +4,6 @@
 #![expect(
     unsafe_code,
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::multiple_unsafe_ops_per_block,
@@ -19,11 +18,11 @@ use std::process::Command;
 /// Says that this process is the client, and which part of it.
 const PART: &str = "BAREXE_TEST_CLIENT";
 
-/// The library, which is built beside the test programs.
+/// The library, which is built into the folder of the test programs: no other will do, it may be an old one.
 fn library() -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    let folder = program.ancestors().find(|folder| folder.join("libbarexe_drm_shim.so").exists());
-    folder.expect("the library is built with the package").join("libbarexe_drm_shim.so")
+    let library = std::env::current_exe().unwrap().with_file_name("libbarexe_drm_shim.so");
+    assert!(library.exists(), "the library is built with the package: {}", library.display());
+    library
 }
 
 /// Runs a test of this program again as a client; its exit status and what it printed.

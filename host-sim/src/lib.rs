@@ -83,6 +83,7 @@ mod function;
 mod ggtt;
 mod ggtt_table;
 mod gpu;
+pub mod guc;
 mod hal;
 mod hwconfig;
 mod interrupts;

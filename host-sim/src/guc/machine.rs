@@ -1,0 +1,35 @@
+//! What the firmware has hold of: the engines of its GT, and the device around them.
+
+use crate::cs::Streamer;
+use crate::shared::Shared;
+use crate::spec::EngineClass;
+
+/// One tile, as the GuC of one of its GTs sees it. The tile is the one that `shared` looks at.
+#[derive(Debug)]
+pub(crate) struct Machine<'a> {
+    pub(crate) shared: &'a mut Shared,
+    /// All engines of the tile.
+    engines: &'a mut [Streamer],
+    /// It is that of the media GT.
+    media: bool,
+}
+
+impl<'a> Machine<'a> {
+    pub(crate) const fn new(shared: &'a mut Shared, engines: &'a mut [Streamer], media: bool) -> Self {
+        Self { shared, engines, media }
+    }
+
+    /// The engines of this GT.
+    pub(crate) fn engines(&mut self) -> impl Iterator<Item = &mut Streamer> {
+        let (split, media) = (self.shared.platform.media_gt, self.media);
+        self.engines.iter_mut().filter(move |engine| !split || engine.engine().0.is_media() == media)
+    }
+
+    /// The engine that is `number`th of those of its class that exist: as registrations count.
+    pub(crate) fn engine(&mut self, class: EngineClass, number: usize) -> Option<(&mut Streamer, &mut Shared)> {
+        let (split, media) = (self.shared.platform.media_gt, self.media);
+        let own = |engine: &&mut Streamer| engine.engine().0 == class && (!split || class.is_media() == media);
+        let engine = self.engines.iter_mut().filter(own).nth(number)?;
+        Some((engine, self.shared))
+    }
+}

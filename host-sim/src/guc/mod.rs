@@ -3,18 +3,34 @@
 //! | file | concept |
 //! |---|---|
 //! | [`messages`] | what host and firmware say to each other: layouts and numbers |
-//! | `requests` | the same for the scheduler, decoded |
-//! | `machine` | what the firmware has hold of |
+//! | `firmware` | the firmware of one GT: what it holds, and its turns |
+//! | `registers` | its registers, and how the device gets at it |
+//! | `load`, `ads` | from reset to running; what the host prepared |
+//! | `mailbox`, `ctb` | short messages in registers, long ones in rings |
+//! | `act` | what is done for each message that is not the scheduler's |
+//! | `tlb` | translations that the engines forget |
+//! | `slpc` | frequencies, as far as the host looks |
+//! | `memory` | memory as the firmware sees it |
+//! | `requests` | messages for the scheduler, decoded |
+//! | `schedule` | contexts, and which of them runs where |
+//! | `machine` | what the scheduler has hold of |
 
-// Between the two: `Scheduler` in `schedule` (default: nothing registered, nothing runs) is
-//
-// - `request(&mut self, request: Request, machine: &mut Machine<'_>) -> Result<(), Refusal>`: takes a request at once;
-// - `look(&mut self, machine: &mut Machine<'_>)`: after each turn of the engines, and whenever the clock went on;
-// - `next_look_ns(&self) -> Option<u64>`: the instant at which something falls due that no engine brings about;
-// - `take_event(&mut self) -> Option<Event>`: what happened, oldest first;
-// - replaced by a new one when the GuC or the whole GT is reset, or the host says so (`CLIENT_SOFT_RESET`).
-#[allow(dead_code, reason = "for the scheduler")]
+mod act;
+mod ads;
+mod ctb;
+mod firmware;
+mod load;
 mod machine;
+mod mailbox;
+mod memory;
 pub mod messages;
-#[allow(dead_code, reason = "for the scheduler")]
+mod registers;
 mod requests;
+mod schedule;
+mod slpc;
+#[cfg(test)]
+mod tests;
+mod tlb;
+
+pub(crate) use firmware::Guc;
+pub(crate) use registers::gucs;

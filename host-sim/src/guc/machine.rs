@@ -25,6 +25,16 @@ impl<'a> Machine<'a> {
         self.engines.iter_mut().filter(move |engine| !split || engine.engine().0.is_media() == media)
     }
 
+    /// All engines of the tile, and the device around them.
+    pub(crate) const fn parts(&mut self) -> (&mut [Streamer], &mut Shared) {
+        (self.engines, self.shared)
+    }
+
+    /// Where there are two GTs: whether this is the one for media.
+    pub(crate) fn split(&self) -> Option<bool> {
+        self.shared.platform.media_gt.then_some(self.media)
+    }
+
     /// The engine that is `number`th of those of its class that exist: as registrations count.
     pub(crate) fn engine(&mut self, class: EngineClass, number: usize) -> Option<(&mut Streamer, &mut Shared)> {
         let (split, media) = (self.shared.platform.media_gt, self.media);

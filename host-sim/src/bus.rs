@@ -45,6 +45,16 @@ pub trait Bus {
         None
     }
 
+    /// Firmware is about to load a context; what goes wrong with it, if somebody wants that.
+    fn submission_goes_wrong(&mut self, _engine: (EngineClass, u8)) -> Option<Action> {
+        None
+    }
+
+    /// Firmware is about to reset an engine; what goes wrong with it, if somebody wants that.
+    fn reset_goes_wrong(&mut self, _engine: (EngineClass, u8)) -> Option<Action> {
+        None
+    }
+
     /// Virtual time in nanoseconds.
     fn now_ns(&mut self) -> u64;
 

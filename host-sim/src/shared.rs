@@ -251,6 +251,14 @@ impl Bus for Shared {
         self.plan.meet(&Occasion::Command(Some(engine), Some(name)))
     }
 
+    fn submission_goes_wrong(&mut self, engine: (EngineClass, u8)) -> Option<Action> {
+        self.plan.meet(&Occasion::Submission(Some(engine)))
+    }
+
+    fn reset_goes_wrong(&mut self, engine: (EngineClass, u8)) -> Option<Action> {
+        self.plan.meet(&Occasion::Reset(Some(engine)))
+    }
+
     fn ggtt_entry(&mut self, page: u32) -> Option<u64> {
         self.tiles.one().ggtt.get(page)
     }

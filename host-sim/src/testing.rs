@@ -2,6 +2,7 @@
 
 use crate::bus::{Bus, BusError};
 use crate::cs::CsSpec;
+use crate::fault::Action;
 use crate::ppgtt::WalkSpec;
 use crate::spec::EngineClass;
 use crate::trace::Event;
@@ -24,6 +25,11 @@ pub(crate) struct MemoryBus {
     pub(crate) events: Vec<Event>,
     pub(crate) faults: Vec<(u64, bool)>,
     pub(crate) complaints: Vec<String>,
+    /// Time since the beginning, which is not 0.
+    pub(crate) elapsed_ns: u64,
+    /// What goes wrong with the next load, and the next reset.
+    pub(crate) next_load: Option<Action>,
+    pub(crate) next_reset: Option<Action>,
     /// Compression bytes by page, where there are any.
     pub(crate) compression: Option<BTreeMap<u64, u64>>,
 }
@@ -93,8 +99,16 @@ impl Bus for MemoryBus {
         self.registers.insert(offset, if auxiliary { 0 } else { value });
     }
 
+    fn submission_goes_wrong(&mut self, _engine: (EngineClass, u8)) -> Option<Action> {
+        self.next_load.take()
+    }
+
+    fn reset_goes_wrong(&mut self, _engine: (EngineClass, u8)) -> Option<Action> {
+        self.next_reset.take()
+    }
+
     fn now_ns(&mut self) -> u64 {
-        1_000_000
+        1_000_000 + self.elapsed_ns
     }
 
     fn tracing(&self) -> bool {

@@ -14,24 +14,63 @@ const IMAGE: u64 = 0x1000;
 /// Dword slots of the page.
 mod slot {
     pub(super) const CONTROL: usize = 0x03;
-    pub(super) const HEAD: usize = 0x05;
-    pub(super) const TAIL: usize = 0x07;
-    pub(super) const START: usize = 0x09;
-    pub(super) const CTL: usize = 0x0B;
     pub(super) const PER_CTX: usize = 0x13;
     pub(super) const INDIRECT: usize = 0x15;
     pub(super) const TIMESTAMP: usize = 0x23;
     pub(super) const TIMESTAMP_HIGH: usize = 0x25;
+    pub(super) const RING_STATE: usize = 0x27;
     pub(super) const ASID: usize = 0x2F;
     pub(super) const PDP0_HIGH: usize = 0x31;
     pub(super) const PDP0_LOW: usize = 0x33;
 }
 
+/// Dword slots of the ring's registers.
+#[derive(Clone, Copy, Debug)]
+struct RingSlots {
+    head: usize,
+    tail: usize,
+    start: usize,
+    ctl: usize,
+}
+
+/// In the register page itself.
+const IN_IMAGE: RingSlots = RingSlots { head: 0x05, tail: 0x07, start: 0x09, ctl: 0x0B };
+/// In a page of their own.
+const APART: RingSlots = RingSlots { head: 0x03, tail: 0x05, start: 0x07, ctl: 0x0B };
+
+/// The registers of a ring in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RingState {
+    /// GGTT address of the page.
+    page: u64,
+    slots: RingSlots,
+}
+
+impl RingState {
+    /// Where those of a context are, which its register page says.
+    fn of(lrca: u32, image: &Image) -> Self {
+        let control = at(image, slot::CONTROL);
+        if control & control >> 16 & RING_STATE_APART == 0 {
+            return Self { page: Streamer::slot_addr(lrca, 0), slots: IN_IMAGE };
+        }
+        Self { page: u64::from(at(image, slot::RING_STATE) & !0xFFF), slots: APART }
+    }
+
+    const fn head(&self) -> u64 {
+        self.page + self.slots.head as u64 * 4
+    }
+
+    const fn tail(&self) -> u64 {
+        self.page + self.slots.tail as u64 * 4
+    }
+}
+
 /// Bits of `CONTEXT_CONTROL`, a masked register.
 const RESTORE_INHIBIT: u32 = 1 << 0;
 const NO_SYNCHRONOUS_SWITCH: u32 = 1 << 3;
-/// What no driver of these parts sets, and what is not simulated: save inhibit, indirect ring state, protected content.
-const NOT_SIMULATED: u32 = 1 << 2 | 1 << 4 | 1 << 10;
+const RING_STATE_APART: u32 = 1 << 4;
+/// What no driver of these parts sets, and what is not simulated: save inhibit, protected content.
+const NOT_SIMULATED: u32 = 1 << 2 | 1 << 10;
 /// Bits of an address-space id.
 const ASID_BITS: u32 = 0xF_FFFF;
 
@@ -51,9 +90,9 @@ impl Streamer {
         lrca as u64 + IMAGE + slot as u64 * 4
     }
 
-    fn read_image(&mut self, bus: &mut dyn Bus, lrca: u32) -> Result<Image, Stop> {
+    fn read_page(&mut self, bus: &mut dyn Bus, page: u64) -> Result<Image, Stop> {
         let mut bytes = [[0; 4]; DWORDS];
-        self.read(bus, Space::Ggtt, Self::slot_addr(lrca, 0), bytes.as_flattened_mut())?;
+        self.read(bus, Space::Ggtt, page, bytes.as_flattened_mut())?;
         Ok(bytes.map(u32::from_le_bytes))
     }
 
@@ -61,11 +100,12 @@ impl Streamer {
     pub(super) fn restore(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<ContextBatches, Stop> {
         self.check_descriptor(descriptor)?;
         let lrca = lrca(descriptor);
-        let image = self.read_image(bus, lrca)?;
+        let image = self.read_page(bus, Self::slot_addr(lrca, 0))?;
         self.check_layout(&image)?;
         let control = at(&image, slot::CONTROL);
         let set = control & control >> 16;
-        if set & NO_SYNCHRONOUS_SWITCH == 0 || set & NOT_SIMULATED != 0 {
+        let apart_too_early = set & RING_STATE_APART != 0 && self.spec.version < 2000;
+        if set & NO_SYNCHRONOUS_SWITCH == 0 || set & NOT_SIMULATED != 0 || apart_too_early {
             return Err(wrong("this context control is not simulated:", control));
         }
         let running = self.running_from(bus, descriptor, &image)?;
@@ -96,10 +136,22 @@ impl Streamer {
         Ok(())
     }
 
-    fn running_from(&self, bus: &mut dyn Bus, descriptor: u64, image: &Image) -> Result<Running, Stop> {
-        let (ctl, start) = (at(image, slot::CTL), at(image, slot::START));
+    /// The page with the ring's registers.
+    fn read_ring(&mut self, bus: &mut dyn Bus, ring: RingState, image: &Image) -> Result<Image, Stop> {
+        if ring.slots.head == IN_IMAGE.head {
+            return Ok(*image);
+        }
+        let page = self.read_page(bus, ring.page)?;
+        self.check_ring_page(&page)?;
+        Ok(page)
+    }
+
+    fn running_from(&mut self, bus: &mut dyn Bus, descriptor: u64, image: &Image) -> Result<Running, Stop> {
+        let ring_state = RingState::of(lrca(descriptor), image);
+        let (ring, slots) = (self.read_ring(bus, ring_state, image)?, ring_state.slots);
+        let (ctl, start) = (at(&ring, slots.ctl), at(&ring, slots.start));
         let ring_bytes = (ctl & 0x1F_F000) + 0x1000;
-        let (head, tail) = (at(image, slot::HEAD) & 0x1F_FFFC, at(image, slot::TAIL));
+        let (head, tail) = (at(&ring, slots.head) & 0x1F_FFFC, at(&ring, slots.tail));
         if ctl & 1 == 0 || !ring_bytes.is_power_of_two() {
             return Err(wrong("ring control is", ctl));
         }
@@ -118,6 +170,7 @@ impl Streamer {
             descriptor,
             ring_start: start,
             ring_bytes,
+            ring_state,
             head,
             tail,
             root: (descriptor >> 8 & 1 != 0).then_some(root),
@@ -129,7 +182,8 @@ impl Streamer {
 
     /// A lite restore: the running context's tail is read again, nothing else.
     pub(super) fn reload_tail(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
-        let tail = self.read32(bus, Space::Ggtt, Self::slot_addr(lrca(descriptor), slot::TAIL))?;
+        let Some(ring) = self.running.map(|running| running.ring_state) else { return Ok(()) };
+        let tail = self.read32(bus, Space::Ggtt, ring.tail())?;
         let name = self.name();
         let Some(running) = &mut self.running else { return Ok(()) };
         check_tail(tail, running.ring_bytes)?;
@@ -145,6 +199,14 @@ impl Streamer {
         Ok(())
     }
 
+    /// Writes the ring tail of a context that is in memory, as firmware does for the contexts of a work queue.
+    pub(crate) fn set_tail(&mut self, bus: &mut dyn Bus, descriptor: u64, tail: u32) -> Result<(), Stop> {
+        let lrca = lrca(descriptor);
+        let image = self.read_page(bus, Self::slot_addr(lrca, 0))?;
+        let ring = RingState::of(lrca, &image);
+        self.write32(bus, Space::Ggtt, ring.tail(), tail)
+    }
+
     /// Writes the context back.
     pub(super) fn save(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
         let Some(running) = self.running else { return Ok(()) };
@@ -153,7 +215,7 @@ impl Streamer {
         let control = self.read32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::CONTROL))?;
         self.store_state(bus, lrca)?;
         self.write32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::CONTROL), control & !RESTORE_INHIBIT)?;
-        self.write32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::HEAD), running.head)?;
+        self.write32(bus, Space::Ggtt, running.ring_state.head(), running.head)?;
         self.write32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::TIMESTAMP), stamp as u32)?;
         if self.spec.timestamp64 {
             self.write32(bus, Space::Ggtt, Self::slot_addr(lrca, slot::TIMESTAMP_HIGH), (stamp >> 32) as u32)?;

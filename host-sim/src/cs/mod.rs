@@ -46,6 +46,7 @@ mod transfer;
 mod window;
 
 pub use spec::CsSpec;
+pub(crate) use spec::TIMESTAMP_HZ;
 pub use streamer::{Progress, State, Streamer};
 
 /// What the parser does after a command.

@@ -22,7 +22,7 @@ pub struct CsSpec {
 }
 
 /// Ticks per second of the timestamps (engines sheet §13.1, as fused here).
-pub(super) const TIMESTAMP_HZ: u64 = 19_200_000;
+pub(crate) const TIMESTAMP_HZ: u64 = 19_200_000;
 
 impl CsSpec {
     /// The constants of graphics `version` times 100; none for a version that is not simulated.

@@ -1,6 +1,7 @@
 //! The engine: what it holds, and when it goes on.
 
 use super::access::Space;
+use super::image::RingState;
 use super::kept::EngineState;
 use super::switch::Queue;
 use super::transfer::Transfer;
@@ -82,6 +83,8 @@ pub(super) struct Running {
     pub(super) descriptor: u64,
     pub(super) ring_start: u32,
     pub(super) ring_bytes: u32,
+    /// Where its head and tail are kept.
+    pub(super) ring_state: RingState,
     pub(super) head: u32,
     pub(super) tail: u32,
     /// Root descriptor of its address space, if it has one.
@@ -175,6 +178,11 @@ impl Streamer {
     #[must_use]
     pub const fn engine(&self) -> (EngineClass, u8) {
         (self.class, self.instance)
+    }
+
+    /// Whether a descriptor has to name its class and instance.
+    pub(crate) const fn is_named_by_descriptor(&self) -> bool {
+        self.spec.descriptor_names_engine
     }
 
     /// What the engine is doing.

@@ -15,6 +15,8 @@ pub(super) struct Queue {
     pending: Option<(u64, Option<u64>)>,
     /// Second context of the accepted load.
     next: Option<u64>,
+    /// The running context is to leave, and nothing follows it.
+    to_idle: bool,
 }
 
 impl Streamer {
@@ -34,16 +36,31 @@ impl Streamer {
         self.queue.pending.is_some()
     }
 
-    /// Whether a submission waits that may take the place of the running context now.
+    /// Asks for an idle engine: what is not accepted yet never comes, the running context leaves at the next point where
+    /// that is legal.
+    pub(crate) const fn leave_soon(&mut self) {
+        self.queue = Queue { pending: None, next: None, to_idle: self.running.is_some() };
+    }
+
+    /// Whether there is neither a context nor anything that would bring one, and the engine works.
+    pub(crate) const fn is_out(&self) -> bool {
+        !self.hung && self.running.is_none() && !self.pending_submit() && self.fault().is_none()
+    }
+
+    /// Whether the running context would leave now for what was asked for.
     pub(super) const fn may_switch(&self) -> bool {
         let at_point = self.waiting || self.at_arbitration;
-        self.pending_submit() && self.state.arbitration && at_point && self.transfer.is_none()
+        let wanted = self.pending_submit() || self.queue.to_idle;
+        wanted && self.state.arbitration && at_point && self.transfer.is_none()
     }
 
     /// Takes the pending context where that is legal: no context, the same context, or a preemption point.
     pub(super) fn accept(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
+        if self.queue.to_idle {
+            return self.make_room(bus);
+        }
         let Some((first, second)) = self.queue.pending else { return Ok(()) };
-        let accepted = Queue { pending: None, next: second };
+        let accepted = Queue { pending: None, next: second, to_idle: false };
         let before = self.running.map(|running| running.descriptor);
         match self.running {
             Some(running) if running.lrca() == lrca(first) && first & FORCE_RESTORE == 0 => {
@@ -62,12 +79,27 @@ impl Streamer {
         self.enter(bus, first)
     }
 
+    /// Becomes idle where that is legal.
+    fn make_room(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
+        if let Some(running) = self.running {
+            if !self.may_switch() {
+                return Ok(());
+            }
+            self.leave(bus)?;
+            self.report_switch(bus, Some(running.descriptor), None, false);
+            self.raise(bus, vector::SWITCH);
+        }
+        self.queue.to_idle = false;
+        Ok(())
+    }
+
     /// The ring is empty: the context is saved and leaves; the second one of the load follows.
     pub(super) fn complete(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
         let before = self.running.map(|running| running.descriptor);
         self.leave(bus)?;
         // A newer load takes the place of what is left of this one.
         let next = self.queue.next.take().filter(|_| self.queue.pending.is_none());
+        self.queue.to_idle = false;
         self.report_switch(bus, before, next, true);
         self.raise(bus, vector::SWITCH);
         next.map_or(Ok(()), |next| self.enter(bus, next))

@@ -25,6 +25,8 @@ pub enum Occasion {
     Msi,
     /// Contexts are loaded on an engine.
     Submission(Option<EngineName>),
+    /// Firmware resets an engine that a context does not leave.
+    Reset(Option<EngineName>),
     /// An engine executes a command of this name.
     Command(Option<EngineName>, Option<&'static str>),
 }
@@ -79,7 +81,9 @@ impl Occasion {
                 meets(page(asked), page(given))
             }
             (Self::Msi, Self::Msi) => true,
-            (Self::Submission(asked), Self::Submission(given)) => meets(asked, given),
+            (Self::Submission(asked), Self::Submission(given)) | (Self::Reset(asked), Self::Reset(given)) => {
+                meets(asked, given)
+            }
             (Self::Command(asked, name), Self::Command(given, given_name)) => {
                 meets(asked, given) && meets(name, given_name)
             }
@@ -92,12 +96,12 @@ impl Action {
     /// Whether this can happen to that.
     #[must_use]
     pub const fn fits(&self, occasion: &Occasion) -> bool {
-        use Occasion::{Command, ConfigRead, DmaRead, DmaWrite, Msi, Read, Submission};
+        use Occasion::{Command, ConfigRead, DmaRead, DmaWrite, Msi, Read, Reset, Submission};
         match self {
             Self::AllOnes => matches!(occasion, Read(_) | ConfigRead(_) | DmaRead(_)),
-            Self::Value(_) => !matches!(occasion, Msi | Submission(_) | Command(..)),
+            Self::Value(_) => !matches!(occasion, Msi | Submission(_) | Reset(_) | Command(..)),
             Self::Drop => !matches!(occasion, Read(_) | ConfigRead(_)),
-            Self::Delay(_) => !matches!(occasion, DmaRead(_) | DmaWrite(_)),
+            Self::Delay(_) => !matches!(occasion, DmaRead(_) | DmaWrite(_) | Reset(_)),
             Self::Hang => matches!(occasion, Submission(_) | Command(..)),
             Self::Gone => true,
         }

@@ -12,7 +12,7 @@
 //! | `slpc` | frequencies, as far as the host looks |
 //! | `memory` | memory as the firmware sees it |
 //! | `requests` | messages for the scheduler, decoded |
-//! | `schedule` | contexts, and which of them runs where |
+//! | `schedule` | which context is on which engine |
 //! | `machine` | what the scheduler has hold of |
 
 mod act;

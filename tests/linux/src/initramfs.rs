@@ -80,7 +80,11 @@ impl Linux {
         let output = self.loaded().arg("--list").arg(&path).output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         let name = |line: &str| line.trim().split(' ').next().map(String::from);
-        Ok(text.lines().filter_map(name).filter(|name| name.contains(".so") && !name.starts_with('/')).collect())
+        Ok(text
+            .lines()
+            .filter_map(name)
+            .filter(|name| name.contains(".so") && !name.starts_with('/') && !name.starts_with("linux-vdso"))
+            .collect())
     }
 
     /// The archive that the kernel unpacks.

@@ -67,6 +67,15 @@ impl PlatformName {
         }
     }
 
+    /// What the server is told besides: without firmware the driver takes no forcewake around a submission, nor does it
+    /// switch the power states of idle GTs off. It needs a machine whose firmware left them off.
+    pub(crate) const fn power(self, mode: Mode) -> &'static [&'static str] {
+        match mode {
+            Mode::Execlists => &["--c6", "off"],
+            Mode::Guc => &[],
+        }
+    }
+
     /// Parameters of the module.
     pub(crate) fn parameters(self, mode: Mode) -> String {
         let id = self.device();

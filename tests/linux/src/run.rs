@@ -83,7 +83,10 @@ fn guest(args: &Args, linux: &Linux, number: usize, steps: &[Step]) -> io::Resul
         firmware: (args.mode == Mode::Guc).then(|| (path, firmware::container(release, SUBMISSION))),
         programs: steps.iter().filter_map(program).collect(),
     };
-    let serve = ["--platform", args.platform.name()].into_iter().chain(args.platform.ggtt().iter().copied());
+    let serve = ["--platform", args.platform.name()]
+        .into_iter()
+        .chain(args.platform.ggtt().iter().copied())
+        .chain(args.platform.power(args.mode).iter().copied());
     let setting = Setting {
         server: args.server.clone(),
         serve: serve.map(ToString::to_string).chain(args.serve.iter().cloned()).collect(),

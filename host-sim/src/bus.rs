@@ -5,6 +5,7 @@
 
 use crate::fault::Action;
 use crate::spec::EngineClass;
+use crate::stores::Author;
 use crate::trace::Event;
 
 /// Access to memory that does not exist, or beyond it.
@@ -27,6 +28,19 @@ pub trait Bus {
     /// # Errors
     /// [`BusError`] where no live buffer lies; nothing is written then.
     fn dma_write(&mut self, addr: u64, from: &[u8]) -> Result<(), BusError>;
+
+    /// Whether anybody wants to know who stores.
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    /// Writes as [`dma_write`](Self::dma_write), for a batch of a client.
+    ///
+    /// # Errors
+    /// As there.
+    fn dma_write_by(&mut self, addr: u64, from: &[u8], _author: Author) -> Result<(), BusError> {
+        self.dma_write(addr, from)
+    }
 
     /// The GGTT entry of a page, as it stands; none past the end of the table.
     fn ggtt_entry(&mut self, page: u32) -> Option<u64>;

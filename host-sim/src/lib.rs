@@ -17,6 +17,7 @@
 //! | `gpu`, `accesses`, `ggtt`, `running` | the device put together, and its BAR; engines taking turns while time passes |
 //! | [`cs`] | command streamers: contexts, rings, batches, commands |
 //! | [`ppgtt`], [`tlb`] | the page-table walk, and the cache of its answers |
+//! | `stores` | being told of what engines store for clients |
 //! | `shared`, [`bus`] | the device around an engine, and what the engine sees of it |
 //! | `tile` | what each tile has for itself |
 //! | `ggtt_table` | entries of a GGTT, in the simulator or in memory that a driver has mapped |
@@ -99,6 +100,7 @@ mod shared;
 mod sim;
 mod snapshot;
 pub mod spec;
+mod stores;
 #[cfg(test)]
 mod testing;
 mod tile;
@@ -118,4 +120,5 @@ pub use running::RunReport;
 pub use sim::{Sim, SimConfig};
 pub use snapshot::{BufferState, DeviceSnapshot, GgttRun};
 pub use spec::Platform;
+pub use stores::{Author, StoreWatch, Stored};
 pub use timeline::Timeline;

@@ -150,7 +150,7 @@ impl Outside {
     }
 
     /// Where an access leads, if all of its pages are pinned for it.
-    fn find(&self, addr: u64, len: usize, writes: bool) -> Result<(UserSpace, u64), BusError> {
+    pub(crate) fn find(&self, addr: u64, len: usize, writes: bool) -> Result<(UserSpace, u64), BusError> {
         let refused = BusError { addr };
         let (start, run) = self.runs.range(..=addr).next_back().ok_or(refused)?;
         let at = addr - start;

@@ -8,11 +8,13 @@ use crate::memory::{Mapped, Memory};
 use crate::self_clearing::Deferred;
 use crate::sim::SimConfig;
 use crate::spec::{EngineClass, Platform};
+use crate::stores::{Author, StoreWatch, Stored};
 use crate::tile::{TileState, Tiles};
 use crate::timeline::Timeline;
 use crate::trace::Event;
 use crate::user::UserMemory;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Most violations kept.
 const VIOLATIONS: usize = 256;
@@ -54,6 +56,7 @@ pub(crate) struct Shared {
     trace_accesses: bool,
     /// Messages that were delayed and are due.
     pub(crate) late_messages: u32,
+    stores: Option<Arc<dyn StoreWatch>>,
 }
 
 impl Shared {
@@ -75,6 +78,7 @@ impl Shared {
             compression: BTreeMap::new(),
             trace_accesses: config.trace_accesses,
             late_messages: 0,
+            stores: config.stores.clone(),
             platform,
         }
     }
@@ -88,6 +92,15 @@ impl Shared {
         (self.config, self.compression) = (fresh.config, fresh.compression);
         self.deferred.clear();
         self.trace(Event::PowerOn);
+    }
+
+    /// What lies at a bus address, for whoever watches stores.
+    fn stored_at(&self, addr: u64, len: usize) -> Option<Stored> {
+        if UserMemory::may_have(addr) {
+            let (space, at) = self.user.client_place(addr, len)?;
+            return Some(Stored::Client(space, at));
+        }
+        self.memory.cpu_place(addr, len).map(Stored::Buffer)
     }
 
     /// Puts an access on the timeline, if anybody wants to see accesses.
@@ -245,6 +258,18 @@ impl Bus for Shared {
             None => self.memory.device_write(addr, from),
         };
         written.inspect_err(|refused| self.blame(refused.addr, true))
+    }
+
+    fn is_watched(&self) -> bool {
+        self.stores.is_some()
+    }
+
+    fn dma_write_by(&mut self, addr: u64, from: &[u8], author: Author) -> Result<(), BusError> {
+        self.dma_write(addr, from)?;
+        if let Some((stores, place)) = self.stores.as_ref().zip(self.stored_at(addr, from.len())) {
+            stores.stored(place, from, author);
+        }
+        Ok(())
     }
 
     fn command_goes_wrong(&mut self, engine: (EngineClass, u8), name: &'static str) -> Option<Action> {

@@ -11,6 +11,7 @@ use crate::outside::ClientPages;
 use crate::running::RunReport;
 use crate::snapshot::DeviceSnapshot;
 use crate::spec::Platform;
+use crate::stores::StoreWatch;
 use crate::timeline::Timeline;
 use crate::trace::Event;
 use barexe_hal::{Nanos, UserSpace};
@@ -47,6 +48,8 @@ pub struct SimConfig {
     pub buffers: Option<Arc<dyn BufferSource>>,
     /// Memory of clients outside of the simulation. Without it clients have what [`Sim::user_map`] gives them.
     pub clients: Option<Arc<dyn ClientPages>>,
+    /// Is told of what engines store for clients.
+    pub stores: Option<Arc<dyn StoreWatch>>,
 }
 
 impl SimConfig {
@@ -66,6 +69,7 @@ impl SimConfig {
             trace_accesses: false,
             buffers: None,
             clients: None,
+            stores: None,
         }
     }
 }

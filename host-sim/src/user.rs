@@ -6,7 +6,7 @@
 
 use crate::bus::BusError;
 use crate::outside::{ClientPages, Outside};
-use barexe_hal::{BusAddr, HalError, HalErrorKind, PinRequest, PinnedRun, UserAccess};
+use barexe_hal::{BusAddr, HalError, HalErrorKind, PinRequest, PinnedRun, UserAccess, UserSpace};
 use core::ops::Range;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -181,6 +181,11 @@ impl UserMemory {
         let outside = self.outside.iter().flat_map(Outside::pins);
         let own = self.frames.iter().filter(|(_, frame)| frame.pins > 0).map(|(at, frame)| (*at, frame.pins));
         own.chain(outside).collect()
+    }
+
+    /// Which memory of a client outside lies at a bus address where it can be written.
+    pub(crate) fn client_place(&self, addr: u64, len: usize) -> Option<(UserSpace, u64)> {
+        self.outside.as_ref()?.find(addr, len, true).ok()
     }
 
     /// Whether an address can be one of these pages.

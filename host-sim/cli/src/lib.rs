@@ -9,13 +9,12 @@
 //! |---|---|
 //! | [`args`] | command line, exit status |
 //! | [`demo`] | one bind, one batch, one fence |
-//! | [`recording`] | reads recordings, and refuses what does not hold together |
 //! | [`replay`] | plays one |
 //! | [`replays`] | plays several, with progress and a sum |
 //! | [`decode`] | page tables at one moment of either |
 //! | `serve` | the simulated GPU behind a PCI bus, as a vfio-user server (Linux) |
 //! | [`machine`] | a device on a simulated GPU, opened and closed with care; bounded waits |
-//! | [`hex`] | bytes as recordings write them |
+//! | [`recording`], [`hex`] | the format of recordings: a package of its own |
 #![expect(
     clippy::arithmetic_side_effects,
     reason = "sums of lengths and counts of things that are in memory; addresses of recordings saturate or are checked"
@@ -24,10 +23,10 @@
 pub mod args;
 pub mod decode;
 pub mod demo;
-pub mod hex;
 pub mod machine;
-pub mod recording;
 pub mod replay;
 pub mod replays;
 #[cfg(target_os = "linux")]
 pub mod serve;
+
+pub use barexe_recording::{self as recording, hex};

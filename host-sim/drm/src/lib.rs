@@ -14,7 +14,8 @@
 //! | [`arena`] | the one file of memory that everybody maps |
 //! | [`process`] | memory of processes, read and written through the system |
 //! | [`wall`] | the simulated GPU on the machine's clock |
-//! | [`settings`] | platform and whether engines execute, by environment |
+//! | [`record`] | recording what a client does |
+//! | [`settings`] | platform, whether engines execute, whether it is recorded, by environment |
 //! | `complaints` | what the simulated GPU complains of |
 //! | `storage` | capacities |
 
@@ -23,6 +24,7 @@ mod complaints;
 pub mod mapping;
 pub mod node;
 pub mod process;
+pub mod record;
 pub mod settings;
 pub mod shared;
 mod storage;
@@ -32,5 +34,6 @@ pub mod worker;
 pub use mapping::{MapId, Mapped, Piece};
 pub use node::{FileId, Idle, Node, Refusal};
 pub use process::Process;
+pub use record::{Change, Shown};
 pub use settings::Settings;
 pub use shared::{SharedKind, Token};

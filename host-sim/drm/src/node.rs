@@ -4,6 +4,7 @@ use crate::arena::Arena;
 use crate::complaints::Complaints;
 use crate::mapping::MapId;
 use crate::process::{Process, Processes};
+use crate::record::{Noted, Recorder, Watched};
 use crate::settings::Settings;
 use crate::shared::{Table, Tokens};
 use crate::storage::storage;
@@ -15,7 +16,7 @@ use barexe_core::device::{ClientId, Config, Device, MappingId};
 use barexe_core::gt::{DeviceInfo, IrqFlag};
 use barexe_core::uapi::{ioctl_blocking_with, request};
 use barexe_hal::{Interrupted, Nanos};
-use barexe_sim::{Coherence, Sim, SimConfig};
+use barexe_sim::{BufferSource, Coherence, Sim, SimConfig, StoreWatch};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -95,6 +96,7 @@ pub struct Node {
     waiting: AtomicU32,
     pub(crate) doorbell: Doorbell,
     complaints: Complaints,
+    pub(crate) recorder: Option<Arc<Recorder>>,
 }
 
 /// What one step of the device came to.
@@ -116,12 +118,18 @@ impl Node {
     pub fn open(settings: &Settings) -> Result<&'static Self, String> {
         let arena = Arc::new(Arena::new(ARENA_BYTES).map_err(|error| format!("memory for buffers: {error}"))?);
         let processes = Arc::new(Processes::default());
+        let recorder = settings.record.as_ref().map(|_| Arc::new(Recorder::new(Arc::clone(&arena))));
+        let buffers: Arc<dyn BufferSource> = match &recorder {
+            Some(recorder) => Arc::new(Noted(Arc::clone(recorder))),
+            None => Arc::<Arena>::clone(&arena),
+        };
         let config = SimConfig {
             coherence: Coherence::Coherent,
             max_block_bytes: BLOCK_BYTES,
             memory_bytes: MEMORY_BYTES,
             execution: settings.execution,
-            buffers: Some(Arc::<Arena>::clone(&arena)),
+            buffers: Some(buffers),
+            stores: recorder.clone().map(|recorder| -> Arc<dyn StoreWatch> { recorder }),
             clients: Some(Arc::<Processes>::clone(&processes)),
             ..SimConfig::new(settings.platform.clone())
         };
@@ -133,13 +141,15 @@ impl Node {
         let device = Device::open(WallHal::new(&sim), storage(), config, Some(irq));
         let mut device = device.map_err(|failed| format!("the driver does not start: {}", failed.error))?;
         device.set_hwconfig(sim.hwconfig().leak());
+        let recorder = recorder.filter(|recorder| recorder.begins(settings, device.info(), MEMORY_BYTES));
         let own = device.client_open(true).map_err(|error| error.to_string())?;
         let files = BTreeMap::from([(FileId::NODE, File { client: own, process: Process::own() })]);
         let state = State { device, files, mappings: BTreeMap::new(), last_mapping: 0, next_file: 1 };
         let (state, shared) = (Mutex::new(state), Mutex::default());
         let (waiting, doorbell) = (AtomicU32::new(0), Doorbell::default());
         let complaints = Complaints::new(settings.complain);
-        let node = Box::leak(Box::new(Self { state, shared, sim, arena, processes, waiting, doorbell, complaints }));
+        let node = Self { state, shared, sim, arena, processes, waiting, doorbell, complaints, recorder };
+        let node = Box::leak(Box::new(node));
         crate::worker::start(node)?;
         Ok(node)
     }
@@ -193,7 +203,7 @@ impl Node {
         }
         self.complaints.tell(&self.sim);
         for file in files.values() {
-            device.deliver_user_fences(file.client, &mut { file.process });
+            device.deliver_user_fences(file.client, &mut self.memory_of(file.process));
         }
         step
     }
@@ -211,6 +221,10 @@ impl Node {
         let id = FileId(state.next_file);
         state.next_file = state.next_file.saturating_add(1);
         state.files.insert(id, File { client, process });
+        drop(state);
+        if let Some(recorder) = &self.recorder {
+            recorder.opened(id, primary);
+        }
         Ok(id)
     }
 
@@ -222,7 +236,15 @@ impl Node {
             state.mappings.retain(|_, (client, _)| *client != file.client);
         }
         drop(state);
+        if let Some(recorder) = &self.recorder {
+            recorder.closed(id);
+        }
         self.doorbell.ring();
+    }
+
+    /// Memory of a process, as the driver writes to it.
+    fn memory_of(&self, process: Process) -> Watched<'_> {
+        Watched { process, recorder: self.recorder.as_deref() }
     }
 
     /// One call on a file: its argument struct lies at `addr` in the memory of the file's process. Descriptors in it are
@@ -236,11 +258,25 @@ impl Node {
         if !file.process.read(addr, &mut arg) {
             return Err(Refusal::FAULT);
         }
+        match &self.recorder {
+            Some(recorder) => self.record_call(recorder, (id, file), request, (addr, &mut arg), idle),
+            None => self.call(file, request, (addr, &mut arg), idle),
+        }
+    }
+
+    /// The call itself; its argument struct is copied back as it leaves it.
+    pub(crate) fn call(
+        &self,
+        file: File,
+        request: u32,
+        (addr, arg): (u64, &mut Vec<u8>),
+        idle: Idle<'_>,
+    ) -> Result<u32, Refusal> {
         let mut lend = Caller { node: self, idle };
-        let mut memory = file.process;
+        let mut memory = self.memory_of(file.process);
         let mut tokens = Tokens::new(self);
-        let answer = ioctl_blocking_with(&mut lend, file.client, request, &mut arg, (&mut memory, &mut tokens));
-        let told = !request::copies_back(request) || file.process.write(addr, &arg);
+        let answer = ioctl_blocking_with(&mut lend, file.client, request, arg, (&mut memory, &mut tokens));
+        let told = !request::copies_back(request) || file.process.write(addr, arg);
         self.doorbell.ring();
         match answer {
             Ok(_) if !told => Err(Refusal::FAULT),

@@ -11,20 +11,25 @@ pub struct Settings {
     pub execution: bool,
     /// What the simulated GPU complains of is told on standard error.
     pub complain: bool,
+    /// The file in which what the client does is recorded, if it is. `%p` in its name is the process's number.
+    pub record: Option<String>,
 }
 
 impl Settings {
-    /// By `BAREXE_PLATFORM` (Tiger Lake if unset), `BAREXE_EXECUTION` (`off`) and `BAREXE_COMPLAIN` (`on`).
+    /// By `BAREXE_PLATFORM` (Tiger Lake if unset), `BAREXE_EXECUTION` (`off`), `BAREXE_COMPLAIN` (`on`) and
+    /// `BAREXE_RECORD` (a file).
     ///
     /// # Errors
     /// What a variable says and means nothing.
     pub fn from_environment() -> Result<Self, String> {
         let value = |name: &str, unset: &str| std::env::var(name).unwrap_or_else(|_| unset.into());
         let switches = [value("BAREXE_EXECUTION", "on"), value("BAREXE_COMPLAIN", "off")];
-        Self::parse(&value("BAREXE_PLATFORM", "tgl"), switches.each_ref().map(String::as_str))
+        let record = std::env::var("BAREXE_RECORD").ok().filter(|file| !file.is_empty());
+        let settings = Self::parse(&value("BAREXE_PLATFORM", "tgl"), switches.each_ref().map(String::as_str))?;
+        Ok(Self { record, ..settings })
     }
 
-    /// By the values of those variables.
+    /// By the values of the first three of those variables; nothing is recorded.
     ///
     /// # Errors
     /// As there.
@@ -32,7 +37,7 @@ impl Settings {
         let found = Platform::by_name(platform);
         let platform = found.ok_or_else(|| format!("no platform `{platform}` is simulated (BAREXE_PLATFORM)"))?;
         let (execution, complain) = (switch("BAREXE_EXECUTION", execution)?, switch("BAREXE_COMPLAIN", complain)?);
-        Ok(Self { platform, execution, complain })
+        Ok(Self { platform, execution, complain, record: None })
     }
 }
 

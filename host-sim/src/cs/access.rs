@@ -1,8 +1,9 @@
 //! Memory as commands see it: through the GGTT, or through the running context's page tables.
 
 use super::{Stop, Streamer};
-use crate::bus::Bus;
+use crate::bus::{Bus, BusError};
 use crate::ppgtt::{self, Access, Leaf, WalkFault};
+use crate::stores::Author;
 
 /// Which address space an address belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +61,29 @@ impl Streamer {
             let piece = self.translate(bus, space, va, from.len() - at, access)?;
             let part = from.get(at..at + piece.len).unwrap_or_default();
             if let Some(addr) = piece.bus {
-                bus.dma_write(addr, part).map_err(|_| unreachable_memory(space, va, addr))?;
+                self.store(bus, space, addr, part).map_err(|_| unreachable_memory(space, va, addr))?;
             }
             at += piece.len;
         }
         Ok(())
+    }
+
+    /// Stores a piece that was translated.
+    fn store(&self, bus: &mut dyn Bus, space: Space, addr: u64, from: &[u8]) -> Result<(), BusError> {
+        match self.running.filter(|_| space == Space::Ppgtt && bus.is_watched()) {
+            None => bus.dma_write(addr, from),
+            Some(running) => {
+                let batch = self.begun.get(&running.lrca()).copied();
+                bus.dma_write_by(addr, from, Author { root: running.root.unwrap_or(0), batch })
+            }
+        }
+    }
+
+    /// The ring of the running context starts a batch.
+    pub(super) fn note_batch(&mut self, addr: u64) {
+        if let Some(running) = self.running {
+            self.begun.insert(running.lrca(), addr);
+        }
     }
 
     pub(super) fn read32(&mut self, bus: &mut dyn Bus, space: Space, va: u64) -> Result<u32, Stop> {

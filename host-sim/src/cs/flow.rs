@@ -35,7 +35,7 @@ impl Streamer {
             0x01 => self.set_predicate(cmd[0]),
             0x0C => self.predicate(cmd[0]),
             0x1C => self.semaphore_wait(bus, cmd, place),
-            0x31 => self.batch_start(cmd, place),
+            0x31 => self.batch_start(bus, cmd, place),
             0x36 => self.conditional_end(bus, cmd, place),
             _ => self.batch_end(),
         }
@@ -81,7 +81,7 @@ impl Streamer {
         Ok(Flow::Next)
     }
 
-    fn batch_start(&mut self, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
+    fn batch_start(&mut self, bus: &dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         let header = cmd[0];
         if header >> 9 & 1 != 0 {
             return Err(not_simulated(header, "an encrypted batch"));
@@ -102,6 +102,9 @@ impl Streamer {
         };
         let frame = Frame { addr, space };
         let calls = place == Place::Ring || header >> 22 & 1 != 0;
+        if place == Place::Ring && bus.is_watched() {
+            self.note_batch(addr);
+        }
         let depth = self.state.frames.len();
         match self.state.frames.last_mut() {
             Some(top) if !calls => *top = frame,

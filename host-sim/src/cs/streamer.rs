@@ -140,6 +140,8 @@ pub struct Streamer {
     raised: u16,
     /// Room for the dwords of a command.
     pub(super) cmd: Vec<u32>,
+    /// Where the batch began that the ring of a context started last, by context, if somebody watches stores.
+    pub(super) begun: BTreeMap<u32, u64>,
     /// Commands whose results are missing, and how many there were.
     pub(super) missing: BTreeMap<&'static str, u64>,
 }
@@ -170,6 +172,7 @@ impl Streamer {
             elapsed_ns: 0,
             raised: 0,
             cmd: Vec::new(),
+            begun: BTreeMap::new(),
             missing: BTreeMap::new(),
         }
     }

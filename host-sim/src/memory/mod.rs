@@ -21,6 +21,7 @@ use block::{CpuSide, Quarantine};
 use core::alloc::Layout;
 use core::cell::Cell;
 use core::ops::Range;
+use core::ptr::NonNull;
 use freed::Freed;
 pub(crate) use mapped::Mapped;
 pub use mapped::{Backing, MapError, Mapping};
@@ -309,6 +310,13 @@ impl Memory {
             block.device_write(at, from);
         }
         Ok(())
+    }
+
+    /// Where the CPU finds what lies at a bus address.
+    pub(crate) fn cpu_place(&self, addr: u64, len: usize) -> Option<NonNull<u8>> {
+        let (place, at) = self.find(addr, len)?;
+        let start = self.blocks.get(place)?.as_ref()?.cpu.start();
+        NonNull::new(start.as_ptr().cast::<u8>().wrapping_add(at))
     }
 
     pub(crate) fn publish(&mut self, buffer: &DmaBuffer, range: Range<usize>) -> Result<(), String> {

@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Engines take work and never run it: shows which results rest on execution; nothing is compared
     #[arg(long = "no-execution", action = clap::ArgAction::SetFalse)]
     pub(crate) execution: bool,
+    /// Record what each process does into this folder, one file each, for `barexe replay`
+    #[arg(long, value_name = "FOLDER")]
+    record: Option<PathBuf>,
     /// How many processes at a time
     #[arg(long, default_value_t = 2)]
     pub(crate) jobs: usize,
@@ -118,6 +121,8 @@ impl Args {
             trees: "/run/barexe/trees".into(),
             longest: Duration::from_secs(self.longest),
             logs: self.logs.clone(),
+            // The folder itself is outside; it is mounted here.
+            recordings: self.record.as_ref().map(|_| "/run/barexe/recordings".into()),
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Setting {
     pub(crate) longest: Duration,
     /// Where what programs print is kept.
     pub(crate) logs: PathBuf,
+    /// Where what programs do is recorded, if it is.
+    pub(crate) recordings: Option<PathBuf>,
 }
 
 /// The variable by which the loader is told of a library to load first.
@@ -43,6 +45,7 @@ impl Setting {
         let file = File::create(log)?;
         let mut process = Command::new(program);
         process.args(arguments).env_clear().envs(self.environment(place));
+        process.envs(self.recording(log).map(|file| ("BAREXE_RECORD", file)));
         process.stdout(file.try_clone()?).stderr(file).process_group(0);
         let child = process.spawn().map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
         let end = wait(child, self.longest)?;
@@ -56,6 +59,12 @@ impl Setting {
         let output = Command::new(program).args(arguments).env_clear().envs(others).output();
         let output = output.map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
         Ok((end(output.status), String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
+    /// The file of a process that keeps this log: named after the platform, the program, and which of its tests.
+    fn recording(&self, log: &Path) -> Option<PathBuf> {
+        let name = log.file_stem()?.to_string_lossy().replace('@', "-");
+        Some(self.recordings.as_ref()?.join(format!("{}-{name}.jsonl", self.platform)))
     }
 
     fn environment(&self, place: usize) -> Vec<(&'static str, String)> {
@@ -120,6 +129,7 @@ mod tests {
             trees: PathBuf::from("/trees"),
             longest,
             logs: folder.clone(),
+            recordings: Some(PathBuf::from("/recordings")),
         };
         let command = ["/bin/sh", "-c", script].map(String::from);
         let result = setting.run(&command, 1, &folder.join("sub/log")).unwrap();
@@ -129,9 +139,11 @@ mod tests {
 
     #[test]
     fn a_process_is_told_its_setting_and_nothing_else() {
-        let (end, output) =
-            run("echo $BAREXE_TREE $BAREXE_EXECUTION >&2; echo [$CARGO]; exit 3", Duration::from_secs(20));
-        assert_eq!((end, output.as_str()), (End::Status(3), "/trees/tgl-1 off\n[]\n"));
+        let (end, output) = run(
+            "echo $BAREXE_TREE $BAREXE_EXECUTION $BAREXE_RECORD >&2; echo [$CARGO]; exit 3",
+            Duration::from_secs(20),
+        );
+        assert_eq!((end, output.as_str()), (End::Status(3), "/trees/tgl-1 off /recordings/tgl-log.jsonl\n[]\n"));
     }
 
     #[test]

@@ -26,6 +26,7 @@
 //! |---|---|
 //! | `BAREXE_PLATFORM` | `tgl` (default) or `lnl` |
 //! | `BAREXE_EXECUTION` | `off`: engines take work and never run it |
+//! | `BAREXE_RECORD` | a file: what the program does is recorded there (see [`barexe_drm::record`]) |
 //! | `BAREXE_TREE` | folder for the generated files that stand in for those of sysfs, debugfs and `/dev/dri` |
 //!
 //! # Rules

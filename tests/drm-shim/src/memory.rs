@@ -4,7 +4,7 @@ use crate::locked::Locked;
 use crate::real;
 use crate::signals::Blocked;
 use crate::table::{self, Kind, Object};
-use barexe_drm::{MapId, Mapped, Node, Process};
+use barexe_drm::{Change, MapId, Mapped, Node, Process, Shown};
 use core::ffi::{c_int, c_void};
 use core::ops::Range;
 use core::ptr::null_mut;
@@ -65,18 +65,27 @@ fn forget(gone: &Range<usize>) {
     drop(touched);
 }
 
-/// Does something to pages of this process once no device uses them.
-fn change<R>(range: &Range<usize>, change: impl FnOnce() -> R) -> R {
+/// Does something to pages of this process once no device uses them. `change` says when it is done.
+fn change<R>(range: &Range<usize>, what: Change, change: impl FnOnce(&dyn Fn()) -> R) -> R {
     let _blocked = Blocked::new();
-    let node = crate::node::current().filter(|node| node.minds_changes() && !range.is_empty());
-    let Some(node) = node else { return change() };
+    let Some(node) = crate::node::current().filter(|_| !range.is_empty()) else { return change(&|| ()) };
+    let pages = range.start as u64..range.end as u64;
+    let noted = node.note_change(&pages);
+    let done = || {
+        if noted {
+            node.note_changed(&pages, what);
+        }
+    };
+    if !node.minds_changes() {
+        return change(&done);
+    }
     let len = range.end.saturating_sub(range.start) as u64;
     let mut sleep = |length| {
         Blocked::deaf_nap(length);
         false
     };
     let ticket = node.pages_change(Process::own(), range.start as u64, len, &mut sleep);
-    let result = change();
+    let result = change(&done);
     if let Some(ticket) = ticket {
         node.pages_changed(ticket);
     }
@@ -97,8 +106,9 @@ pub(crate) unsafe extern "C" fn mmap(
     offset: i64,
 ) -> *mut c_void {
     let fixed = flags & libc::MAP_FIXED != 0;
+    let is_object = table::is_ours(fd) && flags & libc::MAP_ANONYMOUS == 0;
     let real = || {
-        if table::is_ours(fd) && flags & libc::MAP_ANONYMOUS == 0 {
+        if is_object {
             return map_object((addr, len), (prot, flags), fd, offset);
         }
         // SAFETY: what the caller gave.
@@ -108,9 +118,19 @@ pub(crate) unsafe extern "C" fn mmap(
         return real();
     }
     let range = pages(addr, len);
-    change(&range, || {
+    change(&range, Change::Replaced, |done| {
+        if is_object {
+            // What was there goes before what comes is noted.
+            done();
+            forget(&range);
+            return real();
+        }
+        let place = real();
+        if place != libc::MAP_FAILED {
+            done();
+        }
         forget(&range);
-        real()
+        place
     })
 }
 
@@ -147,15 +167,25 @@ fn map_object((addr, len): (*mut c_void, usize), (prot, flags): (c_int, c_int), 
         Kind::Shared(token, _) if offset == 0 => node.map_shared(token, len as u64),
         Kind::Shared(..) => return failed(libc::EINVAL),
     };
+    let note = |start: *mut c_void, result| {
+        if let Kind::File { id, .. } = object.kind {
+            let shown = Shown { addr: start.addr() as u64, len_bytes: len as u64, prot, flags };
+            node.note_mapped(id, offset, shown, result);
+        }
+    };
     let mapped = match mapped {
         Ok(mapped) => mapped,
-        Err(refusal) => return failed(refusal.0),
+        Err(refusal) => {
+            note(null_mut(), Err(refusal));
+            return failed(refusal.0);
+        }
     };
     let start = place(node, &mapped, (addr, len), (prot, flags));
     if start == libc::MAP_FAILED {
         node.unmap(mapped.id);
         return start;
     }
+    note(start, Ok(&mapped));
     let mut pieces = PIECES.lock();
     pieces.push(Piece { at: pages(start, len), id: mapped.id, object });
     COUNT.store(pieces.len(), Ordering::Release);
@@ -206,13 +236,14 @@ fn place(
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn munmap(addr: *mut c_void, len: usize) -> c_int {
     let range = pages(addr, len);
-    change(&range, || {
+    change(&range, Change::Gone, |done| {
         // SAFETY: what the caller gave.
-        let done = unsafe { real::munmap(addr, len) };
-        if done == 0 {
+        let answer = unsafe { real::munmap(addr, len) };
+        if answer == 0 {
+            done();
             forget(&range);
         }
-        done
+        answer
     })
 }
 
@@ -228,8 +259,14 @@ pub(crate) unsafe extern "C" fn mremap(
     flags: c_int,
     to: *mut c_void,
 ) -> *mut c_void {
-    // SAFETY: what the caller gave.
-    change(&pages(addr, old), || unsafe { real::mremap(addr, old, new, flags, to) })
+    change(&pages(addr, old), Change::Gone, |done| {
+        // SAFETY: what the caller gave.
+        let place = unsafe { real::mremap(addr, old, new, flags, to) };
+        if place != libc::MAP_FAILED && place != addr {
+            done();
+        }
+        place
+    })
 }
 
 /// The C library's function of this name.
@@ -240,6 +277,12 @@ pub(crate) unsafe extern "C" fn mremap(
 pub(crate) unsafe extern "C" fn madvise(addr: *mut c_void, len: usize, advice: c_int) -> c_int {
     let drops = matches!(advice, libc::MADV_DONTNEED | libc::MADV_REMOVE | libc::MADV_FREE);
     let range = if drops { pages(addr, len) } else { 0..0 };
-    // SAFETY: what the caller gave.
-    change(&range, || unsafe { real::madvise(addr, len, advice) })
+    change(&range, Change::Dropped, |done| {
+        // SAFETY: what the caller gave.
+        let answer = unsafe { real::madvise(addr, len, advice) };
+        if answer == 0 {
+            done();
+        }
+        answer
+    })
 }

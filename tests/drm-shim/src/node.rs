@@ -1,6 +1,7 @@
 //! The device of this process.
 
 use crate::locked::Locked;
+use crate::signals::Blocked;
 use crate::{memory, table};
 use barexe_drm::{Node, Settings};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -37,6 +38,18 @@ pub(crate) fn node() -> Option<&'static Node> {
 pub(crate) fn current() -> Option<&'static Node> {
     *NODE.lock()
 }
+
+/// The process ends by itself: so does what is recorded of it. Runs after all that the program does at its end.
+extern "C" fn at_end() {
+    let _blocked = Blocked::new();
+    if let Some(node) = current() {
+        node.end_recording();
+    }
+}
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static AT_END: extern "C" fn() = at_end;
 
 extern "C" fn before_fork() {
     NODE.take();

@@ -92,7 +92,7 @@ impl Player<'_, '_> {
     fn event(&mut self, event: &Event) {
         let n = event.n;
         match &event.body {
-            Body::Open { file } => self.open(n, *file),
+            Body::Open { file, .. } => self.open(n, *file),
             Body::Close { file } => self.close(n, *file),
             Body::Call(_) | Body::Repeat { .. } => {
                 if let Some(call) = self.recording.call_of(event) {

@@ -2,13 +2,28 @@
 //!
 //! JSON Lines; the first line is the header, every other line an event with its line number. Nothing of a recording
 //! is trusted: whatever does not hold together is a [`ReadError`] that names the line.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`layout`] | tables of the interface's calls: names, fields, pointers |
+//! | [`describe`] | a call as the format tells it, from its bytes |
+//! | [`hex`] | bytes as recordings write them |
+//! | `event`, `header` | the lines, for reader and writer |
+//! | `read` | from text to a [`Recording`], and what must hold together in one |
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "sums of lengths and counts of things that are in memory; addresses of recordings saturate or are checked"
+)]
 
+pub mod describe;
 mod event;
 mod header;
+pub mod hex;
+pub mod layout;
 mod read;
 
 pub use event::{Addr, Body, Call, Event, Length, MapCall, Payload, Place, Runs};
-pub use header::{Client, DeviceId, Header};
+pub use header::{Client, DeviceId, FORMAT, Header, VENDOR, VERSION};
 pub use read::ReadError;
 
 /// A recording that was read and holds together.

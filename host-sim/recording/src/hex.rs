@@ -3,7 +3,7 @@
 //! Tokens separated by one space; a token is `HEX` or `HEX*COUNT`, those bytes `COUNT` times. The empty text is no
 //! bytes.
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Most bytes one text may stand for: more than any client ever moves in one event, less than hurts.
 const LIMIT_BYTES: usize = 256 << 20;
@@ -17,6 +17,37 @@ impl<'de> Deserialize<'de> for Packed {
         let text = String::deserialize(deserializer)?;
         unpack(&text).map(Self).map_err(D::Error::custom)
     }
+}
+
+impl Serialize for Packed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&pack(&self.0))
+    }
+}
+
+/// Equal bytes from which on they are written once, with their number.
+const SHORTEST_RUN: usize = 10;
+
+/// Bytes as a packed text: long runs of one byte are written once.
+#[must_use]
+pub fn pack(bytes: &[u8]) -> String {
+    let mut tokens: Vec<String> = Vec::new();
+    let mut plain = String::new();
+    for run in bytes.chunk_by(|one, next| one == next) {
+        let byte = run.first().copied().unwrap_or_default();
+        if run.len() < SHORTEST_RUN {
+            (0..run.len()).for_each(|_| plain.push_str(&format!("{byte:02x}")));
+            continue;
+        }
+        if !plain.is_empty() {
+            tokens.push(core::mem::take(&mut plain));
+        }
+        tokens.push(format!("{byte:02x}*{}", run.len()));
+    }
+    if !plain.is_empty() {
+        tokens.push(plain);
+    }
+    tokens.join(" ")
 }
 
 /// The bytes of a packed text.
@@ -90,6 +121,20 @@ mod tests {
         ];
         for (text, bytes) in rows {
             assert_eq!(unpack(text).unwrap(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_packed_is_the_same_unpacked() {
+        let rows: [(&[u8], &str); 4] = [
+            (&[], ""),
+            (&[0; 16], "00*16"),
+            (&[1, 2, 2, 3], "01020203"),
+            (&[&[7][..], &[0; 12], &[0xFF, 0xFF]].concat(), "07 00*12 ffff"),
+        ];
+        for (bytes, text) in rows {
+            assert_eq!(pack(bytes), text);
+            assert_eq!(unpack(text).unwrap(), bytes);
         }
     }
 

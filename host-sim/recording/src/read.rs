@@ -1,6 +1,6 @@
 //! From text to a recording, and what must hold together in one.
 
-use super::{Body, Call, Event, Header, Recording};
+use super::{Body, Call, Event, FORMAT, Header, Recording};
 use core::fmt;
 
 /// Why a file is no recording.
@@ -35,7 +35,8 @@ impl core::str::FromStr for Recording {
         if counts.ended {
             return Ok(recording);
         }
-        let what = String::from("the last line is no `end`: the file is cut short");
+        let what =
+            String::from("the last line is no `end`: the file is cut short, or the client did not exit by itself");
         Err(ReadError { line: recording.events.len(), what })
     }
 }
@@ -44,7 +45,7 @@ fn header(line: &str) -> Result<Header, String> {
     // A file that is something else entirely gets a plain word, not a parser's.
     let value: serde_json::Value =
         serde_json::from_str(line).map_err(|_| String::from("this is no client recording"))?;
-    if value.get("format").and_then(serde_json::Value::as_str) != Some("xe-client-recording") {
+    if value.get("format").and_then(serde_json::Value::as_str) != Some(FORMAT) {
         return Err(String::from("this is no client recording: the header has no format `xe-client-recording`"));
     }
     let header: Header = serde_json::from_value(value).map_err(|error| format!("header: {error}"))?;

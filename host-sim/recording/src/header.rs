@@ -1,10 +1,10 @@
 //! The first line: who the client was and on what it ran.
 
 use super::event::Addr;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Who was recorded.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Client {
     /// Package or tool.
     pub name: String,
@@ -12,10 +12,13 @@ pub struct Client {
     pub version: String,
     /// Program of it that ran.
     pub program: String,
+    /// The driver above the interface, for GPU APIs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
 }
 
 /// The PCI function it ran on.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct DeviceId {
     /// PCI vendor id.
     pub vendor_id: Addr,
@@ -26,7 +29,7 @@ pub struct DeviceId {
 }
 
 /// The first line.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Header {
     /// `xe-client-recording`.
     pub format: String,
@@ -40,6 +43,12 @@ pub struct Header {
     pub platform: String,
     /// PCI function.
     pub device: DeviceId,
+    /// Bytes of a page.
+    #[serde(default)]
+    pub page_size: u64,
+    /// Bits of a GPU virtual address.
+    #[serde(default)]
+    pub va_bits: u8,
     /// Dialect of the interface.
     pub dialect: String,
     /// Byte order of structs.
@@ -48,13 +57,26 @@ pub struct Header {
     pub privileged: bool,
     /// Bytes of system memory clients were told of.
     pub system_memory: u64,
+    /// GTs there were.
+    #[serde(default)]
+    pub gts: u8,
+    /// Engines that clients could use: class, instance, GT.
+    #[serde(default)]
+    pub engines: Vec<[u16; 3]>,
+    /// The client's own verdict, as far as the recorder knows it.
+    #[serde(default)]
+    pub client_result: String,
     /// What the file exercises.
     #[serde(default)]
     pub tags: Vec<String>,
 }
 
+/// What the header says a recording is.
+pub const FORMAT: &str = "xe-client-recording";
+/// Version of the format.
+pub const VERSION: u32 = 1;
 /// Intel.
-const VENDOR: u64 = 0x8086;
+pub const VENDOR: u64 = 0x8086;
 
 impl Header {
     /// Whether the recording is one of those this program replays.
@@ -63,8 +85,8 @@ impl Header {
     /// What is foreign about it.
     pub fn check(&self) -> Result<(), String> {
         let rows = [
-            (self.format == "xe-client-recording", format!("format is `{}`", self.format)),
-            (self.version == 1, format!("version is {}", self.version)),
+            (self.format == FORMAT, format!("format is `{}`", self.format)),
+            (self.version == VERSION, format!("version is {}", self.version)),
             (self.dialect == "U", format!("dialect is `{}`", self.dialect)),
             (self.byte_order == "little", format!("byte order is `{}`", self.byte_order)),
             (self.device.vendor_id.0 == VENDOR, format!("PCI vendor is {}", self.device.vendor_id)),

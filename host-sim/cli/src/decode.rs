@@ -60,7 +60,7 @@ pub fn of_demo(platform: &'static str) -> Result<Dump, String> {
     let demo = Demo { platform, execution: true };
     let sim = simulated(&demo).ok_or_else(|| format!("there is no simulated GPU for platform {platform}"))?;
     let mut vms = Vec::new();
-    let played = with_device(&sim, Config::default(), |device| {
+    let played = with_device(&sim, Config::default(), None, |device| {
         let mut look = |device: &SimDevice<'_>, client, vm| {
             vms.extend(tables_of(&sim, device, client, vm).map(|tables| (vm, tables)));
         };

@@ -30,24 +30,26 @@ impl Leftover {
     }
 }
 
-/// Opens the device, lets `work` have it, closes it.
+/// Opens the device, lets `work` have it, closes it. Its configuration table is `hwconfig`, the simulated part's if
+/// that is none.
 ///
 /// # Errors
 /// Whatever opening it met.
 pub fn with_device<R>(
     sim: &Sim,
     config: Config,
+    hwconfig: Option<&[u8]>,
     work: impl FnOnce(&mut SimDevice<'_>) -> R,
 ) -> Result<(R, Leftover), Error> {
     let irq = Arc::new(IrqFlag::new());
     let mark = Arc::clone(&irq);
     sim.on_msi(move || mark.handle().record());
     sim.mark("open");
-    let hwconfig = sim.hwconfig();
+    let own = sim.hwconfig();
     let mut storage = storage();
     let result = match Device::open(sim.hal(), storage.lend(), config, Some(&irq)) {
         Ok(mut device) => {
-            device.set_hwconfig(&hwconfig);
+            device.set_hwconfig(hwconfig.unwrap_or(&own));
             let result = work(&mut device);
             sim.mark("close");
             drop(device.close());

@@ -42,4 +42,20 @@ impl Recording {
         let event = if let Body::Repeat { of } = event.body { self.events.get(of.checked_sub(1)?)? } else { event };
         if let Body::Call(call) = &event.body { Some(call) } else { None }
     }
+
+    /// The part's configuration table as the client got it; none if it did not ask, or there was none. It comes with the
+    /// part's firmware: a device set up like the recorded one has it from outside.
+    #[must_use]
+    pub fn hwconfig(&self) -> Option<&[u8]> {
+        let calls = self.events.iter().filter_map(|event| self.call_of(event));
+        let mut queries = calls.filter(|call| call.name == "XE_DEVICE_QUERY" && query_of(call) == Some(HWCONFIG));
+        queries.find_map(|call| Some(call.out_payloads.first()?.data.as_ref()?.0.as_slice()))
+    }
+}
+
+/// `XE_DEVICE_QUERY`: the number of the query for the configuration table (bind-and-exec sheet §2.5).
+const HWCONFIG: u32 = 4;
+
+fn query_of(call: &Call) -> Option<u32> {
+    Some(u32::from_le_bytes(*call.input.0.get(8..)?.first_chunk()?))
 }

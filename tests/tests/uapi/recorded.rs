@@ -25,7 +25,7 @@ fn on_its_device(recording: &'static Recording, test: impl Fn(&mut Rig<'_>)) {
     assert!(recording.header.privileged, "the rig's client is");
     let config = Config { system_memory_bytes: recording.header.system_memory, ..Config::default() };
     on_opened(&SimConfig::new(platform), config, |rig| {
-        rig.device.set_hwconfig(hwconfig(recording));
+        rig.device.set_hwconfig(recording.hwconfig().unwrap_or_default());
         test(rig);
     });
 }
@@ -38,14 +38,6 @@ fn calls(recording: &'static Recording) -> impl Iterator<Item = (usize, &'static
 /// Its device queries.
 fn queries(recording: &'static Recording) -> impl Iterator<Item = (usize, &'static Recorded)> {
     calls(recording).filter(|(_, call)| call.name == "XE_DEVICE_QUERY")
-}
-
-/// The configuration table of the recorded device, empty if it had none. It comes with the part's firmware, so a device
-/// set up like that one has it from outside.
-fn hwconfig(recording: &'static Recording) -> &'static [u8] {
-    let mut answers = queries(recording).filter(|(_, call)| query_of(&call.input.0) == HWCONFIG);
-    let found = answers.find_map(|(_, call)| call.out_payloads.first()?.data.as_ref());
-    found.map_or(&[], |table| &table.0)
 }
 
 fn query_of(arg: &[u8]) -> u32 {

@@ -38,7 +38,7 @@ pub fn run(demo: &Demo, out: &mut dyn Write) -> io::Result<Vec<Check>> {
     let name = if demo.platform == "lnl" { "Lunar Lake" } else { "Tiger Lake" };
     writeln!(out, "barexe demo: one bind, one batch, one fence on a simulated {name}\n")?;
     let mut printed = Ok(());
-    let played = with_device(&sim, Config::default(), |device| {
+    let played = with_device(&sim, Config::default(), None, |device| {
         printed = probe::print(device.info(), out);
         script::play(&sim, device, &mut |_, _, _| ())
     });

@@ -113,7 +113,7 @@ pub fn replay_and_look(
 ) -> Result<Report, ReplayError> {
     let sim = simulated(recording, options)?;
     let config = Config { system_memory_bytes: recording.header.system_memory, ..Config::default() };
-    let played = with_device(&sim, config, |device| {
+    let played = with_device(&sim, config, recording.hwconfig(), |device| {
         engine::play(recording, &sim, device, &mut |event, device, vms| look(&sim, event, device, vms))
     });
     let (mut report, leftover) = played.map_err(ReplayError::Open)?;

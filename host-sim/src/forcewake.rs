@@ -36,15 +36,25 @@ impl Line {
     }
 }
 
+/// `RC_CONTROL`, one for each GT: whether domains that nobody holds may sleep (engines sheet §13.6).
+const RC_CONTROL: u32 = 0xA090;
+/// Its bits that let them: hardware control, render C6.
+const RC_ON: u32 = 1 << 31 | 1 << 18;
+
 /// All domains of a part.
 #[derive(Clone, Debug)]
 pub(crate) struct Forcewake {
     lines: Vec<Line>,
     pub(crate) mode: AckMode,
+    media_gt: bool,
+    /// Domains that nobody holds sleep: those of the main GT or of the only one, and those of the media GT.
+    sleeps: [bool; 2],
+    /// The same after power-on, as the machine's firmware left it.
+    at_boot: bool,
 }
 
 impl Forcewake {
-    pub(crate) fn new(platform: &Platform) -> Self {
+    pub(crate) fn new(platform: &Platform, sleeps: bool) -> Self {
         let legacy = platform.version < 1270;
         let mut lines: BTreeMap<Domain, (u32, u32)> = BTreeMap::new();
         lines.insert(Domain::Gt, (0xA188, if legacy { 0x13_0044 } else { 0xDFC }));
@@ -70,7 +80,32 @@ impl Forcewake {
             }
         }
         let line = |(domain, (request, ack))| Line { domain, request, ack, wanted: false, before: false, since_ns: 0 };
-        Self { lines: lines.into_iter().map(line).collect(), mode: AckMode::After(2_000) }
+        let lines = lines.into_iter().map(line).collect();
+        let mode = AckMode::After(2_000);
+        Self { lines, mode, media_gt: platform.media_gt, sleeps: [sleeps; 2], at_boot: sleeps }
+    }
+
+    /// Looks at a write that has reached storage: it may let a GT's domains sleep, or keep them awake.
+    pub(crate) fn written(&mut self, offset: u32, value: u32) {
+        let [main, media] = &mut self.sleeps;
+        match offset {
+            RC_CONTROL => *main = value & RC_ON == RC_ON,
+            _ if offset == MEDIA_SHIFT + RC_CONTROL => *media = value & RC_ON == RC_ON,
+            _ => {}
+        }
+    }
+
+    /// A GT was reset: its domains sleep as after power-on.
+    pub(crate) const fn reset(&mut self, media: bool) {
+        let [main, of_media] = &mut self.sleeps;
+        *(if media { of_media } else { main }) = self.at_boot;
+    }
+
+    /// Whether a domain sleeps while nobody holds it.
+    const fn may_sleep(&self, domain: Domain) -> bool {
+        let [main, media] = self.sleeps;
+        let of_media = matches!(domain, Domain::MediaGt | Domain::Vdbox(_) | Domain::Vebox(_) | Domain::Gsc);
+        if self.media_gt && of_media { media } else { main }
     }
 
     /// An acknowledge or request register.
@@ -96,7 +131,8 @@ impl Forcewake {
     }
 
     pub(crate) fn is_awake(&self, domain: Domain, now_ns: u64) -> bool {
-        self.lines.iter().any(|line| line.domain == domain && line.awake(now_ns, self.mode))
+        let awake = |line: &Line| line.domain == domain && line.awake(now_ns, self.mode);
+        !self.may_sleep(domain) || self.lines.iter().any(awake)
     }
 
     /// Domains that something asked to be awake.
@@ -125,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_acknowledge_follows_the_request_after_its_delay() {
-        let mut forcewake = Forcewake::new(&Platform::lnl());
+        let mut forcewake = Forcewake::new(&Platform::lnl(), true);
         assert!(forcewake.write(0xA188, 0x0001_0001, 100));
         assert_eq!(forcewake.read(0xDFC, 100), Some(0));
         assert_eq!(forcewake.read(0xDFC, 3_000), Some(1));
@@ -136,6 +172,21 @@ mod tests {
         assert_eq!(forcewake.read(0x38_0DF8, 20_000), Some(1), "the GSC engine's");
         forcewake.mode = AckMode::AllOnes;
         assert_eq!(forcewake.read(0xDFC, 9_000), Some(u32::MAX));
+    }
+
+    #[test]
+    fn nothing_sleeps_where_the_gt_may_not() {
+        let mut forcewake = Forcewake::new(&Platform::lnl(), true);
+        forcewake.written(RC_CONTROL, 0);
+        assert!(forcewake.is_awake(Domain::Render, 0) && !forcewake.is_awake(Domain::Vdbox(0), 0));
+        forcewake.written(MEDIA_SHIFT + RC_CONTROL, 0);
+        assert!(forcewake.is_awake(Domain::Vdbox(0), 0));
+        // Hardware control, timeout mode, render C6: as drivers without firmware switch it on.
+        forcewake.written(RC_CONTROL, 0x9004_0000);
+        assert!(!forcewake.is_awake(Domain::Gt, 0) && forcewake.is_awake(Domain::Gsc, 0));
+        forcewake.reset(true);
+        assert!(!forcewake.is_awake(Domain::Gsc, 0), "as after power-on");
+        assert!(Forcewake::new(&Platform::tgl(), false).is_awake(Domain::Vebox(0), 0));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::cs::{CsSpec, State, Streamer};
 use crate::fault::{Action, Occasion};
+use crate::function_reset;
 use crate::self_clearing::{self, Deferred};
 use crate::shared::Shared;
 use crate::sim::SimConfig;
@@ -41,6 +42,13 @@ impl Gpu {
         let Some(fresh) = Self::new(&self.config) else { return };
         self.engines = fresh.engines;
         self.shared.power_on(fresh.shared);
+    }
+
+    /// The same, asked for by the driver itself: configuration space stays.
+    pub(crate) fn reset_function(&mut self) {
+        let config = self.shared.config.clone();
+        self.power_on();
+        self.shared.config = config;
     }
 
     /// Lets the device's clock show at least an instant.
@@ -152,8 +160,11 @@ impl Gpu {
                 return;
             }
         }
-        self.shared.tiles.one_mut().registers.write(offset, value);
+        let tile = self.shared.tiles.one_mut();
+        tile.registers.write(offset, value);
+        tile.forcewake.written(offset, value);
         self_clearing::written(self, offset, value);
+        function_reset::written(self, offset, value);
     }
 
     /// `EXECLIST_CONTROL`: the submit queue is taken over.

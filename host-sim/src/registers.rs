@@ -10,6 +10,9 @@ const MASKED_IN_WINDOW: [u32; 12] =
 const MASKED: [u32; 2] = [0x1_4800, 0x1_4804];
 /// Invalidation of the auxiliary table: done at once, as far as anyone can see (commands sheet §1.9).
 const DONE_AT_ONCE: [u32; 3] = [0x4208, 0x4218, 0x4238];
+/// Bits that stand until a one is written to them: interrupts of units that are not simulated (PCU, `GU_MISC`; engines
+/// sheet §9.1), the mark of a reset of the function (§1.5).
+const CLEARED_BY_ONES: [u32; 3] = [0x4_44E8, 0x4_44F8, 0x10_1018];
 /// Selector of replicated registers, and the semaphore around it.
 pub(crate) const STEER_SEMAPHORE: u32 = 0xFD0;
 
@@ -63,6 +66,9 @@ impl Registers {
             self.semaphore_taken = value & 1 == 0;
         } else if self.fixed.contains_key(&offset) || DONE_AT_ONCE.contains(&offset) {
             // Read-only, or over before anyone can look.
+        } else if CLEARED_BY_ONES.contains(&offset) {
+            let old = self.peek(offset);
+            self.stored.insert(offset, old & !value);
         } else if self.is_masked(offset) {
             let mask = value >> 16;
             let old = self.peek(offset);
@@ -116,6 +122,14 @@ mod tests {
         assert_eq!(registers.read(0x2_229C), 0x2008);
         registers.write(0x2_2098, 0xFFFF_FFFF);
         assert_eq!(registers.read(0x2_2098), 0xFFFF_FFFF);
+    }
+
+    #[test]
+    fn what_a_one_clears_is_not_stored() {
+        let mut registers = Registers::new(&Platform::tgl());
+        registers.put(CLEARED_BY_ONES[1], 5);
+        registers.write(CLEARED_BY_ONES[1], 0xFFFF_FFFE);
+        assert_eq!(registers.read(CLEARED_BY_ONES[1]), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The registers of 12.x are documented (engines sheet §10.2, §13.8). Whether 20.04 has the same is not determined:
 //! this is the simulator's one place for that assumption, as the driver has its own.
 
+use crate::function_reset;
 use crate::gpu::Gpu;
 use crate::spec::{EngineClass, EngineSpec, MEDIA_SHIFT};
 
@@ -62,6 +63,8 @@ pub(crate) enum Deferred {
     },
     /// A message leaves that was delayed.
     Message,
+    /// The driver's reset of the whole function is done.
+    FunctionReset,
 }
 
 /// Looks at a write that has reached storage.
@@ -102,6 +105,7 @@ pub(crate) fn finish(gpu: &mut Gpu, deferred: &Deferred) {
     let (offset, bits) = match *deferred {
         Deferred::Clear { offset, bits } => (offset, bits),
         Deferred::Load { index, first, second } => return gpu.take_over(index, first, second),
+        Deferred::FunctionReset => return function_reset::finish(gpu),
         Deferred::Message => {
             gpu.shared.late_messages += 1;
             return;
@@ -148,5 +152,6 @@ fn reset(gpu: &mut Gpu, bits: u32, media: bool) {
     registers.forget_engines(&chosen);
     if full {
         registers.forget_gt(media);
+        gpu.shared.tiles.one_mut().forcewake.reset(media);
     }
 }

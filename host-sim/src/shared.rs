@@ -63,7 +63,7 @@ impl Shared {
             memory: Memory::new(config),
             user: UserMemory::new(config.clients.clone()),
             mapped: None,
-            tiles: Tiles::new(&platform),
+            tiles: Tiles::new(&platform, config.c6),
             config: ConfigSpace::new(&platform, config.msi),
             time_ns: 0,
             timeline: Timeline::new(config.timeline_events),

@@ -38,6 +38,9 @@ pub struct SimConfig {
     pub relax_commands: u64,
     /// Width of the MSI capability.
     pub msi: MsiWidth,
+    /// The machine's firmware left the power states of idle GTs on: a register of a domain that nobody holds is asleep
+    /// until a driver switches them off.
+    pub c6: bool,
     /// The timeline also has every access: of the driver to registers, of the device to memory.
     pub trace_accesses: bool,
     /// Where the bytes of buffers are, if not on the heap.
@@ -59,6 +62,7 @@ impl SimConfig {
             execution: true,
             relax_commands: 100_000,
             msi: MsiWidth::Bits64,
+            c6: true,
             trace_accesses: false,
             buffers: None,
             clients: None,

@@ -59,6 +59,7 @@ impl Platform {
             fixed: vec![
                 (0x9140, 0x000E_00FA), // media: set bits are absent: VCS0, VCS2, VECS0
                 (0x9118, 0),           // no L3 bank is absent
+                (0x9120, 1 << 2),      // a part that is sold
                 (0x913C, 0x3F),        // six DSS
                 (0x9134, 0xFFFF_FF00), // all eight EU pairs
                 (0xD00, 0x0E),         // 38.4 MHz crystal, shift 3: see the check of engines sheet §13.1
@@ -85,6 +86,7 @@ impl Platform {
                 (0x38_9140, 0x0001_0001), // media: set bits are present: VCS0, VECS0
                 (0x9114, 0x0001_0000),    // CCS0
                 (0x9118, 0x0001_00F0),    // one node, four L3 banks
+                (0x9120, 1 << 2),
                 (0x913C, 0xFF),
                 (0x9144, 0xFF),
                 (0x9134, 0xFF),

@@ -27,7 +27,7 @@ pub(crate) struct TileState {
 }
 
 impl TileState {
-    fn new(platform: &Platform, number: u8) -> Self {
+    fn new(platform: &Platform, number: u8, c6: bool) -> Self {
         let mut registers = Registers::new(platform);
         if number == 0 && platform.tiles > 1 {
             registers.fix(MTCFG, u32::from(platform.tiles - 1) << 8);
@@ -35,7 +35,7 @@ impl TileState {
         Self {
             registers,
             ggtt: GgttTable::new(platform.ggtt_entries()),
-            forcewake: Forcewake::new(platform),
+            forcewake: Forcewake::new(platform, c6),
             interrupts: Interrupts::new(platform),
             flushes: 0,
             ggtt_writes: 0,
@@ -62,8 +62,8 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
-    pub(crate) fn new(platform: &Platform) -> Self {
-        Self { all: (0..platform.tiles.max(1)).map(|number| TileState::new(platform, number)).collect(), at: 0 }
+    pub(crate) fn new(platform: &Platform, c6: bool) -> Self {
+        Self { all: (0..platform.tiles.max(1)).map(|number| TileState::new(platform, number, c6)).collect(), at: 0 }
     }
 
     /// Looks at another tile; whether there is one.

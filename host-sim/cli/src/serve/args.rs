@@ -33,6 +33,10 @@ pub struct ServeArgs {
     /// Size code of the GGTT: 2^(17 + CODE) entries [default: 3]; platforms with a strap for it only
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u8).range(1..=3))]
     ggms: Option<u8>,
+    /// Whether idle GTs sleep after power-on, as the machine's firmware left them: where nobody holds them awake, registers
+    /// do not answer, and using them breaks a rule
+    #[arg(long, value_enum, default_value_t)]
+    c6: SleepAtBoot,
     /// When a peer has left, reset the device and wait for the next one
     #[arg(long)]
     keep: bool,
@@ -49,6 +53,16 @@ enum GgttAccess {
     Mapped,
     /// By messages
     Messages,
+}
+
+/// Power states of idle GTs after power-on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum SleepAtBoot {
+    /// They sleep
+    #[default]
+    On,
+    /// They are awake until a driver lets them sleep
+    Off,
 }
 
 impl ServeArgs {
@@ -71,6 +85,7 @@ impl ServeArgs {
             platform,
             msi: if self.msi == "32" { MsiWidth::Bits32 } else { MsiWidth::Bits64 },
             map_ggtt: self.ggtt == GgttAccess::Mapped,
+            c6: self.c6 == SleepAtBoot::On,
             keep: self.keep,
             strict: self.strict,
             trace: self.trace.clone().map(|path| (path, self.trace_events)),

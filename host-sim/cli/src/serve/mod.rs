@@ -63,6 +63,8 @@ pub struct Options {
     pub msi: MsiWidth,
     /// The peer may map the GGTT.
     pub map_ggtt: bool,
+    /// Idle GTs sleep after power-on.
+    pub c6: bool,
     /// Serve one peer after the other.
     pub keep: bool,
     /// Rules that a peer's driver broke make the server fail.
@@ -125,6 +127,7 @@ fn cannot<E: core::fmt::Display>(what: &'static str) -> impl Fn(E) -> Failure {
 fn simulated(options: &Options) -> Result<Sim, Failure> {
     let mut config = SimConfig::new(options.platform.clone());
     config.msi = options.msi;
+    config.c6 = options.c6;
     config.timeline_events = options.trace.as_ref().map_or(0, |(_, events)| *events);
     config.trace_accesses = options.trace.is_some();
     let unusable = || Failure::Unusable(format!("platform {} is not simulated", options.platform.name));

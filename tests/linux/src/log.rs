@@ -1,0 +1,34 @@
+//! What in the kernel's log is a warning.
+
+/// Messages of this level and below are warnings.
+const WARNING: u8 = 4;
+/// What every guest says, whatever its device does: pieces of messages, and why.
+const CUSTOMARY: &[(&str, &str)] = &[];
+
+/// The level of a line of the raw log, and its text.
+fn level(line: &str) -> Option<(u8, &str)> {
+    let (number, text) = line.strip_prefix('<')?.split_once('>')?;
+    // Facilities are in the higher bits.
+    Some((number.parse::<u16>().ok()?.to_le_bytes().first()? & 7, text))
+}
+
+/// The warnings in a raw log, and what is worse.
+pub(crate) fn warnings(log: &str) -> Vec<&str> {
+    let known = |text: &str| CUSTOMARY.iter().any(|(piece, _)| text.contains(piece));
+    log.lines()
+        .filter_map(level)
+        .filter(|(level, text)| *level <= WARNING && !known(text))
+        .map(|(_, text)| text.trim())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_of_level_four_and_below() {
+        let log = "<6>[    1.0] xe: hello\n<4>[    1.1] xe: careful\n<3>[ 1.2] xe: broken\n<12>[ 1.3] user\n";
+        assert_eq!(warnings(log), ["[    1.1] xe: careful", "[ 1.2] xe: broken", "[ 1.3] user"]);
+    }
+}

@@ -3,6 +3,7 @@
 use crate::cs::{CsSpec, State, Streamer};
 use crate::fault::{Action, Occasion};
 use crate::function_reset;
+use crate::guc::{self, Guc};
 use crate::self_clearing::{self, Deferred};
 use crate::shared::Shared;
 use crate::sim::SimConfig;
@@ -22,6 +23,8 @@ pub(crate) struct Gpu {
     pub(crate) shared: Shared,
     /// The engines of all tiles, tile by tile.
     pub(crate) engines: Vec<Streamer>,
+    /// Their microcontrollers, tile by tile, one for each GT.
+    pub(crate) gucs: Vec<Guc>,
     pub(crate) execution: bool,
     /// How it was made, and is made again when it is reset.
     config: SimConfig,
@@ -34,13 +37,15 @@ impl Gpu {
         let of_tile = |_| config.platform.engines.iter().map(streamer);
         let engines = (0..config.platform.tiles.max(1)).flat_map(of_tile).collect();
         let (execution, config) = (config.execution, config.clone());
-        Some(Self { shared: Shared::new(&config), engines, execution, config })
+        let gucs = guc::gucs(&config.platform);
+        Some(Self { shared: Shared::new(&config), engines, gucs, execution, config })
     }
 
     /// Back to the state after power-on. What is on the other side of the bus stays, and so does what happened.
     pub(crate) fn power_on(&mut self) {
         let Some(fresh) = Self::new(&self.config) else { return };
         self.engines = fresh.engines;
+        self.gucs.iter_mut().for_each(Guc::reset);
         self.shared.power_on(fresh.shared);
     }
 
@@ -62,7 +67,7 @@ impl Gpu {
     /// Whether something happens without anybody asking.
     pub(crate) fn is_busy(&self) -> bool {
         let has_work = |engine: &Streamer| engine.pending_submit() || engine.current_descriptor().is_some();
-        !self.shared.deferred.is_empty() || self.engines.iter().any(has_work)
+        !self.shared.deferred.is_empty() || self.guc_due_ns().is_some() || self.engines.iter().any(has_work)
     }
 
     /// Counts an access at an offset in BAR 0 and lets its time pass; the offset in its tile's block, if the device
@@ -107,6 +112,9 @@ impl Gpu {
             return 0;
         }
         if let Some(value) = self.shared.tiles.one_mut().interrupts.read(offset, now) {
+            return value;
+        }
+        if let Some(value) = self.read_guc(offset) {
             return value;
         }
         self.read_engine(offset).unwrap_or_else(|| self.shared.tiles.one_mut().registers.read(offset))
@@ -159,6 +167,9 @@ impl Gpu {
             if self.engines.get_mut(index).is_some_and(|engine| engine.write_register(inside, value)) {
                 return;
             }
+        }
+        if self.write_guc(offset, value) {
+            return;
         }
         let tile = self.shared.tiles.one_mut();
         tile.registers.write(offset, value);

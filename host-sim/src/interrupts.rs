@@ -17,11 +17,18 @@ const VALID: u32 = 1 << 31;
 /// Time from selecting a unit to its identity being valid.
 const IDENTITY_DELAY_NS: u64 = 1_000;
 
+/// Something that raises interrupts: an engine, or a microcontroller.
 #[derive(Clone, Debug)]
 struct Unit {
-    spec: EngineSpec,
+    name: (EngineClass, u8),
+    /// Bank and bit.
+    irq: (u8, u8),
     vector: u16,
 }
+
+/// Microcontroller of the primary GT, or of the only one, and of the media GT: instances of class "other".
+const GUC: u8 = 0;
+const MEDIA_GUC: u8 = 16;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Bank {
@@ -59,6 +66,9 @@ const fn gates(class: EngineClass, instance: u8) -> ((u32, bool), (u32, bool)) {
         EngineClass::VideoDecode => ((0x19_0034, true), (0x19_00A8 + pair, even)),
         EngineClass::VideoEnhance => ((0x19_0034, false), (0x19_00D0 + pair, even)),
         EngineClass::Compute => ((0x19_0048, true), (0x19_0100 + pair, even)),
+        // One bit enables both; each has its half of the mask.
+        EngineClass::Other if instance == GUC => ((0x19_0038, true), (0x19_00E8, true)),
+        EngineClass::Other if instance == MEDIA_GUC => ((0x19_0038, true), (0x19_00E8, false)),
         EngineClass::Other => ((0x19_0044, false), (0x19_00F4, false)),
     }
 }
@@ -73,7 +83,11 @@ fn bank_of(registers: &[u32; 2], offset: u32) -> Option<usize> {
 
 impl Interrupts {
     pub(crate) fn new(platform: &Platform) -> Self {
-        let units = platform.engines.iter().map(|spec| Unit { spec: *spec, vector: 0 }).collect();
+        let engine = |spec: &EngineSpec| ((spec.class, spec.instance), spec.irq);
+        let media = platform.media_gt.then_some(((EngineClass::Other, MEDIA_GUC), (0, 24)));
+        let others = [((EngineClass::Other, GUC), (0, 25))].into_iter().chain(media);
+        let units = platform.engines.iter().map(engine).chain(others);
+        let units = units.map(|(name, irq)| Unit { name, irq, vector: 0 }).collect();
         Self {
             units,
             banks: [Bank::default(); 2],
@@ -85,17 +99,17 @@ impl Interrupts {
         }
     }
 
-    /// An engine raises vector bits; `stored` looks registers up.
+    /// A unit raises vector bits; `stored` looks registers up.
     pub(crate) fn raise(&mut self, engine: (EngineClass, u8), bits: u16, stored: impl Fn(u32) -> u32) {
         let (enable, mask) = gates(engine.0, engine.1);
         let open = half(stored(enable.0), enable.1) & !half(stored(mask.0), mask.1);
-        let same = |unit: &&mut Unit| (unit.spec.class, unit.spec.instance) == engine;
+        let same = |unit: &&mut Unit| unit.name == engine;
         let Some(unit) = self.units.iter_mut().find(same) else { return };
         if bits & open == 0 {
             return;
         }
         unit.vector |= bits & open;
-        let (bank, bit) = unit.spec.irq;
+        let (bank, bit) = unit.irq;
         if let Some(bank) = self.banks.get_mut(usize::from(bank)) {
             bank.pending |= 1 << bit;
         }
@@ -149,10 +163,11 @@ impl Interrupts {
             && bank.selected != 0
             && now_ns >= bank.selected_at_ns.saturating_add(IDENTITY_DELAY_NS)
         {
-            let chosen = |unit: &&Unit| usize::from(unit.spec.irq.0) == number && bank.selected == 1 << unit.spec.irq.1;
+            let chosen = |unit: &&Unit| usize::from(unit.irq.0) == number && bank.selected == 1 << unit.irq.1;
             if let Some(unit) = self.units.iter().find(chosen) {
-                let class = unit.spec.class.code() as u32;
-                bank.identity = VALID | u32::from(unit.spec.instance) << 20 | class << 16 | u32::from(unit.vector);
+                let (class, instance) = unit.name;
+                let class = class.code() as u32;
+                bank.identity = VALID | u32::from(instance) << 20 | class << 16 | u32::from(unit.vector);
             }
         }
         Some(bank.identity)
@@ -187,7 +202,7 @@ impl Interrupts {
         }
         let selected = bank.selected;
         bank.identity = 0;
-        let chosen = |unit: &&mut Unit| usize::from(unit.spec.irq.0) == number && selected == 1 << unit.spec.irq.1;
+        let chosen = |unit: &&mut Unit| usize::from(unit.irq.0) == number && selected == 1 << unit.irq.1;
         if let Some(unit) = self.units.iter_mut().find(chosen) {
             unit.vector &= !(value as u16);
         }
@@ -198,8 +213,8 @@ impl Interrupts {
         let again: u32 = self
             .units
             .iter()
-            .filter(|unit| usize::from(unit.spec.irq.0) == number && unit.vector != 0)
-            .fold(0, |bits, unit| bits | 1 << unit.spec.irq.1);
+            .filter(|unit| usize::from(unit.irq.0) == number && unit.vector != 0)
+            .fold(0, |bits, unit| bits | 1 << unit.irq.1);
         if let Some(bank) = self.banks.get_mut(number) {
             bank.pending = bank.pending & !value | value & again;
         }
@@ -290,6 +305,27 @@ mod tests {
         let mut masked = Interrupts::new(&Platform::lnl());
         masked.raise((EngineClass::Other, 6), 1, |offset| if offset == 0x19_00F4 { 1 } else { 0x0909 });
         assert_eq!(masked.read(PENDING[0], 0), Some(0));
+    }
+
+    #[test]
+    fn both_microcontrollers_are_enabled_by_one_bit_and_masked_apart() {
+        let mut tree = Interrupts::new(&Platform::lnl());
+        let gates = |offset: u32| if offset == 0x19_0038 { 0x8000_0000 } else { 0x8000 };
+        for guc in [GUC, MEDIA_GUC] {
+            tree.raise((EngineClass::Other, guc), 1 << 15, gates);
+        }
+        assert_eq!(tree.read(PENDING[0], 0), Some(1 << 25), "the media GT's is masked");
+        tree.raise(
+            (EngineClass::Other, MEDIA_GUC),
+            1 << 15,
+            |offset| if offset == 0x19_0038 { 0x8000_0000 } else { 0 },
+        );
+        assert_eq!(tree.read(PENDING[0], 0), Some(3 << 24));
+        // engines sheet §9, checks.
+        for (bit, identity) in [(25, 0x8004_8000), (24, 0x8104_8000)] {
+            tree.write(SELECTOR[0], 1 << bit, 0);
+            assert_eq!(tree.read(IDENTITY[0], 5000), Some(identity));
+        }
     }
 
     #[test]

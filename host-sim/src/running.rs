@@ -40,7 +40,7 @@ impl Gpu {
         }
         self.shared.time_ns = self.shared.time_ns.saturating_add(took_ns);
         self.settle();
-        moved
+        self.gucs_look() || moved
     }
 
     /// Executes until nothing moves, `max_commands` are done, the instant is reached, or a message is due; at least one
@@ -70,7 +70,7 @@ impl Gpu {
         if self.shared.tiles.messages() != 0 && self.shared.irq_line {
             return;
         }
-        let next = self.shared.deferred.iter().map(|(at, ..)| *at).min();
+        let next = self.shared.deferred.iter().map(|(at, ..)| *at).chain(self.guc_due_ns()).min();
         let now = self.shared.time_ns;
         let target = match next {
             _ if !report.idle => now,
@@ -101,7 +101,7 @@ impl Gpu {
         }
         let looks_again = self.engines.iter().any(|engine| engine.state() == State::Waiting);
         let looks_again = looks_again.then(|| now_ns.saturating_add(LOOK_NS));
-        self.shared.deferred.iter().map(|(at, ..)| *at).chain(looks_again).min()
+        self.shared.deferred.iter().map(|(at, ..)| *at).chain(looks_again).chain(self.guc_due_ns()).min()
     }
 
     /// Messages to deliver now.

@@ -12,6 +12,8 @@ const INVALIDATION_NS: u64 = 40_000;
 /// Time a reset takes.
 const RESET_NS: u64 = 100_000;
 const GDRST: u32 = 0x941C;
+/// Its bit of the microcontroller.
+const GUC_RESET: u32 = 1 << 3;
 /// Invalidation of the global table's translations, which are not cached here: done after a moment.
 const GGTT_INVALIDATE: [u32; 2] = [0xCEE8, 0xCF7C];
 /// Observation unit, after the engines (2207587034).
@@ -147,6 +149,9 @@ fn reset(gpu: &mut Gpu, bits: u32, media: bool) {
         if chosen.iter().any(|engine| (engine.class, engine.instance) == (class, instance)) {
             streamer.reset();
         }
+    }
+    if full || bits & GUC_RESET != 0 {
+        gpu.reset_guc(media);
     }
     let registers = &mut gpu.shared.tiles.one_mut().registers;
     registers.forget_engines(&chosen);

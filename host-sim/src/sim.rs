@@ -246,6 +246,19 @@ impl Sim {
         })
     }
 
+    /// What was asked of the GuC's firmware and it does not know: action, and how often.
+    #[must_use]
+    pub fn unknown_guc_actions(&self) -> BTreeMap<u16, u64> {
+        self.inner.with(|gpu| {
+            let mut all = BTreeMap::new();
+            for (action, count) in gpu.gucs.iter().flat_map(crate::guc::Guc::unknown) {
+                let sum: &mut u64 = all.entry(*action).or_default();
+                *sum = sum.saturating_add(*count);
+            }
+            all
+        })
+    }
+
     /// Why engines stopped: name and reason.
     #[must_use]
     pub fn halted(&self) -> Vec<(String, String)> {

@@ -117,6 +117,23 @@ impl Tlb {
         self.recent = [None; RECENT];
     }
 
+    /// Forgets what lies in a range of an address space, or of all: leaves that begin, end or lie in it, and the tables
+    /// on the way to its addresses, which the driver may free afterwards.
+    pub fn forget_range(&mut self, space: Option<u64>, start: u64, bytes: u64) {
+        let last = start.saturating_add(bytes.saturating_sub(1));
+        let inside = |(owner, kind, number): &Key| {
+            let shift = match kind {
+                Kind::Leaf(shift) => *shift,
+                Kind::Table(level) => Table::covered_bits(*level),
+            };
+            let first = number << shift;
+            space.is_none_or(|space| space == *owner) && first <= last && first + ((1 << shift) - 1) >= start
+        };
+        self.entries.retain(|key, _| !inside(key));
+        self.order.retain(|key| !inside(key));
+        self.recent = [None; RECENT];
+    }
+
     /// Forgets everything: invalidation registers, reset.
     pub fn forget_all(&mut self) {
         self.entries.clear();
@@ -160,6 +177,32 @@ mod tests {
         assert_eq!(tlb.table(1, 0x1F_F000), Some(table(0, 0x1000)));
         assert_eq!(tlb.table(1, 0x20_0000), Some(table(2, 0x2000)), "outside the lowest table");
         assert_eq!((tlb.table(1, 1 << 39), tlb.table(2, 0)), (None, None));
+    }
+
+    #[test]
+    fn a_range_is_forgotten_and_what_lies_beside_it_is_not() {
+        let mut tlb = Tlb::default();
+        let table = |level| Table { level, addr: 0x9000, compact: false };
+        for page in [0x1F_E000, 0x1F_F000, 0x20_0000, 0x20_1000] {
+            tlb.put_leaf(1, page, LEAF);
+            tlb.put_leaf(2, page, LEAF);
+        }
+        tlb.put_table(1, 0, table(0));
+        tlb.put_table(1, 0x20_0000, table(0));
+        tlb.put_table(1, 0x40_0000, table(0));
+        tlb.forget_range(Some(1), 0x1F_F000, 0x2000);
+        let kept =
+            |tlb: &mut Tlb, space| [0x1F_E000, 0x1F_F000, 0x20_0000, 0x20_1000].map(|va| tlb.leaf(space, va).is_some());
+        assert_eq!(kept(&mut tlb, 1), [true, false, false, true]);
+        assert_eq!(kept(&mut tlb, 2), [true; 4], "another space");
+        assert_eq!([0, 0x20_0000, 0x40_0000].map(|va| tlb.table(1, va).is_some()), [false, false, true]);
+        tlb.forget_range(None, 0x20_1000, 0x1000);
+        assert_eq!((kept(&mut tlb, 1), kept(&mut tlb, 2)), ([true, false, false, false], [true, true, true, false]));
+        tlb.put_leaf(1, 0x60_0000, Leaf { bytes: 2 << 20, ..LEAF });
+        tlb.forget_range(Some(1), 0x7F_F000, 0x1000);
+        assert_eq!(tlb.leaf(1, 0x60_0000), None, "a large leaf that ends in it");
+        tlb.forget_range(None, 0, u64::MAX);
+        assert_eq!(kept(&mut tlb, 2), [false; 4]);
     }
 
     #[test]

@@ -219,6 +219,11 @@ impl Streamer {
         self.tlb.forget_all();
     }
 
+    /// Forgets the translations of a range of an address space, or of all of them.
+    pub(crate) fn invalidate_range(&mut self, space: Option<u64>, start: u64, bytes: u64) {
+        self.tlb.forget_range(space, start, bytes);
+    }
+
     /// Back to the state after power-on: contexts on the engine are lost, as is everything not saved.
     pub fn reset(&mut self) {
         let fresh = Self::new(self.spec, self.class, self.instance, self.base);

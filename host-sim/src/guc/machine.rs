@@ -2,7 +2,6 @@
 
 use crate::cs::Streamer;
 use crate::shared::Shared;
-use crate::spec::EngineClass;
 
 /// One tile, as the GuC of one of its GTs sees it. The tile is the one that `shared` looks at.
 #[derive(Debug)]
@@ -33,13 +32,5 @@ impl<'a> Machine<'a> {
     /// Where there are two GTs: whether this is the one for media.
     pub(crate) fn split(&self) -> Option<bool> {
         self.shared.platform.media_gt.then_some(self.media)
-    }
-
-    /// The engine that is `number`th of those of its class that exist: as registrations count.
-    pub(crate) fn engine(&mut self, class: EngineClass, number: usize) -> Option<(&mut Streamer, &mut Shared)> {
-        let (split, media) = (self.shared.platform.media_gt, self.media);
-        let own = |engine: &&mut Streamer| engine.engine().0 == class && (!split || class.is_media() == media);
-        let engine = self.engines.iter_mut().filter(own).nth(number)?;
-        Some((engine, self.shared))
     }
 }

@@ -117,6 +117,7 @@ pub(crate) enum Event {
         context: Option<u32>,
     },
     /// A context met one that the host may serve.
+    #[allow(dead_code, reason = "no engine here waits for such a fault yet")]
     PageFault(PageFault),
     /// An engine that hung was looked at: its registers are to be kept in the log before the next event leaves.
     Hang {

@@ -1,0 +1,8 @@
+//! A driver of the GuC's own protocol, and what it meets.
+
+mod driver;
+mod loading;
+mod messages;
+mod noise;
+mod rings;
+mod vectors;

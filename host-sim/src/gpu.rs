@@ -4,6 +4,7 @@ use crate::cs::{CsSpec, State, Streamer};
 use crate::fault::{Action, Occasion};
 use crate::function_reset;
 use crate::guc::{self, Guc};
+use crate::pcode;
 use crate::self_clearing::{self, Deferred};
 use crate::shared::Shared;
 use crate::sim::SimConfig;
@@ -176,6 +177,7 @@ impl Gpu {
         tile.forcewake.written(offset, value);
         self_clearing::written(self, offset, value);
         function_reset::written(self, offset, value);
+        pcode::written(self, offset, value);
     }
 
     /// `EXECLIST_CONTROL`: the submit queue is taken over.

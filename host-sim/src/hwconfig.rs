@@ -27,6 +27,7 @@ pub(crate) const LNL: &[(u32, u32)] = &[
     (28, 0x200),    // URB: KiB
     (64, 0x2_0000), // two that clients pass over
     (66, 0x80),
+    (70, 8), // most sub-slices, present or not
 ];
 
 /// The table as clients get it.

@@ -20,7 +20,7 @@
 //! | `shared`, [`bus`] | the device around an engine, and what the engine sees of it |
 //! | `tile` | what each tile has for itself |
 //! | `ggtt_table` | entries of a GGTT, in the simulator or in memory that a driver has mapped |
-//! | `registers`, `forcewake`, `interrupts`, `self_clearing`, `config_space`, `hwconfig`, `function_reset` | one hardware block each |
+//! | `registers`, `forcewake`, `interrupts`, `self_clearing`, `pcode`, `config_space`, `hwconfig`, `function_reset` | one hardware block each |
 //! | `memory` | memory that CPU and device share, and what became of it when it was freed; memory of a guest |
 //! | `user`, `outside` | memory of clients that the device reaches in place: the simulation's own, or a process's |
 //! | [`spec`], `engines` | platforms and engines, as tables |
@@ -90,6 +90,7 @@ mod hwconfig;
 mod interrupts;
 mod memory;
 mod outside;
+mod pcode;
 pub mod ppgtt;
 mod registers;
 mod running;

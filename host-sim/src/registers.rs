@@ -16,10 +16,21 @@ const CLEARED_BY_ONES: [u32; 3] = [0x4_44E8, 0x4_44F8, 0x10_1018];
 /// Selector of replicated registers, and the semaphore around it.
 pub(crate) const STEER_SEMAPHORE: u32 = 0xFD0;
 
+/// Longest time an engine stays awake with nothing to do, in units of 640 ns (engines sheet §13.7): from 20.00 on.
+const LONGEST_WAIT: u32 = 0x054;
+const LONGEST_WAIT_INITIAL: u32 = 0x3F;
+
+fn initial(platform: &Platform) -> BTreeMap<u32, u32> {
+    let waits = platform.engines.iter().map(|engine| (engine.base + LONGEST_WAIT, LONGEST_WAIT_INITIAL));
+    waits.filter(|_| platform.version >= 2000).collect()
+}
+
 /// Register contents.
 #[derive(Clone, Debug)]
 pub(crate) struct Registers {
     fixed: BTreeMap<u32, u32>,
+    /// Values that registers have before anybody writes them, where that is not 0.
+    initial: BTreeMap<u32, u32>,
     stored: BTreeMap<u32, u32>,
     engines: Vec<EngineSpec>,
     has_semaphore: bool,
@@ -30,6 +41,7 @@ impl Registers {
     pub(crate) fn new(platform: &Platform) -> Self {
         Self {
             fixed: platform.fixed.iter().copied().collect(),
+            initial: initial(platform),
             stored: BTreeMap::new(),
             engines: platform.engines.clone(),
             has_semaphore: platform.version >= 1270,
@@ -53,12 +65,16 @@ impl Registers {
             self.semaphore_taken = true;
             return u32::from(free);
         }
-        self.fixed.get(&offset).or_else(|| self.stored.get(&offset)).copied().unwrap_or(0)
+        self.value(offset)
+    }
+
+    fn value(&self, offset: u32) -> u32 {
+        [&self.fixed, &self.stored, &self.initial].iter().find_map(|map| map.get(&offset)).copied().unwrap_or(0)
     }
 
     /// A look that changes nothing.
     pub(crate) fn peek(&self, offset: u32) -> u32 {
-        self.fixed.get(&offset).or_else(|| self.stored.get(&offset)).copied().unwrap_or(0)
+        self.value(offset)
     }
 
     pub(crate) fn write(&mut self, offset: u32, value: u32) {

@@ -57,12 +57,14 @@ impl Platform {
             device_id: 0x9A49,
             revision: 1,
             fixed: vec![
-                (0x9140, 0x000E_00FA), // media: set bits are absent: VCS0, VCS2, VECS0
-                (0x9118, 0),           // no L3 bank is absent
-                (0x9120, 1 << 2),      // a part that is sold
-                (0x913C, 0x3F),        // six DSS
-                (0x9134, 0xFFFF_FF00), // all eight EU pairs
-                (0xD00, 0x0E),         // 38.4 MHz crystal, shift 3: see the check of engines sheet §13.1
+                (0x9140, 0x000E_00FA),   // media: set bits are absent: VCS0, VCS2, VECS0
+                (0x9118, 0),             // no L3 bank is absent
+                (0x9120, 1 << 2),        // a part that is sold
+                (0x913C, 0x3F),          // six DSS
+                (0x9134, 0xFFFF_FF00),   // all eight EU pairs
+                (0x14_5998, 0x02_08_1A), // 100 to 1300 MHz
+                (0x14_5EF0, 0x0800),     // best at 400 MHz
+                (0xD00, 0x0E),           // 38.4 MHz crystal, shift 3: see the check of engines sheet §13.1
             ],
             engines: pick(&TGL_ENGINES),
             tiles: 1,
@@ -90,6 +92,13 @@ impl Platform {
                 (0x913C, 0xFF),
                 (0x9144, 0xFF),
                 (0x9134, 0xFF),
+                (0x10_8040, 0xFFC0), // the GGTT has all its entries; a code that is no size: nothing is stolen
+                (0x13_8000, 0x18_007B), // 400 to 2050 MHz
+                (0x13_8008, 0x3C),   // reached at 1000 MHz
+                (0x13_800C, 0x30),   // best at 800 MHz
+                (0x13_8020, 0x18_0054), // media: 400 to 1400 MHz
+                (0x13_8028, 0x30),
+                (0x13_802C, 0x30),
                 (0xD00, 0x14),
                 (0x38_0D00, 0x14),
             ],

@@ -31,7 +31,7 @@ fn queries_are_refused_row_by_row() {
             row("reserved, second word", query(0, 0).u64(32, 1), EINVAL, "reserved"),
             row("query", query(11, 0), EINVAL, "device query"),
             row("query, most", query(u32::MAX, 0), EINVAL, "device query"),
-            row("4 size", query(4, 276), EINVAL, "size"),
+            row("4 size", query(4, 288), EINVAL, "size"),
             row("6 size", query(6, 39), EINVAL, "size"),
             row("6 unreadable", query(6, 40).u64(16, NOWHERE), EFAULT, "client memory"),
             row("6 clock", query(6, 40), EINVAL, "clock id").on(cycles(9, 9, 2)),

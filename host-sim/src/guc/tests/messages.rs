@@ -40,7 +40,7 @@ fn hardware_facts_are_told_where_there_is_a_table() {
     assert_eq!(tgl.short(&[0x4100, 0, 0, 0]), 0xE000_0201);
     let mut lnl = Driver::ready(Platform::lnl(), false);
     let bytes = lnl.short(&[0x4100, 0, 0, 0]) & 0x0FFF_FFFF;
-    assert_eq!(bytes, 23 * 12);
+    assert_eq!(bytes, 24 * 12);
     assert_eq!(lnl.short(&[0x4100, SCRATCH, 0, 8]), 0xE000_0102);
     assert_eq!(lnl.short(&[0x4100, SCRATCH, 0, bytes]), 0xF000_0000 | bytes);
     assert_eq!([0, 4, 8, 12].map(|at| lnl.get(SCRATCH + at)), [1, 1, 2, 2]);

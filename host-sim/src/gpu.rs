@@ -109,7 +109,7 @@ impl Gpu {
         if let Some(value) = self.shared.tiles.one().forcewake.read(offset, now) {
             return value;
         }
-        if !self.shared.is_reachable(offset, "read") {
+        if !self.is_kept_awake(offset) && !self.shared.is_reachable(offset, "read") {
             return 0;
         }
         if let Some(value) = self.shared.tiles.one_mut().interrupts.read(offset, now) {
@@ -119,6 +119,13 @@ impl Gpu {
             return value;
         }
         self.read_engine(offset).unwrap_or_else(|| self.shared.tiles.one_mut().registers.read(offset))
+    }
+
+    /// Whether an offset is one of an engine that works, on a GT whose firmware decides when it sleeps. Without firmware
+    /// nobody but the driver keeps a domain awake here.
+    fn is_kept_awake(&self, offset: u32) -> bool {
+        let engine = self.engine_of(offset).and_then(|(index, _)| self.engines.get(index));
+        engine.is_some_and(|engine| engine.current_descriptor().is_some() && self.has_guc(engine.engine().0))
     }
 
     /// The engine an offset belongs to, and the offset inside its registers.
@@ -154,7 +161,7 @@ impl Gpu {
         self.shared.tiles.one_mut().count_flush(offset);
         let now = self.shared.time_ns;
         let wakes = self.shared.tiles.one_mut().forcewake.write(offset, value, now);
-        if wakes || !self.shared.is_reachable(offset, "write") {
+        if wakes || !self.is_kept_awake(offset) && !self.shared.is_reachable(offset, "write") {
             return;
         }
         if self.shared.tiles.one_mut().interrupts.write(offset, value, now) {

@@ -16,6 +16,7 @@
 //! | `fault` | what goes wrong on demand: at a numbered call, always, or by [`Rule`] |
 //! | `gpu`, `accesses`, `ggtt`, `running` | the device put together, and its BAR; engines taking turns while time passes |
 //! | [`cs`] | command streamers: contexts, rings, batches, commands |
+//! | [`guc`] | the microcontroller that schedules contexts, if a driver loads it: messages, rings, scheduling |
 //! | [`ppgtt`], [`tlb`] | the page-table walk, and the cache of its answers |
 //! | `shared`, [`bus`] | the device around an engine, and what the engine sees of it |
 //! | `tile` | what each tile has for itself |
@@ -40,7 +41,9 @@
 //! - Tiled surfaces, compressed data, protected content, semaphores that wait for signals, `MI_PRT_BATCH_BUFFER_START`:
 //!   they stop the engine. Compression bytes are kept as written where flat CCS is on.
 //! - Caches other than the TLB, the pre-parser, prefetching past a batch's end, replicated registers (each has one copy
-//!   here), the watchdog, the GSC and GuC firmware, power states other than forcewake, page faults that can be served.
+//!   here), the watchdog, the GSC's and the HuC's firmware, power states other than forcewake, page faults that can be
+//!   served. The GuC's firmware is a model: what a driver loads is copied and never executed. It keeps no log, reads no
+//!   golden context, and knows nothing of virtual functions.
 //! - The GGTT's own TLB: hardware is assumed to see its entries at once.
 //! - Measured time. Each command takes a plausible while.
 //!

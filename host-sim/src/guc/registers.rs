@@ -4,7 +4,7 @@ use super::firmware::Guc;
 use super::machine::Machine;
 use super::messages::registers::{self, MAILBOX, MAILBOX_DWORDS, MEDIA_MAILBOX, Mailbox};
 use crate::gpu::Gpu;
-use crate::spec::{MEDIA_SHIFT, Platform};
+use crate::spec::{EngineClass, MEDIA_SHIFT, Platform};
 
 /// The GuCs of a device: tile by tile, on each one for each GT.
 pub(crate) fn gucs(platform: &Platform) -> Vec<Guc> {
@@ -63,6 +63,13 @@ impl Gpu {
         let engines = self.engines.get_mut(tile * per_tile..(tile + 1) * per_tile)?;
         let guc = self.gucs.get_mut(tile * gts(&self.shared.platform) + usize::from(media))?;
         Some(work(guc, &mut Machine::new(&mut self.shared, engines, media)))
+    }
+
+    /// Whether a GuC runs on the selected tile's GT that has engines of a class.
+    pub(crate) fn has_guc(&self, class: EngineClass) -> bool {
+        let media = self.shared.platform.media_gt && class.is_media();
+        let index = self.shared.tiles.selected() * gts(&self.shared.platform) + usize::from(media);
+        self.gucs.get(index).is_some_and(Guc::is_awake)
     }
 
     /// A register of a GuC of the selected tile.

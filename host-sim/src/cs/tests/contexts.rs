@@ -248,3 +248,77 @@ fn a_wait_that_cannot_be_left_costs_one_look_a_run() {
         rig.bus.events.iter().filter(|event| matches!(event, Event::Command { text, .. } if text.contains("WAIT")));
     assert_eq!(looks.count(), 1, "on the timeline it is one command");
 }
+
+#[test]
+fn a_context_that_is_asked_to_leaves_at_the_next_point_and_goes_on_later() {
+    for (check, leaves) in [(0x0280_0000, true), (0, false)] {
+        let mut rig = Rig::tgl();
+        rig.job();
+        rig.bus.put32(DATA, &[check, 0x1880_0101, VA as u32, 0]);
+        rig.go(100);
+        rig.streamer.leave_soon();
+        rig.streamer.run(&mut rig.bus, 100);
+        assert_eq!(rig.streamer.is_out(), leaves);
+        rig.bus.put32(DATA, &[END]);
+        if leaves {
+            assert_eq!(rig.streamer.run(&mut rig.bus, 100).commands, 0, "nothing brings it back");
+            rig.go(100);
+        } else {
+            rig.streamer.run(&mut rig.bus, 100);
+        }
+        assert_eq!((rig.fence(), rig.streamer.is_out()), (0xFFFF_FF81, true));
+    }
+}
+
+#[test]
+fn what_is_not_accepted_when_a_context_is_asked_to_leave_never_comes() {
+    let mut rig = Rig::tgl();
+    rig.job();
+    rig.bus.put32(DATA, &[END]);
+    let descriptor = rig.descriptor(LRCA);
+    rig.streamer.submit(descriptor);
+    rig.streamer.leave_soon();
+    assert_eq!((rig.streamer.run(&mut rig.bus, 100).commands, rig.streamer.is_out()), (0, true));
+    assert_eq!((rig.go(100).state, rig.fence()), (State::Idle, 0xFFFF_FF81), "a later one does");
+}
+
+#[test]
+fn an_image_of_one_instance_runs_on_another() {
+    let mut rig = Rig::new(2004, EngineClass::Copy, 0x2_2000);
+    rig.job();
+    rig.bus.put32(DATA, &[END]);
+    let descriptor = rig.descriptor(LRCA);
+    let mut other = Streamer::new(CsSpec::for_version(2004).unwrap(), EngineClass::Copy, 8, 0x3E_E000);
+    other.submit(descriptor);
+    assert_eq!(other.run(&mut rig.bus, 100).state, State::Idle, "{:?}", other.fault());
+    assert_eq!(rig.fence(), 0xFFFF_FF81);
+}
+
+#[test]
+fn the_registers_of_a_ring_may_lie_in_a_page_of_their_own() {
+    let mut rig = Rig::lnl();
+    rig.job();
+    rig.bus.put32(DATA, &[END]);
+    let mut page = [0u32; 0x40];
+    (page[1], page[0x11], page[0x30]) = (0x1108_1009, 0x1108_1011, 0x0500_0001);
+    for (slot, register) in (2..).step_by(2).zip([0x34, 0x30, 0x38, 0x48, 0x3C]) {
+        page[slot] = 0x2_2000 + register;
+    }
+    for (slot, register) in (0x12..).step_by(2).zip([0x168, 0x140, 0x110, 0x588, 0x588, 0x588, 0x588, 0x588, 0x588]) {
+        page[slot] = 0x2_2000 + register;
+    }
+    (page[3], page[5], page[7], page[0xB]) = (0, 40, RING, 1);
+    rig.bus.put32(u64::from(SECOND_LRCA) + FRAME, &page);
+    // What the image itself says of the ring means nothing then.
+    for (slot, value) in [(3, 0x0019_0019), (5, 0xFFFF), (7, 0xFFFF), (9, 5), (0xB, 0), (0x27, SECOND_LRCA)] {
+        rig.set_slot(slot, value);
+    }
+    assert_eq!((rig.go(100).state, rig.fence()), (State::Idle, 0xFFFF_FF81), "{}", rig.why());
+    assert_eq!(rig.bus.get32(u64::from(SECOND_LRCA) + FRAME + 3 * 4), 40, "the head is kept there");
+    let descriptor = rig.descriptor(LRCA);
+    rig.streamer.set_tail(&mut rig.bus, descriptor, 48).unwrap();
+    assert_eq!(rig.bus.get32(u64::from(SECOND_LRCA) + FRAME + 5 * 4), 48);
+    rig.bus.put32(u64::from(SECOND_LRCA) + FRAME + 4, &[0x1108_1019]);
+    assert_eq!(rig.go(100).state, State::Halted);
+    assert!(rig.why().contains("dword 0x1 is"), "{}", rig.why());
+}

@@ -19,7 +19,7 @@ enum Item {
 
 const DWORD: u32 = 4;
 
-fn descriptor_dword(queue: &WorkQueue, dword: usize) -> u32 {
+const fn descriptor_dword(queue: &WorkQueue, dword: usize) -> u32 {
     queue.descriptor.wrapping_add(dword as u32 * DWORD)
 }
 

@@ -300,15 +300,20 @@ impl Book {
         let ops = if nr == nr::VM_BIND { asked.ops() } else { Vec::new() };
         let has = |operation| ops.iter().any(|op| op.operation == operation);
         let is_user = |sync: &Sync| matches!(sync.of, SyncOf::User(_));
+        if refused.is_some() {
+            self.out.tag("error_returns");
+            if nr == nr::WAIT_USER_FENCE && refused == Some(Refusal(libc::EIO)) {
+                self.out.tag("gpu_fault");
+            }
+            return;
+        }
         let rows = [
-            (refused.is_some(), "error_returns"),
             (nr == nr::VM_BIND, "bind"),
             (nr == nr::VM_BIND && word(arg, 20) > 1, "bind_array"),
             (nr == nr::VM_BIND && word(arg, 12) != 0, "bind_queue"),
             (nr == nr::VM_BIND && word(arg, 20) == 0, "zero_op_bind"),
             (nr == nr::EXEC, "exec"),
             (nr == nr::EXEC && word(arg, 32) & 0xFFFF == 0, "zero_batch_exec"),
-            (nr == nr::WAIT_USER_FENCE && refused == Some(Refusal(libc::EIO)), "gpu_fault"),
             (ops.iter().any(|op| op.is_null), "null"),
             (has(1), "unmap"),
             (has(3), "unmap_all"),

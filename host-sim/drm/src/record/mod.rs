@@ -99,7 +99,7 @@ impl Recorder {
         Some(self.book.get()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The process ends: nothing is recorded from here on.
+    /// The process ends: the recording gets its last line.
     pub(crate) fn finish(&self) {
         let _turn = self.turns.take_soon();
         if let Some(mut book) = self.book() {

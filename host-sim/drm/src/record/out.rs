@@ -6,7 +6,7 @@
 use barexe_recording::{Body, Call, Event, Header};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,9 @@ pub(super) struct Output {
     cpu_writes: u64,
     gpu_results: u64,
     tags: BTreeSet<&'static str>,
-    /// It is complete, or could not be written any further.
+    /// Where its last line begins, once it has one.
+    end: Option<u64>,
+    /// It could not be written any further.
     over: bool,
 }
 
@@ -75,7 +77,19 @@ impl Output {
         file.write_all(&line)?;
         let (calls, tags) = (BTreeMap::new(), BTreeSet::new());
         let (made, cpu_writes, gpu_results) = (0, 0, 0);
-        Ok(Self { file, header, header_bytes, next: 1, calls, made, cpu_writes, gpu_results, tags, over: false })
+        Ok(Self {
+            file,
+            header,
+            header_bytes,
+            next: 1,
+            calls,
+            made,
+            cpu_writes,
+            gpu_results,
+            tags,
+            end: None,
+            over: false,
+        })
     }
 
     /// The file exercises this.
@@ -99,16 +113,50 @@ impl Output {
         if self.over {
             return;
         }
-        let line = serde_json::to_vec(&Event { n: self.next, body }).map_err(io::Error::from);
-        let written = line.and_then(|mut line| {
-            line.push(b'\n');
-            self.file.write_all(&line)
-        });
-        match written {
-            Ok(()) => self.next = self.next.saturating_add(1),
-            Err(error) => {
+        let ended = self.end.is_some();
+        let written = self.reopen().and_then(|()| self.append(body));
+        let written = if ended { written.and_then(|()| self.close()) } else { written };
+        if let Err(error) = written {
+            self.over = true;
+            eprintln!("barexe: the recording ends here: {error} (BAREXE_RECORD)");
+        }
+    }
+
+    fn append(&mut self, body: Body) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&Event { n: self.next, body })?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        self.next = self.next.saturating_add(1);
+        Ok(())
+    }
+
+    /// Takes the last line away again: something has come after it.
+    fn reopen(&mut self) -> io::Result<()> {
+        if let Some(at) = self.end.take() {
+            self.file.set_len(at)?;
+            self.file.seek(SeekFrom::Start(at))?;
+            self.next = self.next.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// Writes the last line, and the header once more.
+    fn close(&mut self) -> io::Result<()> {
+        let (calls, cpu_writes, gpu_results) = (self.made, self.cpu_writes, self.gpu_results);
+        let at = self.file.stream_position();
+        self.append(Body::End { calls, cpu_writes, gpu_results })?;
+        self.header.tags = self.tags.iter().copied().map(String::from).collect();
+        let mut line = header_line(&self.header)?;
+        // What cannot be written twice, as a pipe, keeps its first header and is over.
+        match at {
+            Ok(at) if line.len() <= self.header_bytes => {
+                line.resize(self.header_bytes, b' ');
+                self.end = Some(at);
+                self.file.write_all_at(&line, 0)
+            }
+            _ => {
                 self.over = true;
-                eprintln!("barexe: the recording ends here: {error} (BAREXE_RECORD)");
+                Ok(())
             }
         }
     }
@@ -127,18 +175,15 @@ impl Output {
         }
     }
 
-    /// The process ends: writes the last line, and the header once more.
+    /// The process is about to end: the file is whole. Libraries that are ended later than this one may still make calls:
+    /// those come before the last line, then.
     pub(super) fn finish(&mut self) {
-        let (calls, cpu_writes, gpu_results) = (self.made, self.cpu_writes, self.gpu_results);
-        self.line(Body::End { calls, cpu_writes, gpu_results });
-        self.over = true;
-        self.header.tags = self.tags.iter().copied().map(String::from).collect();
-        // A file that cannot be written twice, as a pipe, keeps its first header.
-        if let Ok(mut line) = header_line(&self.header)
-            && line.len() <= self.header_bytes
-        {
-            line.resize(self.header_bytes, b' ');
-            let _ = self.file.write_all_at(&line, 0);
+        if self.over || self.end.is_some() {
+            return;
+        }
+        if let Err(error) = self.close() {
+            self.over = true;
+            eprintln!("barexe: the recording has no end: {error} (BAREXE_RECORD)");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A batch of such a VM may never end, so nothing can wait for it (bind-and-exec sheet §5.6). When pages of the client
 //! change, or a bind writes mappings again that batches may be using, the VM is suspended instead: the scheduler asks its
 //! contexts to leave their engines and gives them none (an engine that does not let go is reset after
-//! [`Config::preempt_timeout`](super::Config)). They keep their state, and go on where they were once the memory is there
+//! [`Config::preempt_timeout`](crate::device::Config)). They keep their state, and go on where they were once the memory is there
 //! again and TLBs have forgotten what was there before.
 //!
 //! ```text
@@ -14,9 +14,9 @@
 //!
 //! That a VM is suspended is not kept anywhere: it follows from what its memory waits for.
 
-use super::{Device, Pools};
 use crate::Error;
 use crate::device::request::VmFlags;
+use crate::device::{Device, Pools};
 use crate::exec::job::BindWork;
 use crate::exec::queue::{Queue, QueueState};
 use crate::mem::user::UserState;
@@ -29,7 +29,7 @@ use barexe_hal::Hal;
 impl Vm {
     /// Whether its queues leave their engines when memory moves: it is long-running, and no page fault could bring the
     /// memory back.
-    pub(super) const fn preempts(&self) -> bool {
+    pub(in crate::device) const fn preempts(&self) -> bool {
         self.flags.contains(VmFlags::LR_MODE) && !self.flags.contains(VmFlags::FAULT_MODE)
     }
 
@@ -46,7 +46,7 @@ impl Vm {
 
 impl<H: Hal> Device<'_, H> {
     /// Whether no engine has a context of the VM.
-    pub(super) fn is_off_engines(&self, vm: Handle<Vm>) -> bool {
+    pub(in crate::device) fn is_off_engines(&self, vm: Handle<Vm>) -> bool {
         let of_vm = |holder: &Holder| match holder {
             Holder::Queue(queue) => self.pools.queues.get(*queue).is_some_and(|queue| queue.vm == vm),
             Holder::Nobody | Holder::Idle | Holder::Migration => false,
@@ -62,7 +62,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Whether a bind whose turn has come may write its entries. One that writes mappings again suspends its VM first.
-    pub(super) fn has_way(&mut self, vm: Handle<Vm>, work: &mut BindWork) -> bool {
+    pub(in crate::device) fn has_way(&mut self, vm: Handle<Vm>, work: &mut BindWork) -> bool {
         let Some(found) = self.pools.vms.get_mut(vm).filter(|vm| work.rebinds && vm.preempts()) else { return true };
         if !work.suspends {
             work.suspends = true;
@@ -115,7 +115,7 @@ impl Pools<'_> {
     }
 
     /// Nothing runs any more on the queues of a long-running VM that was banned: no limit would ever end their jobs.
-    pub(super) fn kill_long_running(&mut self, vm: Handle<Vm>) {
+    pub(in crate::device) fn kill_long_running(&mut self, vm: Handle<Vm>) {
         if !self.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::LR_MODE)) {
             return;
         }

@@ -4,10 +4,10 @@
 //! rest cannot.
 
 use super::backings::{client_range, stage_with, worst};
-use super::request::BindKind;
-use super::{Device, Pools};
 use crate::Error;
+use crate::device::request::BindKind;
 use crate::device::request::VmFlags;
+use crate::device::{Device, Pools};
 use crate::mem::Defect;
 use crate::mem::pages::{Need, Reservation};
 use crate::mem::tlb::{AddressSpace, Remedy, Stale, VmKind};
@@ -22,7 +22,7 @@ use barexe_hal::{ClientAddr, ClientFault, Hal};
 /// Pages that were pinned for the ranges of a VM that the call under way wants, and tables to bind them.
 #[derive(Debug)]
 #[must_use = "carried out or given up"]
-pub(super) struct Repin {
+pub(in crate::device) struct Repin {
     vm: Handle<Vm>,
     reservation: Reservation,
 }
@@ -33,7 +33,7 @@ impl<H: Hal> Device<'_, H> {
     ///
     /// # Errors
     /// [`Error::Again`] while an invalidation waits for the VM's batches; [`Error::Exhausted`], the HAL's.
-    pub(super) fn repin_for_exec(&mut self, vm: Handle<Vm>) -> Result<Option<Repin>, Error> {
+    pub(in crate::device) fn repin_for_exec(&mut self, vm: Handle<Vm>) -> Result<Option<Repin>, Error> {
         let faults = self.pools.vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::FAULT_MODE));
         if faults { Ok(None) } else { self.repin_for_use(vm) }
     }
@@ -42,7 +42,7 @@ impl<H: Hal> Device<'_, H> {
     ///
     /// # Errors
     /// As [`repin_for_exec`](Self::repin_for_exec).
-    pub(super) fn repin_for_use(&mut self, vm: Handle<Vm>) -> Result<Option<Repin>, Error> {
+    pub(in crate::device) fn repin_for_use(&mut self, vm: Handle<Vm>) -> Result<Option<Repin>, Error> {
         if self.pools.vms.get(vm).is_none_or(|vm| vm.users.unready == 0) {
             return Ok(None);
         }
@@ -152,7 +152,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// The call was refused: nothing was pinned.
-    pub(super) fn give_up_repin(&mut self, repin: Option<Repin>) {
+    pub(in crate::device) fn give_up_repin(&mut self, repin: Option<Repin>) {
         let Some(repin) = repin else { return };
         let Pools { user_ranges, user_pins, .. } = &mut self.pools;
         for (_, user) in user_ranges.iter_mut().filter(|(_, user)| user.wanted && user.vm == repin.vm) {
@@ -163,7 +163,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// The call is going to be accepted: what was pinned is bound.
-    pub(super) fn carry_out_repin(&mut self, repin: Option<Repin>) {
+    pub(in crate::device) fn carry_out_repin(&mut self, repin: Option<Repin>) {
         let Some(Repin { vm, mut reservation }) = repin else { return };
         for position in 0..self.pools.user_ranges.positions() {
             let Some(handle) = self.pools.user_ranges.handle_at(position) else { continue };

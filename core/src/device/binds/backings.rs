@@ -1,6 +1,6 @@
 //! The memory behind mappings: where it is looked up, and how it comes into page tables.
 
-use super::Pools;
+use crate::device::Pools;
 use crate::mem::Defect;
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::format::PtFormat;
@@ -16,16 +16,16 @@ use barexe_hal::BusAddr;
 /// Everything that can lie behind a mapping.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backings<'p, 'a> {
-    pub(super) bos: &'p Pool<'a, Bo>,
-    pub(super) blocks: &'p BlockPool<'a>,
-    pub(super) user_ranges: &'p UserRanges<'a>,
-    pub(super) user_pins: &'p PinPool<'a>,
+    pub(in crate::device) bos: &'p Pool<'a, Bo>,
+    pub(in crate::device) blocks: &'p BlockPool<'a>,
+    pub(in crate::device) user_ranges: &'p UserRanges<'a>,
+    pub(in crate::device) user_pins: &'p PinPool<'a>,
 }
 
 /// The backings among a device's pools, whose other fields stay free to be borrowed.
 macro_rules! backings {
     ($pools:expr) => {
-        $crate::device::backings::Backings {
+        $crate::device::binds::backings::Backings {
             bos: &$pools.bos,
             blocks: &$pools.bo_blocks,
             user_ranges: &$pools.user_ranges,
@@ -33,7 +33,7 @@ macro_rules! backings {
         }
     };
 }
-pub(super) use backings;
+pub(in crate::device) use backings;
 
 /// Client addresses that a mapping of client memory shows.
 pub(super) const fn client_range(vma: &Vma, addr: u64) -> ClientRange {
@@ -42,7 +42,7 @@ pub(super) const fn client_range(vma: &Vma, addr: u64) -> ClientRange {
 
 impl<'p, 'a> Backings<'p, 'a> {
     /// Tables that binding a mapping can take. Of client memory nobody knows what pieces it will be in by then.
-    pub(super) fn need(&self, format: &PtFormat, store: &VmaStore<'_>, vma: &Vma) -> Need {
+    pub(in crate::device) fn need(&self, format: &PtFormat, store: &VmaStore<'_>, vma: &Vma) -> Need {
         let range = vma.range();
         match vma.backing() {
             VmaBacking::Null => tables_needed(format, range, core::iter::once(Segment::Null)),
@@ -69,7 +69,7 @@ impl<'p, 'a> Backings<'p, 'a> {
     ///
     /// # Errors
     /// [`Defect`].
-    pub(super) fn bind<S: Sink>(
+    pub(in crate::device) fn bind<S: Sink>(
         &self,
         tree: &PageTree,
         stage: &mut Stage<'_, '_, S>,

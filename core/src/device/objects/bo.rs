@@ -1,8 +1,8 @@
 //! Calls on buffer objects.
 
-use super::Device;
 use super::client::ClientId;
-use super::request::{BoRequest, CpuCaching};
+use crate::device::Device;
+use crate::device::request::{BoRequest, CpuCaching};
 use crate::mem::bo::Bo;
 use crate::pool::Handle;
 use crate::shares::Owner;
@@ -210,7 +210,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// The client's object with this handle.
-    pub(super) fn bo_of(&self, client: ClientId, handle: u32) -> Result<Handle<Bo>, Error> {
+    pub(in crate::device) fn bo_of(&self, client: ClientId, handle: u32) -> Result<Handle<Bo>, Error> {
         let bos = &self.pools.bos;
         let bo = bos.by_id(handle).filter(|bo| bos.get(*bo).is_some_and(|bo| bo.client == Some(client)));
         let bo = bo.or_else(|| self.imported(client, handle));

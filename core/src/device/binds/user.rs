@@ -5,8 +5,8 @@
 //! it.
 
 use super::backings::client_range;
-use super::request::{BindFlags, BindKind, BindOp, VmFlags};
-use super::{Device, Pools};
+use crate::device::request::{BindFlags, BindKind, BindOp, VmFlags};
+use crate::device::{Device, Pools};
 use crate::mem::user::{ClientRange, Pins, UserRange, UserState};
 use crate::num::{usize_capped, usize_of};
 use crate::pool::Handle;
@@ -20,14 +20,14 @@ use barexe_hal::{ClientAddr, ClientFault, Hal, UserAccess, UserSpace};
 /// The ranges that a call under way has made and pinned, one for each operation that maps client memory, in order.
 #[derive(Debug, Default)]
 #[must_use = "what a refused call pinned is to be unpinned"]
-pub(super) struct PinnedRanges {
+pub(in crate::device) struct PinnedRanges {
     first: Option<Handle<UserRange>>,
     last: Option<Handle<UserRange>>,
 }
 
 impl PinnedRanges {
     /// The first of them; each names the next.
-    pub(super) const fn first(&self) -> Option<Handle<UserRange>> {
+    pub(in crate::device) const fn first(&self) -> Option<Handle<UserRange>> {
         self.first
     }
 }
@@ -105,7 +105,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Nothing maps anything of a range any more.
-    pub(super) fn drop_user_range_of(&mut self, part: VmBoId) {
+    pub(in crate::device) fn drop_user_range_of(&mut self, part: VmBoId) {
         if let Some(handle) = self.pools.user_range_of(part) {
             self.drop_user_range(handle);
         }
@@ -121,7 +121,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Lets all client memory go: only on a device that no longer runs anything.
-    pub(super) fn drop_user_ranges(&mut self) {
+    pub(in crate::device) fn drop_user_ranges(&mut self) {
         for position in 0..self.pools.user_ranges.positions() {
             if let Some(range) = self.pools.user_ranges.handle_at(position) {
                 self.drop_user_range(range);

@@ -1,8 +1,8 @@
 //! Calls on sync objects.
 
-use super::Device;
 use super::client::ClientId;
-use super::request::Source;
+use crate::device::Device;
+use crate::device::request::Source;
 use crate::pool::Handle;
 use crate::shares::Owner;
 use crate::sync::syncobj::{Captured, Progress, SyncPoints, Syncobj};
@@ -199,7 +199,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// The client's sync object with this handle: another client's, if the handle was imported.
-    pub(super) fn syncobj_of(&self, client: ClientId, handle: u32) -> Result<Handle<Syncobj>, Error> {
+    pub(in crate::device) fn syncobj_of(&self, client: ClientId, handle: u32) -> Result<Handle<Syncobj>, Error> {
         let missing = Error::NotFound { kind: ObjectKind::Syncobj, id: handle };
         let found = self.syncobj_handle_of(client, handle).ok_or(missing)?;
         Ok(self.pools.syncobjs.get(found).and_then(Syncobj::target).unwrap_or(found))

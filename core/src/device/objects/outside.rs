@@ -3,8 +3,8 @@
 //! A client gets one in a sync object, as importing a sync file gives it one (bind-and-exec sheet §3.12), and uses it
 //! as an in-sync. Each takes a place among the timelines until it is signalled.
 
-use super::Device;
 use super::client::ClientId;
+use crate::device::Device;
 use crate::pool::Handle;
 use crate::sync::fence::{Fence, Timeline};
 use crate::{Capacity, Error, ObjectKind};
@@ -55,7 +55,7 @@ impl<H: Hal> Device<'_, H> {
         Ok(())
     }
 
-    pub(super) fn outside(&self, OutsideFence(timeline): OutsideFence) -> Result<Fence, Error> {
+    pub(in crate::device) fn outside(&self, OutsideFence(timeline): OutsideFence) -> Result<Fence, Error> {
         let missing = Error::NotFound { kind: ObjectKind::Work, id: timeline.id() };
         let found = self.pools.timelines.get(timeline).filter(|found| !found.is_ended());
         found.map(|found| Fence { timeline, point: found.accepted() }).ok_or(missing)

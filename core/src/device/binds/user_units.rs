@@ -18,12 +18,12 @@ use crate::vm::vma::Vma;
 /// A VM's mappings, and the binds that are on their way into its page tables.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Units<'p, 'a> {
-    pub(super) vm: Handle<Vm>,
-    pub(super) index: &'p VmaIndex,
-    pub(super) store: &'p VmaStore<'a>,
-    pub(super) queues: &'p Queues<'a>,
-    pub(super) jobs: &'p JobPool<'a>,
-    pub(super) steps: &'p StepPool<'a>,
+    pub(in crate::device) vm: Handle<Vm>,
+    pub(in crate::device) index: &'p VmaIndex,
+    pub(in crate::device) store: &'p VmaStore<'a>,
+    pub(in crate::device) queues: &'p Queues<'a>,
+    pub(in crate::device) jobs: &'p JobPool<'a>,
+    pub(in crate::device) steps: &'p StepPool<'a>,
 }
 
 impl<'p, 'a> Units<'p, 'a> {
@@ -65,7 +65,7 @@ impl<'p, 'a> Units<'p, 'a> {
     }
 
     /// The units, those too that are not there yet.
-    pub(super) fn of(self, part: VmBoId) -> impl Iterator<Item = Vma> + use<'p, 'a> {
+    pub(in crate::device) fn of(self, part: VmBoId) -> impl Iterator<Item = Vma> + use<'p, 'a> {
         let whole = move |unit: &Vma| {
             let unit = unit.range();
             !self.cut(part).any(|old| {

@@ -2,11 +2,11 @@
 //!
 //! Order of the checks: bind-and-exec sheet §3.5.
 
-use super::client::ClientId;
-use super::repin::Repin;
-use super::request::{ExecCall, Source, SyncEntry, VmFlags};
 use super::syncs::{CallSyncs, SyncRules, gpu_va};
-use super::{Device, Pools, Ticket};
+use crate::device::binds::repin::Repin;
+use crate::device::objects::client::ClientId;
+use crate::device::request::{ExecCall, Source, SyncEntry, VmFlags};
+use crate::device::{Device, Pools, Ticket};
 use crate::exec::job::{Job, Work};
 use crate::exec::lrc::RING_JOBS;
 use crate::exec::queue::{Queue, QueueState};

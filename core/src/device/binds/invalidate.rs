@@ -6,12 +6,12 @@
 //! unpinned. The next exec in the VM, a PREFETCH, or in a long-running VM the [word](Device::user_changed) that the pages
 //! have changed, pins what is there by then and binds it anew, by the CPU: nothing in the VM runs that could mind.
 
-use super::client::ClientId;
-use super::request::VmFlags;
-use super::ticket::TicketState;
 use super::user_units::Units;
-use super::{Device, DeviceState, Pools};
 use crate::Error;
+use crate::device::objects::client::ClientId;
+use crate::device::request::VmFlags;
+use crate::device::ticket::TicketState;
+use crate::device::{Device, DeviceState, Pools};
 use crate::exec::job::Work;
 use crate::mem::pages::Reservation;
 use crate::mem::tlb::AddressSpace;
@@ -103,7 +103,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Moves what is being invalidated forward; whether something moved.
-    pub(super) fn step_user_ranges(&mut self) -> bool {
+    pub(in crate::device) fn step_user_ranges(&mut self) -> bool {
         let mut moved = false;
         if self.pools.user_ranges.live() == 0 {
             return false;
@@ -186,7 +186,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Nothing of a VM can be trusted any more (R56).
-    pub(super) fn ban(&mut self, handle: Handle<Vm>) {
+    pub(in crate::device) fn ban(&mut self, handle: Handle<Vm>) {
         let Some(vm) = self.pools.vms.get_mut(handle) else { return };
         vm.state = VmState::Banned;
         let (format, mut none) = (&self.info.platform.family.pt, Reservation::NONE);
@@ -201,7 +201,11 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Asks for the invalidation after which what was dropped is freed.
-    pub(super) fn retire(&mut self, handle: Handle<Vm>, stale: crate::mem::tlb::Stale) -> crate::mem::tlb::TlbTicket {
+    pub(in crate::device) fn retire(
+        &mut self,
+        handle: Handle<Vm>,
+        stale: crate::mem::tlb::Stale,
+    ) -> crate::mem::tlb::TlbTicket {
         let space = self.pools.vms.get(handle).map_or(AddressSpace::NONE, |vm| AddressSpace::new(vm.asid));
         let retired = stale.invalidate(&mut self.tlb, space);
         if let Some(vm) = self.pools.vms.get_mut(handle) {
@@ -212,7 +216,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Frees tables that were dropped for client memory; whether there were any.
-    pub(super) fn release_dropped_of(&mut self, handle: Handle<Vm>) -> bool {
+    pub(in crate::device) fn release_dropped_of(&mut self, handle: Handle<Vm>) -> bool {
         let Some(vm) = self.pools.vms.get_mut(handle) else { return false };
         if !vm.users.dropped_after.is_some_and(|after| self.tlb.is_done(after)) {
             return false;
@@ -225,7 +229,7 @@ impl<H: Hal> Device<'_, H> {
 
 impl<'a> Pools<'a> {
     /// Whether a batch of the VM runs or is accepted.
-    pub(super) fn runs_batches(&self, vm: Handle<Vm>) -> bool {
+    pub(in crate::device) fn runs_batches(&self, vm: Handle<Vm>) -> bool {
         let batch = |work: &Work| matches!(work, Work::Batch { .. });
         let mut queues = self.queues.iter().filter(|(_, queue)| queue.vm == vm && queue.exec().is_some());
         queues.any(|(_, queue)| queue.jobs.iter(&self.jobs).any(|job| batch(&job.work)))

@@ -1,8 +1,8 @@
 //! Clients: whoever opened the device. One client's objects do not exist for another.
 
-use super::Device;
-use super::ready::Turns;
-use super::ticket::OwnFailures;
+use crate::device::Device;
+use crate::device::jobs::ready::Turns;
+use crate::device::ticket::OwnFailures;
 use crate::exec::queue::{Queue, Queues};
 use crate::pool::Handle;
 use crate::shares::Owner;
@@ -20,16 +20,16 @@ pub struct Client {
     /// Came in at the primary node, not at the render node.
     pub primary: bool,
     /// It was closed; its place stays taken until everything charged to it has come back.
-    pub(super) closed: bool,
+    pub(in crate::device) closed: bool,
     /// The turn that its next queue gets, of each class of engines.
-    pub(super) turns: Turns,
+    pub(in crate::device) turns: Turns,
     /// How queues of it ended that are gone.
-    pub(super) failures: OwnFailures,
+    pub(in crate::device) failures: OwnFailures,
 }
 
 impl Client {
     /// A client that has nothing.
-    pub(super) fn new(privileged: bool, space: Option<UserSpace>) -> Self {
+    pub(in crate::device) fn new(privileged: bool, space: Option<UserSpace>) -> Self {
         let (turns, failures) = (Turns::default(), OwnFailures::default());
         Self { privileged, space, primary: false, closed: false, turns, failures }
     }
@@ -131,7 +131,7 @@ impl<H: Hal> Device<'_, H> {
 
     /// Frees the places of closed clients to whom nothing is charged any more. Without shares nobody who comes next needs
     /// an account that is clear.
-    pub(super) fn forget_clients(&mut self) {
+    pub(in crate::device) fn forget_clients(&mut self) {
         if !core::mem::take(&mut self.clients_closing) {
             return;
         }
@@ -149,18 +149,18 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// The client, if it is open.
-    pub(super) fn check_client(&self, client: ClientId) -> Result<&Client, Error> {
+    pub(in crate::device) fn check_client(&self, client: ClientId) -> Result<&Client, Error> {
         let missing = Error::NotFound { kind: ObjectKind::Client, id: client.id() };
         self.pools.clients.get(client).filter(|client| !client.closed).ok_or(missing)
     }
 
     /// The client's VM of this id, unless it was destroyed.
-    pub(super) fn vm_of(&self, client: ClientId, id: u32) -> Result<Handle<Vm>, Error> {
+    pub(in crate::device) fn vm_of(&self, client: ClientId, id: u32) -> Result<Handle<Vm>, Error> {
         find_vm(&self.pools.vms, client, id)
     }
 
     /// The client's queue of this id, unless it was destroyed.
-    pub(super) fn queue_of(&self, client: ClientId, id: u32) -> Result<Handle<Queue>, Error> {
+    pub(in crate::device) fn queue_of(&self, client: ClientId, id: u32) -> Result<Handle<Queue>, Error> {
         find_queue(&self.pools.queues, client, id)
     }
 }

@@ -6,8 +6,8 @@
 
 use super::client::ClientId;
 use super::outside::OutsideFence;
-use super::ticket::TicketState;
-use super::{Device, Pools};
+use crate::device::ticket::TicketState;
+use crate::device::{Device, Pools};
 use crate::pool::Handle;
 use crate::shares::Owner;
 use crate::sync::fence::{Fence, hold, release};
@@ -186,14 +186,19 @@ impl<H: Hal> Device<'_, H> {
 
 impl Pools<'_> {
     /// What an object holds at a point, for another; places that it takes are charged to `owner`.
-    pub(super) fn capture(&mut self, syncobj: Handle<Syncobj>, point: u64, owner: Owner) -> Result<Captured, Error> {
+    pub(in crate::device) fn capture(
+        &mut self,
+        syncobj: Handle<Syncobj>,
+        point: u64,
+        owner: Owner,
+    ) -> Result<Captured, Error> {
         let missing = Error::NotFound { kind: ObjectKind::Syncobj, id: syncobj.id() };
         let found = self.syncobjs.get(syncobj).ok_or(missing)?;
         found.capture(&mut self.sync_points, owner, &self.timelines, point)
     }
 
     /// Gives an object what was captured: as all it holds, or, with a point, as that.
-    pub(super) fn give(
+    pub(in crate::device) fn give(
         &mut self,
         target: Handle<Syncobj>,
         point: u64,

@@ -4,7 +4,7 @@
 //! Engines come in groups, and each group is in one of two modes. Jobs that have to end come first: queues with page
 //! faults leave the group for them. Queues that need not end, with page faults and without, take turns.
 
-use super::Device;
+use crate::device::Device;
 use crate::device::request::VmFlags;
 use crate::exec::queue::Queue;
 use crate::gt::EngineClass;
@@ -26,7 +26,7 @@ struct Mode {
 
 /// The modes of all groups: render and compute, copy, video.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Modes([Mode; 3]);
+pub(in crate::device) struct Modes([Mode; 3]);
 
 /// What queues of a group wait for.
 #[derive(Clone, Copy, Debug, Default)]

@@ -14,8 +14,8 @@
 //! A context is never replaced by another queue's while it has something left: the idle context goes between them. So
 //! when an engine hangs there is one queue that can be to blame.
 
-use super::Device;
 use crate::Error;
+use crate::device::Device;
 use crate::device::request::VmFlags;
 use crate::exec::lrc::Lrc;
 use crate::exec::migration::Migrations;

@@ -11,7 +11,7 @@
 //! Every queue that is [ready](Queue::is_ready) is listed. One that is not may still be, for as long as nobody has looked
 //! at it since its last job ended.
 
-use super::Pools;
+use crate::device::Pools;
 use crate::device::request::QueueProperties;
 use crate::exec::queue::{Queue, QueueList};
 use crate::gt::EngineClass;
@@ -39,7 +39,7 @@ pub(crate) struct Ready {
 
 impl Ready {
     /// Nothing is ready.
-    pub(super) const NONE: Self =
+    pub(in crate::device) const NONE: Self =
         Self { turns: [0; CLASSES], by_class: [[List::EMPTY; PRIORITIES]; CLASSES], gangs: List::EMPTY };
 
     fn list_mut(&mut self, class: EngineClass, priority: u32) -> Option<&mut List> {

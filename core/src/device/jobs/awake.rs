@@ -17,8 +17,8 @@
 //!
 //! Builds with debug assertions look at every other queue too when nothing moves any more, and find that none could.
 
-use super::{Device, Pools};
 use crate::Error;
+use crate::device::{Device, Pools};
 use crate::exec::queue::{Attention, Queue, QueueList, QueueState};
 use crate::pool::Handle;
 use crate::ring::gang::MEMBERS_MAX;
@@ -60,7 +60,7 @@ impl<H: Hal> Device<'_, H> {
 
 impl Pools<'_> {
     /// Sees to it that the next poll looks at a queue. `queue` may be a member of a gang: it moves with its lead.
-    pub(super) fn wake(&mut self, queue: Handle<Queue>) {
+    pub(in crate::device) fn wake(&mut self, queue: Handle<Queue>) {
         let lead = self.queues.get(queue).and_then(Queue::lead).unwrap_or(queue);
         self.forget_sleep(lead);
         if let Some(found) = self.queues.get_mut(lead) {
@@ -70,7 +70,7 @@ impl Pools<'_> {
     }
 
     /// Wakes the queues whose next jobs wait for points of a timeline up to `done`.
-    pub(super) fn wake_waiting(&mut self, timeline: Handle<Timeline>, done: u64) {
+    pub(in crate::device) fn wake_waiting(&mut self, timeline: Handle<Timeline>, done: u64) {
         loop {
             let first = self.timelines.get(timeline).and_then(|timeline| timeline.waiting().first(&self.queues));
             let Some(queue) = first.filter(|queue| waits_for(self.queues.get(*queue)) <= done) else { return };
@@ -79,7 +79,7 @@ impl Pools<'_> {
     }
 
     /// Puts a queue into another state, and every queue that its jobs have parts on. `queue` may be any of them.
-    pub(super) fn set_queue_state(&mut self, queue: Handle<Queue>, state: QueueState) {
+    pub(in crate::device) fn set_queue_state(&mut self, queue: Handle<Queue>, state: QueueState) {
         let lead = self.queues.get(queue).and_then(Queue::lead).unwrap_or(queue);
         let Some(found) = self.queues.get_mut(lead) else { return };
         found.state = state;

@@ -7,11 +7,11 @@
 //! Two gangs on the same engines could miss each other for ever, each waiting for its other half. So gangs take turns
 //! over the whole device: the one whose turn it is goes before everything of its priority, on all of its engines.
 
-use super::client::ClientId;
-use super::request::{EngineRef, QueueProperties};
-use super::{Device, Pools};
 use crate::Error;
 use crate::chain::LinkHandle;
+use crate::device::objects::client::ClientId;
+use crate::device::request::{EngineRef, QueueProperties};
+use crate::device::{Device, Pools};
 use crate::exec::job::{Job, Jobs, Work};
 use crate::exec::lrc::{BatchRequest, Emitted, Lrc};
 use crate::exec::queue::{ExecPart, Members, Placements, Queue, QueueKind, Role};
@@ -30,7 +30,7 @@ const TURN: Nanos = Nanos::from_millis(2);
 
 /// Where one context of a queue may run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(in crate::device) struct Place {
     first: u8,
     any: Placements,
     /// It is one of several.
@@ -38,11 +38,11 @@ pub(super) struct Place {
 }
 
 /// The places of a queue's contexts, the lead's first.
-pub(super) type Places = heapless::Vec<Place, { MEMBERS_MAX + 1 }>;
+pub(in crate::device) type Places = heapless::Vec<Place, { MEMBERS_MAX + 1 }>;
 
 /// Which gang goes before others.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Turn {
+pub(in crate::device) struct Turn {
     /// None: nobody does.
     lead: Option<Handle<Queue>>,
     until: Nanos,
@@ -85,7 +85,7 @@ impl<H: Hal> Device<'_, H> {
         Ok(())
     }
 
-    pub(super) fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
+    pub(in crate::device) fn position_of(&self, named: &EngineRef) -> Result<u8, Error> {
         let fits = |engine: &crate::gt::Engine| {
             !engine.reserved
                 && engine.class == named.class
@@ -99,7 +99,7 @@ impl<H: Hal> Device<'_, H> {
 
     /// Where the contexts of a queue may run. One context may run on any of its placements. The contexts of a gang cannot
     /// wander one by one, so for them one placement is chosen: that whose first engine has the fewest queues.
-    pub(super) fn places_of(&self, named: &[EngineRef], width: u16) -> Result<Places, Error> {
+    pub(in crate::device) fn places_of(&self, named: &[EngineRef], width: u16) -> Result<Places, Error> {
         self.check_placements(named, width)?;
         let (mut places, wide) = (Places::new(), usize::from(width));
         if let ([first, ..], 1) = (named, width) {
@@ -128,7 +128,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Makes a queue and the members of its gang, or nothing.
-    pub(super) fn add_exec_queue(
+    pub(in crate::device) fn add_exec_queue(
         &mut self,
         owner: (ClientId, Handle<Vm>),
         places: &Places,

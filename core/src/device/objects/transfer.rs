@@ -1,9 +1,9 @@
 //! What sync objects are given by hand: points that have signalled, and what another object holds.
 
 use super::client::ClientId;
-use super::request::Source;
-use super::syncs::CallSyncs;
-use super::{Device, Pools};
+use crate::device::jobs::syncs::CallSyncs;
+use crate::device::request::Source;
+use crate::device::{Device, Pools};
 use crate::pool::Handle;
 use crate::shares::Owner;
 use crate::sync::syncobj::{OutSync, Progress, Syncobj, reserve_point};
@@ -115,7 +115,7 @@ impl Pools<'_> {
     ///
     /// # Errors
     /// [`Error::Exhausted`].
-    pub(super) fn push_out(&mut self, syncs: &mut CallSyncs, out: OutSync) -> Result<(), Error> {
+    pub(in crate::device) fn push_out(&mut self, syncs: &mut CallSyncs, out: OutSync) -> Result<(), Error> {
         syncs.outs.push(&mut self.out_syncs, out).map(drop).map_err(|out| {
             self.release_out(out);
             Error::Exhausted(Capacity::OutSyncs)

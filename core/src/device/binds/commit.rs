@@ -13,11 +13,11 @@
 //! Staging fills tables that nobody can reach; what it changes of live tables goes to a sink. When the CPU may store
 //! these entries itself is decided when the call is accepted (R29); the result is the same.
 
-use super::Device;
 use super::backings::{Backings, backings};
-use super::client::ClientId;
 use crate::Error;
 use crate::chain::LinkHandle;
+use crate::device::Device;
+use crate::device::objects::client::ClientId;
 use crate::device::request::VmFlags;
 use crate::exec::job::{BindWork, Job, Work};
 use crate::exec::migration::EngineSink;
@@ -49,7 +49,7 @@ pub enum TableWriter {
 
 impl<H: Hal> Device<'_, H> {
     /// Moves the oldest bind of a queue forward; whether it is over.
-    pub(super) fn step_bind(&mut self, queue: Handle<Queue>, job: LinkHandle<Job>) -> Result<bool, Error> {
+    pub(in crate::device) fn step_bind(&mut self, queue: Handle<Queue>, job: LinkHandle<Job>) -> Result<bool, Error> {
         let Some(mut work) = self.take_bind(job) else { return Ok(false) };
         let result = self.carry_out(queue, job, &mut work);
         if let Some(link) = self.pools.jobs.get_mut(job) {
@@ -232,7 +232,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Frees what a bind that is over leaves behind, and lets its user fence be stored.
-    pub(super) fn finish_bind(&mut self, client: ClientId, mut work: BindWork, succeeded: bool) {
+    pub(in crate::device) fn finish_bind(&mut self, client: ClientId, mut work: BindWork, succeeded: bool) {
         while let Some(Removed { part, whole, kept }) = work.steps.pop_removed(&mut self.pools.steps) {
             if !kept {
                 self.unpin_part(&part);

@@ -4,8 +4,8 @@
 //! the fault calls [`Device::page_fault`], and answers the device when the ticket is over. The hardware tells a firmware
 //! of its faults, and this core loads none (engines sheet §7.6): the call is the seam for a back end that does.
 
-use super::request::{BindFlags, VmFlags};
-use super::{Device, Ticket};
+use crate::device::request::{BindFlags, VmFlags};
+use crate::device::{Device, Ticket};
 use crate::mem::tlb::AddressSpace;
 use crate::sync::fence::Fence;
 use crate::vm::VmState;

@@ -1,10 +1,10 @@
 //! From the operations of a bind call to the change of mappings that they make.
 
 use super::backings::{Backings, client_range};
-use super::request::{BindFlags, BindKind, BindOp, VmFlags};
-use super::syncs::PendingUserFences;
 use super::user::PinnedRanges;
-use super::{Device, Pools};
+use crate::device::jobs::syncs::PendingUserFences;
+use crate::device::request::{BindFlags, BindKind, BindOp, VmFlags};
+use crate::device::{Device, Pools};
 use crate::mem::bo::{BlockPool, Bo};
 use crate::mem::format::PtFormat;
 use crate::mem::pages::Need;
@@ -30,7 +30,7 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::Exhausted`]; [`Error::Busy`] where a user fence that the client cannot have seen yet would lose its
     /// mapping (row 29). Everything is then as it was.
-    pub(super) fn plan(
+    pub(in crate::device) fn plan(
         &mut self,
         vm: Handle<Vm>,
         count: u32,
@@ -238,7 +238,7 @@ impl Planner<'_, '_> {
 
 impl Pools<'_> {
     /// The change has happened; its steps.
-    pub(super) fn accept(&mut self, vm: Handle<Vm>, change: Change) -> Steps {
+    pub(in crate::device) fn accept(&mut self, vm: Handle<Vm>, change: Change) -> Steps {
         match mappings(&mut self.vms, vm, &mut self.vmas, &mut self.steps) {
             Ok(mut on) => change.accept(&mut on),
             Err(_) => Steps::new(),
@@ -246,7 +246,7 @@ impl Pools<'_> {
     }
 
     /// The change that the first `count` operations make never was.
-    pub(super) fn refuse(&mut self, vm: Handle<Vm>, change: Change, count: u32) {
+    pub(in crate::device) fn refuse(&mut self, vm: Handle<Vm>, change: Change, count: u32) {
         if let Ok(mut on) = mappings(&mut self.vms, vm, &mut self.vmas, &mut self.steps) {
             change.refuse(&mut on);
         }

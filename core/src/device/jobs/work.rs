@@ -4,8 +4,8 @@
 //! are looked at, fences signal, what waited for them starts. No step waits; each moves something that can move, and
 //! the loop ends when nothing does.
 
-use super::{Device, DeviceState};
 use crate::Error;
+use crate::device::{Device, DeviceState};
 use crate::exec::job::Work;
 use crate::exec::queue::{Queue, QueueKind, QueueState, Role};
 use crate::gt::{self, IrqReport, Registers};
@@ -132,7 +132,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Moves TLB invalidation forward; whether a round finished.
-    pub(super) fn poll_tlb(&mut self) -> Result<bool, Error> {
+    pub(in crate::device) fn poll_tlb(&mut self) -> Result<bool, Error> {
         if self.tlb.is_idle() {
             return Ok(false);
         }
@@ -257,7 +257,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Frees a queue and its members.
-    pub(super) fn free_queue(&mut self, handle: Handle<Queue>) {
+    pub(in crate::device) fn free_queue(&mut self, handle: Handle<Queue>) {
         while let Some(member) = self.pools.queues.get_mut(handle).and_then(Queue::pop_member) {
             self.free_context(member);
         }
@@ -282,7 +282,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// The device is of no more use: every fence signals with `error`, later calls are refused.
-    pub(super) fn fail(&mut self, error: Error) {
+    pub(in crate::device) fn fail(&mut self, error: Error) {
         self.state = if error == Error::DeviceGone { DeviceState::Gone } else { DeviceState::Wedged };
         crate::trace::note!(error, "device given up, all work is signalled: {}", error);
         for position in 0..self.pools.queues.positions() {

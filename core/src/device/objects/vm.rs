@@ -1,8 +1,8 @@
 //! Calls that create and destroy address spaces.
 
-use super::Device;
 use super::client::ClientId;
-use super::request::VmFlags;
+use crate::device::Device;
+use crate::device::request::VmFlags;
 use crate::exec::queue::{Attention, Queue, QueueKind, QueueLinks, QueueState};
 use crate::mem::pages::Reservation;
 use crate::mem::tlb::{AddressSpace, RingFlush};
@@ -125,7 +125,7 @@ impl<H: Hal> Device<'_, H> {
     /// Moves the end of a closed VM forward; whether something changed.
     ///
     /// Nothing refers to it any more once its last queue is gone: queues go only when no engine holds their context.
-    pub(super) fn tear_down_vm(&mut self, handle: Handle<Vm>) -> bool {
+    pub(in crate::device) fn tear_down_vm(&mut self, handle: Handle<Vm>) -> bool {
         let Some(vm) = self.pools.vms.get_mut(handle) else { return false };
         if vm.state != VmState::Closed || vm.queues > 0 {
             return false;
@@ -153,7 +153,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Frees a VM that nothing can reach.
-    pub(super) fn free_vm(&mut self, handle: Handle<Vm>) {
+    pub(in crate::device) fn free_vm(&mut self, handle: Handle<Vm>) {
         let Some(mut vm) = self.pools.vms.remove(handle) else { return };
         self.pools.vmas.on_behalf_of(Owner::of(vm.client));
         while let Some(vma) = vm.vmas.take_first(&mut self.pools.vmas) {
@@ -168,7 +168,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// A mapping that was unmapped is in no page table any more.
-    pub(super) fn release_vma(&mut self, vma: &Vma) {
+    pub(in crate::device) fn release_vma(&mut self, vma: &Vma) {
         let Some(part) = self.pools.vmas.release(vma) else { return };
         if vma.is_user() {
             return self.drop_user_range_of(part);
@@ -181,7 +181,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// A bind queue or exec queue of `vm`, with its timeline. There is room (see `room_for_queues`).
-    pub(super) fn add_queue(
+    pub(in crate::device) fn add_queue(
         &mut self,
         (client, vm): (ClientId, Handle<Vm>),
         kind: QueueKind,

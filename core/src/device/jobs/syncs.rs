@@ -4,11 +4,11 @@
 //! object changes nothing. Out-syncs are noted in lent storage and applied in entry order after the call is accepted;
 //! nothing about them can fail by then.
 
-use super::client::ClientId;
-use super::request::{Source, SyncEntry, SyncTarget};
-use super::{Device, Pools};
 use crate::Error;
 use crate::chain::{Chain, LinkPool};
+use crate::device::objects::client::ClientId;
+use crate::device::request::{Source, SyncEntry, SyncTarget};
+use crate::device::{Device, Pools};
 use crate::exec::job::{Job, JobPool, NumberedUserFence, Work};
 use crate::exec::queue::Queues;
 use crate::shares::Owner;
@@ -19,22 +19,22 @@ use barexe_hal::{ClientAddr, ClientMemory, GpuVa, Hal};
 
 /// What kind of call the entries belong to (R6, R7).
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct SyncRules {
+pub(in crate::device) struct SyncRules {
     /// A user fence is a GPU address rather than a client's.
-    pub(super) exec: bool,
+    pub(in crate::device) exec: bool,
     /// No completion fences are handed out.
-    pub(super) lr_mode: bool,
+    pub(in crate::device) lr_mode: bool,
     /// A zero-op call: there is nobody to write a user fence.
-    pub(super) no_user_fence: bool,
+    pub(in crate::device) no_user_fence: bool,
 }
 
 /// The entries of one call, captured.
 #[derive(Debug, Default)]
-pub(super) struct CallSyncs {
-    pub(super) wait: Dependencies,
-    pub(super) outs: Chain<OutSync>,
+pub(in crate::device) struct CallSyncs {
+    pub(in crate::device) wait: Dependencies,
+    pub(in crate::device) outs: Chain<OutSync>,
     /// The call's user fence: address and value.
-    pub(super) user_fence: Option<(u64, u64)>,
+    pub(in crate::device) user_fence: Option<(u64, u64)>,
 }
 
 /// A bind user fence that is due.
@@ -49,7 +49,7 @@ impl<H: Hal> Device<'_, H> {
     ///
     /// # Errors
     /// The code of the first bad entry; everything captured so far is released.
-    pub(super) fn capture_syncs(
+    pub(in crate::device) fn capture_syncs(
         &mut self,
         client: ClientId,
         rules: SyncRules,
@@ -140,7 +140,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Notes that a bind user fence is due; a place was reserved when the bind was accepted.
-    pub(super) fn user_fence_is_due(&mut self, client: ClientId, fence: NumberedUserFence) {
+    pub(in crate::device) fn user_fence_is_due(&mut self, client: ClientId, fence: NumberedUserFence) {
         let (owner, fences) = (Owner::of(client), &mut self.pools.user_fences);
         fences.unreserve(owner);
         if self.pools.clients.get(client).is_some_and(|client| !client.closed) {
@@ -149,27 +149,27 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// The number of the next bind user fence.
-    pub(super) const fn next_user_fence(&self) -> u32 {
+    pub(in crate::device) const fn next_user_fence(&self) -> u32 {
         if self.last_user_fence >= LAST_USER_FENCE { 1 } else { self.last_user_fence.wrapping_add(1) }
     }
 
-    pub(super) fn drop_user_fences_of(&mut self, client: ClientId) {
+    pub(in crate::device) fn drop_user_fences_of(&mut self, client: ClientId) {
         self.deliver_user_fences(client, &mut barexe_hal::client::NoClientMemory);
     }
 }
 
 /// Which bind user fences can still be unwritten: those of binds that are not over, and those that are due.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PendingUserFences<'p, 'a> {
-    pub(super) queues: &'p Queues<'a>,
-    pub(super) jobs: &'p JobPool<'a>,
-    pub(super) due: &'p Chain<PendingUserFence>,
-    pub(super) user_fences: &'p LinkPool<'a, PendingUserFence>,
+pub(in crate::device) struct PendingUserFences<'p, 'a> {
+    pub(in crate::device) queues: &'p Queues<'a>,
+    pub(in crate::device) jobs: &'p JobPool<'a>,
+    pub(in crate::device) due: &'p Chain<PendingUserFence>,
+    pub(in crate::device) user_fences: &'p LinkPool<'a, PendingUserFence>,
 }
 
 impl PendingUserFences<'_, '_> {
     /// Whether the fence with this number is one of them.
-    pub(super) fn has(&self, number: u32) -> bool {
+    pub(in crate::device) fn has(&self, number: u32) -> bool {
         let of = |fence: &NumberedUserFence| fence.number == number;
         let of_job = |job: &Job| matches!(&job.work, Work::Bind(work) if work.user_fence.as_ref().is_some_and(of));
         let waits = || self.queues.iter().any(|(_, queue)| queue.jobs.iter(self.jobs).any(of_job));
@@ -209,14 +209,14 @@ pub(super) fn gpu_va(addr: u64) -> Result<GpuVa, Error> {
 }
 
 impl Pools<'_> {
-    pub(super) fn release_out(&mut self, out: OutSync) {
+    pub(in crate::device) fn release_out(&mut self, out: OutSync) {
         if let OutSync::Timeline { point, .. } = out {
             self.sync_points.remove(point);
         }
     }
 
     /// Lets go of what a call captured when the call is refused.
-    pub(super) fn release_syncs(&mut self, mut syncs: CallSyncs) {
+    pub(in crate::device) fn release_syncs(&mut self, mut syncs: CallSyncs) {
         syncs.wait.clear(&mut self.dependencies);
         while let Some(out) = syncs.outs.pop(&mut self.out_syncs) {
             self.release_out(out);
@@ -224,12 +224,12 @@ impl Pools<'_> {
     }
 
     /// Gives the accepted call's fence to its out-syncs, in entry order.
-    pub(super) fn signal_outs(&mut self, syncs: CallSyncs, fence: Fence) {
+    pub(in crate::device) fn signal_outs(&mut self, syncs: CallSyncs, fence: Fence) {
         self.give_outs(syncs, Some(fence));
     }
 
     /// Gives a fence to out-syncs, in entry order; without one they have signalled.
-    pub(super) fn give_outs(&mut self, mut syncs: CallSyncs, fence: Option<Fence>) {
+    pub(in crate::device) fn give_outs(&mut self, mut syncs: CallSyncs, fence: Option<Fence>) {
         while let Some(out) = syncs.outs.pop(&mut self.out_syncs) {
             match out {
                 OutSync::Binary(syncobj) => {

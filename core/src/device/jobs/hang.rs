@@ -9,8 +9,8 @@
 //! The queue whose work was on the engine is to blame: its oldest job ends with the error, the others of it are
 //! cancelled (bind-and-exec sheet §5.5). Queues that the reset only happened to hit go on.
 
-use super::{Device, Pools};
 use crate::Error;
+use crate::device::{Device, Pools};
 use crate::exec::lrc::Lrc;
 use crate::exec::queue::{Queue, QueueState};
 use crate::gt::engine_error::{EngineError, EngineErrorKind, EngineState, engine_error};
@@ -151,7 +151,7 @@ impl<H: Hal> Device<'_, H> {
 
     /// Everything was thrown off the engines of a reset, or off all: contexts that are to go on begin their oldest job
     /// anew. `counts`: against queues that are hit too often.
-    pub(super) fn begin_anew(&mut self, reset: Option<EngineReset>, counts: bool) {
+    pub(in crate::device) fn begin_anew(&mut self, reset: Option<EngineReset>, counts: bool) {
         for (engine, (port, unit)) in (0u8..).zip(self.ports.iter_mut().zip(&self.info.engines)) {
             if reset.is_some_and(|reset| !reset.covers(unit)) {
                 continue;

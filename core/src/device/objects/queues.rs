@@ -1,8 +1,8 @@
 //! Calls that create and destroy queues.
 
-use super::Device;
 use super::client::ClientId;
-use super::request::{QueueProperties, QueueRequest, VmFlags};
+use crate::device::Device;
+use crate::device::request::{QueueProperties, QueueRequest, VmFlags};
 use crate::exec::lrc::{Lrc, LrcRequest};
 use crate::exec::queue::{Queue, QueueKind, QueueState};
 use crate::num::u32_capped;
@@ -118,7 +118,7 @@ impl<H: Hal> Device<'_, H> {
         if self.pools.timelines.room_for(owner) == 0 { Err(Error::Exhausted(Capacity::Timelines)) } else { Ok(()) }
     }
 
-    pub(super) fn make_lrc(&mut self, engine: u8, vm: Handle<Vm>) -> Result<Lrc, Error> {
+    pub(in crate::device) fn make_lrc(&mut self, engine: u8, vm: Handle<Vm>) -> Result<Lrc, Error> {
         let vm = self.pools.vms.get(vm).ok_or(Error::invalid("VM", 0))?;
         let tile = self.info.engines.get(usize::from(engine)).map_or(0, |engine| engine.tile);
         let root = vm.tree(tile)?.root(&self.pages).ok_or(Error::invalid("root table", 0))?;

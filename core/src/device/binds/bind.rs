@@ -3,10 +3,10 @@
 //! Order of the checks: bind-and-exec sheet §3.2. Everything that can fail comes before [`Device::accept`]: after it
 //! the call has happened, whatever the device does.
 
-use super::client::ClientId;
-use super::request::{BindCall, BindOp, Source, SyncEntry, UserFenceWrite, VmFlags};
-use super::syncs::{CallSyncs, SyncRules};
-use super::{Device, Pools, TableWriter, Ticket};
+use crate::device::jobs::syncs::{CallSyncs, SyncRules};
+use crate::device::objects::client::ClientId;
+use crate::device::request::{BindCall, BindOp, Source, SyncEntry, UserFenceWrite, VmFlags};
+use crate::device::{Device, Pools, TableWriter, Ticket};
 use crate::exec::job::{BindWork, Job, NumberedUserFence, Work};
 use crate::exec::queue::{Queue, QueueKind, QueueState};
 use crate::mem::pages::{Dropped, Reservation};

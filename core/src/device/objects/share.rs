@@ -3,8 +3,8 @@
 //! What is exported is the object itself, memory and caching mode included; a client that imports it gets a handle of its
 //! own to it. An object that is private to a VM stays there (bind-and-exec sheet §3.10).
 
-use super::Device;
 use super::client::{Client, ClientId};
+use crate::device::Device;
 use crate::mem::bo::Bo;
 use crate::pool::Handle;
 use crate::shares::Owner;

@@ -2,7 +2,7 @@
 # Runs client programs that nobody here wrote on the core and the simulated GPU, and compares the results with those that
 # are expected.
 #
-#     bash tests/clients/run.sh [--platform P] [--ci] [--record FOLDER] [PROGRAM[@SUBTEST] ...]
+#     bash tests/clients/run.sh [--platform P] [--ci] [--server | --record FOLDER] [PROGRAM[@SUBTEST] ...]
 #
 # Fetches the programs, builds the library that answers for the device and the runner, and starts the runner in a mount
 # namespace of its own. --help lists what else can be said. Must be root, as the programs must.
@@ -12,7 +12,7 @@ readonly REPO=$HERE/../..
 readonly TARGET=${CARGO_TARGET_DIR:-$REPO/target}
 
 root=$(bash "$HERE/fetch")
-cargo build --quiet --release --locked --manifest-path "$REPO/Cargo.toml" -p barexe-drm-shim -p barexe-clients
+cargo build --quiet --release --locked --manifest-path "$REPO/Cargo.toml" -p barexe-drm-shim -p barexe-clients -p barexe
 mkdir -p "$TARGET/clients/logs"
 # The folder for recordings is named from here, and written from inside.
 recordings=

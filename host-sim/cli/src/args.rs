@@ -2,6 +2,8 @@
 
 use crate::decode;
 use crate::demo::{self, Check, Demo};
+#[cfg(target_os = "linux")]
+use crate::drm::{self, args::DrmArgs};
 use crate::replay::{Options, Report};
 use crate::replays::{Sum, Unusable, recordings, replay_all};
 #[cfg(target_os = "linux")]
@@ -33,6 +35,9 @@ enum What {
     /// Be a simulated GPU on a PCI bus: a vfio-user server for QEMU or another peer
     #[cfg(target_os = "linux")]
     Serve(ServeArgs),
+    /// Be a device node: the driver on a simulated GPU, shared by client programs through a socket
+    #[cfg(target_os = "linux")]
+    Drm(DrmArgs),
     /// Show what the driver made for the GPU in a form that people can read
     Decode(DecodeArgs),
 }
@@ -114,7 +119,9 @@ pub fn run(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
         What::Replay(args) => run_replay(&args),
         What::Decode(args) => run_decode(&args),
         #[cfg(target_os = "linux")]
-        What::Serve(args) => run_serve(&args, out),
+        What::Serve(args) => served(args.options().and_then(|options| serve::run(&options, out))),
+        #[cfg(target_os = "linux")]
+        What::Drm(args) => served(args.options().and_then(|options| drm::run(&options, out))),
     };
     // A reader that has seen enough changes nothing about how it went.
     let _ = out.write_all(&outcome.out).and_then(|()| out.flush());
@@ -174,8 +181,8 @@ fn show(result: &Result<Report, Unusable>, json: bool, outcome: &mut Outcome) {
 }
 
 #[cfg(target_os = "linux")]
-fn run_serve(args: &ServeArgs, out: &mut dyn Write) -> Outcome {
-    let (err, status) = match args.options().and_then(|options| serve::run(&options, out)) {
+fn served(end: Result<(), serve::Failure>) -> Outcome {
+    let (err, status) = match end {
         Ok(()) => return Outcome::default(),
         Err(serve::Failure::Unusable(why)) => (why, UNUSABLE),
         Err(serve::Failure::Failed(why)) => (why, FAILED),

@@ -13,6 +13,7 @@
 //! | [`replays`] | plays several, with progress and a sum |
 //! | [`decode`] | page tables at one moment of either |
 //! | `serve` | the simulated GPU behind a PCI bus, as a vfio-user server (Linux) |
+//! | `drm` | the driver core behind a socket, as a device node that several processes share (Linux) |
 //! | [`machine`] | a device on a simulated GPU, opened and closed with care; bounded waits |
 //! | [`recording`], [`hex`] | the format of recordings: a package of its own |
 #![expect(
@@ -23,6 +24,8 @@
 pub mod args;
 pub mod decode;
 pub mod demo;
+#[cfg(target_os = "linux")]
+pub mod drm;
 pub mod machine;
 pub mod replay;
 pub mod replays;

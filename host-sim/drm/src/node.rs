@@ -14,7 +14,7 @@ use barexe_core::Error;
 use barexe_core::device::wait::Lend;
 use barexe_core::device::{ClientId, Config, Device, MappingId};
 use barexe_core::gt::{DeviceInfo, IrqFlag};
-use barexe_core::uapi::{ioctl_blocking_with, request};
+use barexe_core::uapi::ioctl_blocking_with;
 use barexe_hal::{Interrupted, Nanos};
 use barexe_sim::{BufferSource, Coherence, Sim, SimConfig, StoreWatch};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -62,6 +62,10 @@ impl Refusal {
     pub const INVALID: Self = Self(libc::EINVAL);
     /// The caller's memory is not there.
     pub const FAULT: Self = Self(libc::EFAULT);
+    /// There is no device, or none any more.
+    pub const NO_DEVICE: Self = Self(libc::ENODEV);
+    /// A signal came.
+    pub const INTERRUPTED: Self = Self(libc::EINTR);
 }
 
 /// Lets time pass for a caller that has nothing to do; whether it was interrupted.
@@ -247,41 +251,34 @@ impl Node {
         Watched { process, recorder: self.recorder.as_deref() }
     }
 
-    /// One call on a file: its argument struct lies at `addr` in the memory of the file's process. Descriptors in it are
-    /// [tokens](crate::Token). Its non-negative return value.
+    /// One call on a file, by a process in whose memory all that it points to lies; `arg` is its argument struct, as long
+    /// as the request says. Descriptors in it are [tokens](crate::Token). Its non-negative return value; `arg` is what the
+    /// caller gets back, also of a call that was refused, if the request says so.
     ///
     /// # Errors
     /// The code of the interface.
-    pub fn ioctl(&self, id: FileId, request: u32, addr: u64, idle: Idle<'_>) -> Result<u32, Refusal> {
-        let file = *self.lock().files.get(&id).ok_or(Refusal::BAD_FILE)?;
-        let mut arg = vec![0; request::size_bytes(request)];
-        if !file.process.read(addr, &mut arg) {
-            return Err(Refusal::FAULT);
-        }
+    pub fn call(
+        &self,
+        (id, process): (FileId, Process),
+        request: u32,
+        arg: &mut [u8],
+        idle: Idle<'_>,
+    ) -> Result<u32, Refusal> {
+        let client = self.lock().files.get(&id).ok_or(Refusal::BAD_FILE)?.client;
+        let file = File { client, process };
         match &self.recorder {
-            Some(recorder) => self.record_call(recorder, (id, file), request, (addr, &mut arg), idle),
-            None => self.call(file, request, (addr, &mut arg), idle),
+            Some(recorder) => self.record_call(recorder, (id, file), request, arg, idle),
+            None => self.make_call(file, request, arg, idle),
         }
     }
 
-    /// The call itself; its argument struct is copied back as it leaves it.
-    pub(crate) fn call(
-        &self,
-        file: File,
-        request: u32,
-        (addr, arg): (u64, &mut Vec<u8>),
-        idle: Idle<'_>,
-    ) -> Result<u32, Refusal> {
+    /// The call itself.
+    pub(crate) fn make_call(&self, file: File, request: u32, arg: &mut [u8], idle: Idle<'_>) -> Result<u32, Refusal> {
         let mut lend = Caller { node: self, idle };
-        let mut memory = self.memory_of(file.process);
-        let mut tokens = Tokens::new(self);
+        let (mut memory, mut tokens) = (self.memory_of(file.process), Tokens::new(self));
         let answer = ioctl_blocking_with(&mut lend, file.client, request, arg, (&mut memory, &mut tokens));
-        let told = !request::copies_back(request) || file.process.write(addr, arg);
         self.doorbell.ring();
-        match answer {
-            Ok(_) if !told => Err(Refusal::FAULT),
-            answer => Ok(answer?),
-        }
+        Ok(answer?)
     }
 }
 

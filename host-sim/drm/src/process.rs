@@ -5,6 +5,9 @@ use barexe_hal::{ClientAddr, ClientFault, ClientMemory, UserSpace};
 use barexe_sim::ClientPages;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const PAGE: u64 = 4096;
 
@@ -21,6 +24,25 @@ impl Process {
     pub fn own() -> Self {
         // SAFETY: nothing is passed.
         Self(unsafe { libc::getpid() })
+    }
+
+    /// The one at the other end of a socket, as the system has it; none that this one cannot see.
+    #[must_use]
+    pub fn at_other_end(socket: impl AsFd) -> Option<Self> {
+        let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+        let mut len = libc::socklen_t::try_from(size_of::<libc::ucred>()).ok()?;
+        let fd = socket.as_fd().as_raw_fd();
+        // SAFETY: there is room for the answer, which is as long as is said.
+        let done =
+            unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, (&raw mut peer).cast(), &raw mut len) };
+        (done == 0 && peer.pid > 0).then_some(Self(peer.pid))
+    }
+
+    /// Lets another process read and write this one's memory, where the system asks for that.
+    pub fn trust(self) {
+        let other = libc::c_ulong::from(self.0.unsigned_abs());
+        // SAFETY: only numbers. Systems that have no such rule refuse, which changes nothing.
+        unsafe { libc::prctl(libc::PR_SET_PTRACER, other, 0, 0, 0) };
     }
 
     /// As the driver names it.
@@ -104,6 +126,8 @@ impl ClientMemory for Process {
 #[derive(Debug, Default)]
 pub struct Processes {
     pinned: AtomicBool,
+    /// Whose memory was ever pinned.
+    spaces: Mutex<BTreeSet<u64>>,
 }
 
 impl Processes {
@@ -112,11 +136,27 @@ impl Processes {
     pub fn ever_pinned(&self) -> bool {
         self.pinned.load(Ordering::Acquire)
     }
+
+    /// The same of one process.
+    #[must_use]
+    pub fn ever_pinned_of(&self, process: Process) -> bool {
+        self.ever_pinned() && self.spaces().contains(&process.space().0)
+    }
+
+    /// The process is gone.
+    pub fn forget(&self, process: Process) {
+        self.spaces().remove(&process.space().0);
+    }
+
+    fn spaces(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.spaces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ClientPages for Processes {
     fn reachable(&self, space: UserSpace, addr: u64, len_bytes: u64, writes: bool) -> u64 {
         // Before the look: whoever unmaps from here on waits for the device.
+        self.spaces().insert(space.0);
         self.pinned.store(true, Ordering::Release);
         Process::of_space(space).reachable(addr, len_bytes, writes)
     }

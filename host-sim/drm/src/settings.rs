@@ -24,9 +24,14 @@ impl Settings {
     pub fn from_environment() -> Result<Self, String> {
         let value = |name: &str, unset: &str| std::env::var(name).unwrap_or_else(|_| unset.into());
         let switches = [value("BAREXE_EXECUTION", "on"), value("BAREXE_COMPLAIN", "off")];
-        let record = std::env::var("BAREXE_RECORD").ok().filter(|file| !file.is_empty());
         let settings = Self::parse(&value("BAREXE_PLATFORM", "tgl"), switches.each_ref().map(String::as_str))?;
-        Ok(Self { record, ..settings })
+        Ok(Self { record: Self::recording(), ..settings })
+    }
+
+    /// The file that `BAREXE_RECORD` names, if it does.
+    #[must_use]
+    pub fn recording() -> Option<String> {
+        std::env::var("BAREXE_RECORD").ok().filter(|file| !file.is_empty())
     }
 
     /// By the values of the first three of those variables; nothing is recorded.

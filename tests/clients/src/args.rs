@@ -3,6 +3,7 @@
 use crate::expected::Expected;
 use crate::process::Setting;
 use crate::selection::Selection;
+use crate::server::Server;
 use clap::{Parser, ValueEnum};
 use core::time::Duration;
 use std::fs;
@@ -27,8 +28,11 @@ pub(crate) struct Args {
     /// Engines take work and never run it: shows which results rest on execution; nothing is compared
     #[arg(long = "no-execution", action = clap::ArgAction::SetFalse)]
     pub(crate) execution: bool,
+    /// All programs are clients of one server, as many at a time as there are jobs, instead of each having a GPU of its own
+    #[arg(long)]
+    pub(crate) server: bool,
     /// Record what each process does into this folder, one file each, for `barexe replay`
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "server")]
     record: Option<PathBuf>,
     /// How many processes at a time
     #[arg(long, default_value_t = 2)]
@@ -46,6 +50,9 @@ pub(crate) struct Args {
     /// The library to preload
     #[arg(long, hide = true, default_value = "/run/barexe/bin/libbarexe_drm_shim.so")]
     library: PathBuf,
+    /// The command that serves
+    #[arg(long, hide = true, default_value = "/run/barexe/bin/barexe")]
+    command: PathBuf,
     /// Where what programs print is kept
     #[arg(long, hide = true, default_value = "/run/barexe/logs")]
     logs: PathBuf,
@@ -112,9 +119,16 @@ impl Args {
         Ok(expected.programs().map(|name| Selection { program: name.into(), subtests: None }).collect())
     }
 
+    /// The server of a platform, if there is to be one.
+    pub(crate) fn server(&self, platform: PlatformName) -> io::Result<Option<Server>> {
+        let start = || Server::start(&self.command, platform.name(), self.execution, &self.logs);
+        self.server.then(start).transpose()
+    }
+
     /// What the programs are given.
-    pub(crate) fn setting(&self, platform: PlatformName) -> Setting {
+    pub(crate) fn setting(&self, platform: PlatformName, server: Option<&Server>) -> Setting {
         Setting {
+            socket: server.map(|server| server.socket().to_path_buf()),
             library: self.library.clone(),
             platform: platform.name(),
             execution: self.execution,

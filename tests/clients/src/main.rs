@@ -12,6 +12,7 @@ mod program;
 mod report;
 mod runner;
 mod selection;
+mod server;
 
 use args::{Args, PlatformName};
 use clap::Parser;
@@ -21,6 +22,7 @@ use program::Program;
 use report::{Results, Sum};
 use runner::{Job, run_all, subtests};
 use selection::Selection;
+use server::Server;
 use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -43,10 +45,17 @@ fn run(args: &Args) -> io::Result<bool> {
     let mut objections = Vec::new();
     for platform in args.platforms() {
         let expected = args.read(&format!("{}.txt", platform.name()), Expected::parse)?;
+        let expected = if args.server { expected.with_server() } else { expected };
         let chosen = args.chosen(&expected)?;
-        let setting = args.setting(platform);
+        let server = args.server(platform)?;
+        let setting = args.setting(platform, server.as_ref());
         let results = run_platform(&chosen, &setting, platform, args)?;
+        let left = server.map(Server::end).transpose()?;
         print(platform, &results)?;
+        if let Some(left) = left {
+            writeln!(io::stdout(), "the server, at its end: {}\n", left.text)?;
+            objections.extend(left.objection(platform.name()));
+        }
         results.iter().for_each(|program| sum.add(program.sum()));
         if args.execution {
             let all = results.iter().flat_map(|program| program.objections(&expected));

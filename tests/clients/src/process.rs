@@ -18,6 +18,8 @@ pub(crate) struct Setting {
     pub(crate) library: PathBuf,
     /// Name of the platform.
     pub(crate) platform: &'static str,
+    /// Socket of the server whose GPU they share.
+    pub(crate) socket: Option<PathBuf>,
     /// Engines execute.
     pub(crate) execution: bool,
     /// Folder that holds the files that show the device: one below it for each process at a time.
@@ -80,6 +82,9 @@ impl Setting {
             ("BAREXE_COMPLAIN", "on".into()),
             ("BAREXE_TREE", tree.display().to_string()),
         ];
+        if let Some(socket) = &self.socket {
+            all.push(("BAREXE_SOCKET", socket.display().to_string()));
+        }
         if !self.execution {
             all.push(("BAREXE_EXECUTION", "off".into()));
         }
@@ -125,6 +130,7 @@ mod tests {
         let setting = Setting {
             library: PathBuf::new(),
             platform: "tgl",
+            socket: None,
             execution: false,
             trees: PathBuf::from("/trees"),
             longest,

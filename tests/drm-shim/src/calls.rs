@@ -1,18 +1,17 @@
-//! ioctl: calls go to the node as they are, but for those that carry descriptors.
+//! ioctl: calls go to the device as they are, but for those that carry descriptors.
 
-use crate::open::empty_descriptor;
+use crate::open::{empty_descriptor, with_flags};
 use crate::real::{self, fail};
 use crate::signals::Blocked;
 use crate::sync_files;
 use crate::table::{self, Kind, Object};
-use barexe_drm::{FileId, Node, Process, Refusal, SharedKind, Token};
+use barexe_core::uapi::request;
+use barexe_drm::access::{New, Shared};
+use barexe_drm::carry::Carried;
+use barexe_drm::remote::Found;
+use barexe_drm::{Access, FileId, Process, Refusal, SharedId, SharedKind};
 use core::ffi::{c_int, c_void};
-
-/// The type byte of DRM's calls.
-const DRM: u32 = 0x64;
-
-/// Calls whose struct has a descriptor: number, where it stands, and whether it comes out.
-const CARRIERS: [(u32, usize, bool); 4] = [(0x2D, 8, true), (0x2E, 8, false), (0xC1, 8, true), (0xC2, 8, false)];
+use std::os::fd::BorrowedFd;
 
 /// The C library's function of this name.
 ///
@@ -20,20 +19,20 @@ const CARRIERS: [(u32, usize, bool); 4] = [(0x2D, 8, true), (0x2E, 8, false), (0
 /// As there.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: libc::c_ulong, arg: *mut c_void) -> c_int {
-    if !table::is_ours(fd) {
+    // The system looks at 32 bits.
+    let code = (request & 0xFFFF_FFFF) as u32;
+    if !table::is_ours(fd) && !came_from_elsewhere(fd, code) {
         // SAFETY: what the caller gave.
         return unsafe { real::ioctl(fd, request, arg) };
     }
     let blocked = Blocked::new();
-    // The system looks at 32 bits.
-    let request = (request & 0xFFFF_FFFF) as u32;
     let Some(object) = table::get(fd) else { return fail(libc::EBADF) };
-    let Some(node) = object.node() else { return fail(libc::ENODEV) };
+    let Some(device) = object.device() else { return fail(libc::ENODEV) };
     let answer = match object.kind {
-        Kind::File { id, .. } => call(node, id, request, arg.addr() as u64, &blocked),
-        Kind::Shared(token, kind) => {
+        Kind::File { id, .. } => call(device, id, code, arg.addr() as u64, &blocked),
+        Kind::Shared(id, kind) => {
             drop(object);
-            sync_files::call(node, (token, kind), request, arg.addr() as u64)
+            sync_files::call(device, (id, kind), code, arg.addr() as u64)
         }
     };
     match answer {
@@ -42,72 +41,68 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: libc::c_ulong, arg: *m
     }
 }
 
-fn call(node: &'static Node, id: FileId, request: u32, addr: u64, blocked: &Blocked) -> Result<u32, Refusal> {
-    let carrier = CARRIERS.iter().find(|(number, ..)| request & 0xFF == *number && request >> 8 & 0xFF == DRM);
-    match carrier {
-        Some((_, at, comes_out)) => carry(node, id, (request, addr), (*at, *comes_out)),
-        None => node.ioctl(id, request, addr, &mut |length| blocked.nap(length)),
-    }
-}
-
-/// A call with a descriptor: the node knows tokens.
-fn carry(
-    node: &'static Node,
-    id: FileId,
-    (request, addr): (u32, u64),
-    (at, comes_out): (usize, bool),
-) -> Result<u32, Refusal> {
+/// A call on a file, whose argument struct lies at an address.
+fn call(device: Access, id: FileId, request: u32, addr: u64, blocked: &Blocked) -> Result<u32, Refusal> {
     let own = Process::own();
-    let mut arg = [0u8; 64];
-    let len = ((request >> 16 & 0x3FFF) as usize).min(arg.len());
-    let given = arg.get_mut(..len).unwrap_or_default();
-    if !own.read(addr, given) {
+    let mut arg = vec![0; request::size_bytes(request)];
+    if !own.read(addr, &mut arg) {
         return Err(Refusal::FAULT);
     }
-    if !comes_out {
-        let token = token_of(get(&arg, at));
-        put(&mut arg, at, token);
-    }
-    let answer = node.ioctl(id, request, arg.as_mut_ptr().addr() as u64, &mut |_| true)?;
-    if comes_out {
-        let token = Token(get(&arg, at));
-        let kind = node.shared_kind(token).ok_or(Refusal::BAD_FILE)?;
-        put(&mut arg, at, descriptor(node, token, kind)?);
-    } else {
-        let mut given = [0; 4];
-        if own.read(addr.saturating_add(at as u64), &mut given) {
-            put(&mut arg, at, c_int::from_le_bytes(given));
+    let carried = Carried::of(request);
+    let given = carried.filter(|carried| !carried.comes_out).and_then(|carried| shared_behind(carried.get(&arg)));
+    let answer = device.call(id, request, &mut arg, given, &mut &*blocked);
+    // What left the device has a descriptor before the caller is told of it.
+    let answer = answer.and_then(|(value, left)| {
+        if let (Some(carried), Some(left)) = (carried, left) {
+            carried.put(&mut arg, descriptor(device, left)?);
         }
-    }
-    if own.write(addr, arg.get(..len).unwrap_or_default()) { Ok(answer) } else { Err(Refusal::FAULT) }
-}
-
-/// The word at an offset.
-fn get(arg: &[u8; 64], at: usize) -> c_int {
-    arg.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| c_int::from_le_bytes(*word))
-}
-
-fn put(arg: &mut [u8; 64], at: usize, value: c_int) {
-    if let Some(place) = arg.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-        *place = value.to_le_bytes();
+        Ok(value)
+    });
+    let told = !request::copies_back(request) || own.write(addr, &arg);
+    match answer {
+        Ok(_) if !told => Err(Refusal::FAULT),
+        answer => answer,
     }
 }
 
-/// The token behind a descriptor; one that nothing has if there is none.
-fn token_of(fd: c_int) -> c_int {
-    match table::get(fd).map(|object| object.kind) {
-        Some(Kind::Shared(token, _)) => token.0,
-        Some(Kind::File { .. }) | None => -1,
+/// What left the device and has this descriptor.
+fn shared_behind(fd: c_int) -> Option<SharedId> {
+    came_from_elsewhere(fd, 0);
+    match table::get(fd)?.kind {
+        Kind::Shared(id, _) => Some(id),
+        Kind::File { .. } => None,
     }
+}
+
+/// The type bytes of calls on files of the device, on sync files, on shared buffers; 0 asks for any.
+const TYPES: [u32; 4] = [0x64, 0x3E, 0x62, 0];
+
+/// Whether an unknown descriptor leads to something of a server's: another process may have handed it over.
+fn came_from_elsewhere(fd: c_int, request: u32) -> bool {
+    let Some(device @ Access::There(_)) = crate::node::current() else { return false };
+    if fd < 0 || table::is_ours(fd) || !TYPES.contains(&(request >> 8 & 0xFF)) {
+        return false;
+    }
+    let _blocked = Blocked::new();
+    // SAFETY: it is borrowed for the look only; whether there is such a descriptor the system says.
+    let found = device.adopt(unsafe { BorrowedFd::borrow_raw(fd) });
+    let kind = match found {
+        Some(Found::File(key, primary)) => Kind::File { id: FileId(key.0), primary },
+        Some(Found::Shared(key, kind)) => Kind::Shared(SharedId(key.0), kind),
+        None => return false,
+    };
+    table::insert(fd, Object::new(device, kind))
 }
 
 /// A new descriptor for a thing that left the device.
-pub(crate) fn descriptor(node: &'static Node, token: Token, kind: SharedKind) -> Result<c_int, Refusal> {
-    let object = Object::new(node, Kind::Shared(token, kind));
-    let fd = match kind {
-        SharedKind::Syncobj => empty_descriptor(libc::O_CLOEXEC),
-        SharedKind::SyncFile => sync_files::fence_descriptor(),
-        SharedKind::Bo(size) => sized_descriptor(size),
+pub(crate) fn descriptor(device: Access, new: New<Shared>) -> Result<c_int, Refusal> {
+    let (id, kind) = new.what;
+    let object = Object::new(device, Kind::Shared(id, kind));
+    let fd = match (new.descriptor, kind) {
+        (Some(descriptor), _) => with_flags(descriptor, libc::O_CLOEXEC),
+        (None, SharedKind::Syncobj) => empty_descriptor(libc::O_CLOEXEC),
+        (None, SharedKind::SyncFile) => sync_files::fence_descriptor(),
+        (None, SharedKind::Bo(size)) => sized_descriptor(size),
     };
     if fd < 0 || !table::insert(fd, object) {
         return Err(Refusal(libc::EMFILE));

@@ -1,8 +1,9 @@
-//! close, dup, fcntl: descriptors that come and go.
+//! close, dup, fcntl: descriptors that come and go; lseek, which tells the size of shared buffers.
 
 use crate::real;
 use crate::signals::Blocked;
-use crate::table;
+use crate::table::{self, Kind};
+use barexe_drm::SharedKind;
 use core::ffi::{c_int, c_long, c_uint};
 
 /// A new descriptor leads where another does.
@@ -10,7 +11,10 @@ fn follows(from: c_int, to: c_int) {
     if to >= 0 && from != to {
         let _blocked = Blocked::new();
         // It may have been one that was replaced.
-        table::remove(to);
+        if table::is_ours(to) {
+            table::remove(to);
+            table::settle();
+        }
         if let Some(object) = table::get(from) {
             table::insert(to, object);
         }
@@ -23,12 +27,16 @@ fn follows(from: c_int, to: c_int) {
 /// As there.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn close(fd: c_int) -> c_int {
-    if table::is_ours(fd) {
-        let _blocked = Blocked::new();
-        table::remove(fd);
+    if !table::is_ours(fd) {
+        // SAFETY: the caller's descriptor.
+        return unsafe { real::close(fd) };
     }
+    let _blocked = Blocked::new();
+    table::remove(fd);
     // SAFETY: the caller's descriptor.
-    unsafe { real::close(fd) }
+    let done = unsafe { real::close(fd) };
+    table::settle();
+    done
 }
 
 /// The C library's function of this name.
@@ -37,15 +45,17 @@ pub(crate) unsafe extern "C" fn close(fd: c_int) -> c_int {
 /// As there.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
-    if flags.cast_unsigned() & libc::CLOSE_RANGE_CLOEXEC == 0 {
-        let [from, to] = [first, last].map(|fd| c_int::try_from(fd).unwrap_or(c_int::MAX));
-        let _blocked = Blocked::new();
-        for fd in if from <= to { table::within(from, to) } else { Vec::new() } {
-            table::remove(fd);
-        }
-    }
+    let closes = flags.cast_unsigned() & libc::CLOSE_RANGE_CLOEXEC == 0;
+    let [from, to] = [first, last].map(|fd| c_int::try_from(fd).unwrap_or(c_int::MAX));
+    let _blocked = Blocked::new();
+    let ours = if closes && from <= to { table::within(from, to) } else { Vec::new() };
+    ours.iter().for_each(|fd| table::remove(*fd));
     // SAFETY: the caller's descriptors.
-    unsafe { real::close_range(first, last, flags) }
+    let done = unsafe { real::close_range(first, last, flags) };
+    if !ours.is_empty() {
+        table::settle();
+    }
+    done
 }
 
 /// The C library's function of this name.
@@ -109,4 +119,41 @@ pub(crate) unsafe extern "C" fn fcntl(fd: c_int, what: c_int, arg: c_long) -> c_
 pub(crate) unsafe extern "C" fn fcntl64(fd: c_int, what: c_int, arg: c_long) -> c_int {
     // SAFETY: as above.
     controlled(fd, what, unsafe { real::fcntl64(fd, what, arg) })
+}
+
+/// Size of the shared buffer behind a descriptor, if it is one.
+fn buffer_bytes(fd: c_int) -> Option<i64> {
+    if !table::is_ours(fd) {
+        return None;
+    }
+    let _blocked = Blocked::new();
+    match table::get(fd)?.kind {
+        Kind::Shared(_, SharedKind::Bo(size)) => i64::try_from(size).ok(),
+        Kind::Shared(..) | Kind::File { .. } => None,
+    }
+}
+
+/// The C library's function of this name.
+///
+/// # Safety
+/// As there.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn lseek(fd: c_int, offset: i64, from: c_int) -> i64 {
+    match (buffer_bytes(fd), from, offset) {
+        (Some(size), libc::SEEK_END, 0) => size,
+        (Some(_), libc::SEEK_SET, 0) => 0,
+        (Some(_), ..) => i64::from(real::fail(libc::EINVAL)),
+        // SAFETY: what the caller gave.
+        (None, ..) => unsafe { real::lseek(fd, offset, from) },
+    }
+}
+
+/// The C library's function of this name.
+///
+/// # Safety
+/// As there.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn lseek64(fd: c_int, offset: i64, from: c_int) -> i64 {
+    // SAFETY: the caller's promise.
+    unsafe { lseek(fd, offset, from) }
 }

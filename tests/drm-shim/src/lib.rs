@@ -1,7 +1,7 @@
 //! A library that is loaded before others (`LD_PRELOAD`) and answers for the device files of an Intel Xe GPU.
 //!
 //! A program that nobody changed opens `/dev/dri/renderD128`, makes its ioctls and maps its buffers; what answers is the
-//! driver core on a simulated GPU, in the same process. This is the only place that stands in for the C library. It
+//! driver core on a simulated GPU, in the same process or in a server's. This is the only place that stands in for the C library. It
 //! knows nothing of the calls that go through it, but for the few whose arguments are file descriptors.
 //!
 //! | module | stands in for |
@@ -15,8 +15,8 @@
 //! |---|---|
 //! | `real` | the C library's own functions |
 //! | `paths` | which paths are the device's, and where its generated files are |
-//! | `table`, `locked` | which descriptors are the device's; a lock that survives fork |
-//! | `node` | the device of this process |
+//! | `table` | which descriptors are the device's |
+//! | `node` | the device: of this process, or of a server |
 //! | `signals` | signals held back while the device is held |
 //! | [`tree`] | the generated files |
 //!
@@ -24,17 +24,19 @@
 //!
 //! | variable | meaning |
 //! |---|---|
+//! | `BAREXE_SOCKET` | socket of a server (`barexe drm`) whose device it is; unset: one in the same process |
 //! | `BAREXE_PLATFORM` | `tgl` (default) or `lnl` |
 //! | `BAREXE_EXECUTION` | `off`: engines take work and never run it |
-//! | `BAREXE_RECORD` | a file: what the program does is recorded there (see [`barexe_drm::record`]) |
+//! | `BAREXE_RECORD` | a file: what the program does is recorded there (see [`barexe_drm::record`]); not with a server |
 //! | `BAREXE_TREE` | folder for the generated files that stand in for those of sysfs, debugfs and `/dev/dri` |
 //!
 //! # Rules
 //!
 //! - A caller may leave a waiting call by `longjmp` out of a signal handler. So signals are held back whenever something
 //!   is locked, and let in only while a call sleeps and holds nothing.
-//! - A child of `fork` has the files' numbers and the mapped memory; the device stayed with the parent. Calls on such a
-//!   file are refused with ENODEV. A file that the child opens itself is of a device of its own.
+//! - A child of `fork` has the files' numbers and the mapped memory; a device in the same process stayed with the parent.
+//!   Calls on such a file are refused with ENODEV, and a file that the child opens itself is of a device of its own. With a
+//!   server the child's calls work as the parent's do.
 #![cfg_attr(not(test), expect(unsafe_code, reason = "functions of the C library are replaced and called"))]
 
 // In a test program these would stand in for the C library's, too.
@@ -46,8 +48,6 @@ mod descriptors;
 mod folders;
 #[cfg(not(test))]
 mod links;
-#[cfg(not(test))]
-mod locked;
 #[cfg(not(test))]
 mod memory;
 #[cfg(not(test))]

@@ -1,10 +1,11 @@
 //! mmap and its kin: objects in the client's address space, and pages that the device may be using.
 
-use crate::locked::Locked;
 use crate::real;
 use crate::signals::Blocked;
 use crate::table::{self, Kind, Object};
-use barexe_drm::{Change, MapId, Mapped, Node, Process, Shown};
+use barexe_drm::locked::Locked;
+use barexe_drm::remote::Deaf;
+use barexe_drm::{Access, Change, MapId, Mapped, Shown};
 use core::ffi::{c_int, c_void};
 use core::ops::Range;
 use core::ptr::null_mut;
@@ -33,6 +34,11 @@ pub(crate) fn after_fork() {
     PIECES.release();
 }
 
+/// Whether anything of the device's is mapped.
+pub(crate) fn has_pieces() -> bool {
+    COUNT.load(Ordering::Acquire) > 0
+}
+
 fn pages(addr: *mut c_void, len: usize) -> Range<usize> {
     let start = addr.addr();
     start..start.saturating_add(len).saturating_add(PAGE - 1) & !(PAGE - 1)
@@ -54,8 +60,8 @@ fn forget(gone: &Range<usize>) {
     }
     let ended: Vec<_> = touched.iter().filter(|piece| kept.iter().all(|other| other.id != piece.id)).collect();
     for piece in ended {
-        if let Some(node) = piece.object.node() {
-            node.unmap(piece.id);
+        if let Some(device) = piece.object.device() {
+            device.unmap(piece.id);
         }
     }
     COUNT.store(kept.len(), Ordering::Release);
@@ -68,26 +74,22 @@ fn forget(gone: &Range<usize>) {
 /// Does something to pages of this process once no device uses them. `change` says when it is done.
 fn change<R>(range: &Range<usize>, what: Change, change: impl FnOnce(&dyn Fn()) -> R) -> R {
     let _blocked = Blocked::new();
-    let Some(node) = crate::node::current().filter(|_| !range.is_empty()) else { return change(&|| ()) };
+    let Some(device) = crate::node::current().filter(|_| !range.is_empty()) else { return change(&|| ()) };
     let pages = range.start as u64..range.end as u64;
-    let noted = node.note_change(&pages);
+    let noted = device.note_change(&pages);
     let done = || {
         if noted {
-            node.note_changed(&pages, what);
+            device.note_changed(&pages, what);
         }
     };
-    if !node.minds_changes() {
+    if !device.minds_changes() {
         return change(&done);
     }
     let len = range.end.saturating_sub(range.start) as u64;
-    let mut sleep = |length| {
-        Blocked::deaf_nap(length);
-        false
-    };
-    let ticket = node.pages_change(Process::own(), range.start as u64, len, &mut sleep);
+    let changing = device.pages_change(range.start as u64, len, &mut Deaf);
     let result = change(&done);
-    if let Some(ticket) = ticket {
-        node.pages_changed(ticket);
+    if let Some(changing) = changing {
+        changing.changed();
     }
     result
 }
@@ -160,17 +162,17 @@ fn failed(errno: c_int) -> *mut c_void {
 fn map_object((addr, len): (*mut c_void, usize), (prot, flags): (c_int, c_int), fd: c_int, offset: i64) -> *mut c_void {
     let _blocked = Blocked::new();
     let Some(object) = table::get(fd) else { return failed(libc::EBADF) };
-    let Some(node) = object.node() else { return failed(libc::ENODEV) };
+    let Some(device) = object.device() else { return failed(libc::ENODEV) };
     let (len, offset) = (pages(null_mut(), len).end, u64::try_from(offset).unwrap_or(u64::MAX));
     let mapped = match object.kind {
-        Kind::File { id, .. } => node.map(id, offset, len as u64),
-        Kind::Shared(token, _) if offset == 0 => node.map_shared(token, len as u64),
+        Kind::File { id, .. } => device.map(id, offset, len as u64),
+        Kind::Shared(id, _) if offset == 0 => device.map_shared(id, len as u64),
         Kind::Shared(..) => return failed(libc::EINVAL),
     };
     let note = |start: *mut c_void, result| {
         if let Kind::File { id, .. } = object.kind {
             let shown = Shown { addr: start.addr() as u64, len_bytes: len as u64, prot, flags };
-            node.note_mapped(id, offset, shown, result);
+            device.note_mapped(id, offset, shown, result);
         }
     };
     let mapped = match mapped {
@@ -180,9 +182,9 @@ fn map_object((addr, len): (*mut c_void, usize), (prot, flags): (c_int, c_int), 
             return failed(refusal.0);
         }
     };
-    let start = place(node, &mapped, (addr, len), (prot, flags));
+    let start = place(device, &mapped, (addr, len), (prot, flags));
     if start == libc::MAP_FAILED {
-        node.unmap(mapped.id);
+        device.unmap(mapped.id);
         return start;
     }
     note(start, Ok(&mapped));
@@ -194,12 +196,12 @@ fn map_object((addr, len): (*mut c_void, usize), (prot, flags): (c_int, c_int), 
 
 /// Puts the pieces of an object one behind the other.
 fn place(
-    node: &Node,
+    device: Access,
     mapped: &Mapped,
     (addr, len): (*mut c_void, usize),
     (prot, flags): (c_int, c_int),
 ) -> *mut c_void {
-    let arena = node.arena().fd();
+    let arena = device.arena();
     // What can be written can be read on this processor, and the driver's copies rest on it.
     let prot = if prot & libc::PROT_WRITE != 0 { prot | libc::PROT_READ } else { prot };
     if let [only] = mapped.pieces.as_slice() {

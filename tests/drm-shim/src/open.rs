@@ -5,8 +5,9 @@ use crate::paths::{bytes, descriptor_of, node_at, rewritten};
 use crate::real::{self, fail};
 use crate::signals::Blocked;
 use crate::table::{self, Kind, Object};
-use barexe_drm::Process;
+use barexe_drm::access::New;
 use core::ffi::{c_char, c_int, c_uint};
+use std::os::fd::{IntoRawFd, OwnedFd};
 
 /// A descriptor that leads nowhere yet; its number is what counts.
 pub(crate) fn empty_descriptor(flags: c_int) -> c_int {
@@ -15,16 +16,30 @@ pub(crate) fn empty_descriptor(flags: c_int) -> c_int {
     unsafe { real::open(c"/dev/null".as_ptr(), libc::O_RDWR | flags & keep, 0) }
 }
 
+/// A descriptor that came from a server, with the flags that the caller wants.
+pub(crate) fn with_flags(descriptor: OwnedFd, flags: c_int) -> c_int {
+    let fd = descriptor.into_raw_fd();
+    if flags & libc::O_CLOEXEC == 0 {
+        // SAFETY: only numbers.
+        unsafe { real::fcntl(fd, libc::F_SETFD, 0) };
+    }
+    if flags & libc::O_NONBLOCK != 0 {
+        // SAFETY: only numbers.
+        unsafe { real::fcntl(fd, libc::F_SETFL, libc::c_long::from(libc::O_NONBLOCK)) };
+    }
+    fd
+}
+
 /// Opens a node of the device.
 fn open_node(primary: bool, flags: c_int) -> c_int {
     let _blocked = Blocked::new();
-    let Some(node) = node() else { return fail(libc::ENODEV) };
-    let id = match node.open_file(Process::own(), primary) {
-        Ok(id) => id,
+    let Some(device) = node() else { return fail(libc::ENODEV) };
+    let New { what: id, descriptor } = match device.open_file(primary) {
+        Ok(new) => new,
         Err(refusal) => return fail(refusal.0),
     };
-    let object = Object::new(node, Kind::File { id, primary });
-    let fd = empty_descriptor(flags);
+    let object = Object::new(device, Kind::File { id, primary });
+    let fd = descriptor.map_or_else(|| empty_descriptor(flags), |descriptor| with_flags(descriptor, flags));
     if fd >= 0 && !table::insert(fd, object) {
         // SAFETY: the descriptor is new and nobody else's.
         unsafe { real::close(fd) };

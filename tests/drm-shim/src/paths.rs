@@ -43,8 +43,8 @@ fn ready() -> &'static [u8] {
     if !tree.is_empty() {
         MADE.call_once(|| {
             let _blocked = Blocked::new();
-            let Some(node) = node() else { return };
-            let facts = node.with_info(Facts::of);
+            let Some(sketch) = node().and_then(|device| device.sketch().ok()) else { return };
+            let facts = Facts::of(&sketch);
             if let Err(error) = tree::write(Path::new(OsStr::from_bytes(tree)), &facts) {
                 eprintln!("barexe: {}: {error}", OsStr::from_bytes(tree).display());
             }

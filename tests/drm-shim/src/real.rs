@@ -62,6 +62,7 @@ real! {
     openat(dir: c_int, path: Path, flags: c_int, mode: c_uint) -> c_int, else missing();
     close(fd: c_int) -> c_int, else missing();
     close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int, else missing();
+    lseek(fd: c_int, offset: i64, from: c_int) -> i64, else i64::from(missing());
     dup(fd: c_int) -> c_int, else missing();
     dup2(fd: c_int, to: c_int) -> c_int, else missing();
     dup3(fd: c_int, to: c_int, flags: c_int) -> c_int, else missing();

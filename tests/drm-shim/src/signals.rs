@@ -1,8 +1,10 @@
 //! Signals held back while the device is held, and let in while a call sleeps.
 
+use barexe_drm::Patience;
 use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 use core::time::Duration;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// While this lives the thread takes no signals.
 pub(crate) struct Blocked {
@@ -32,12 +34,18 @@ impl Blocked {
         let woken = unsafe { libc::ppoll(null_mut(), 0, &raw const time, &raw const self.before) };
         woken < 0
     }
+}
 
-    /// Sleeps with signals held back.
-    pub(crate) fn deaf_nap(longest: Duration) {
-        let time = timespec(longest);
-        // SAFETY: no descriptors, and a valid time.
-        unsafe { libc::ppoll(null_mut(), 0, &raw const time, null()) };
+impl Patience for &Blocked {
+    fn nap(&mut self, longest: Duration) -> bool {
+        Blocked::nap(self, longest)
+    }
+
+    fn until_readable(&mut self, descriptor: BorrowedFd<'_>) -> bool {
+        let mut entry = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, and a valid set.
+        let woken = unsafe { libc::ppoll(&raw mut entry, 1, null(), &raw const self.before) };
+        woken < 0
     }
 }
 

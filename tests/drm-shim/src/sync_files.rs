@@ -4,7 +4,7 @@ use crate::calls::descriptor;
 use crate::real;
 use crate::signals::Blocked;
 use crate::table::{self, Kind};
-use barexe_drm::{Node, Process, Refusal, SharedKind, Token};
+use barexe_drm::{Access, Process, Refusal, SharedId, SharedKind};
 use core::ffi::c_int;
 use core::time::Duration;
 use std::time::Instant;
@@ -18,15 +18,15 @@ const BUFFER_SYNC: u32 = 0x4008_6200;
 
 /// A call on a descriptor of something that left the device.
 pub(crate) fn call(
-    node: &'static Node,
-    (token, kind): (Token, SharedKind),
+    device: Access,
+    (id, kind): (SharedId, SharedKind),
     request: u32,
     addr: u64,
 ) -> Result<u32, Refusal> {
     match (kind, request) {
-        (SharedKind::SyncFile, MERGE) => merge(node, token, addr),
+        (SharedKind::SyncFile, MERGE) => merge(device, id, addr),
         (SharedKind::SyncFile, FILE_INFO) => {
-            let signaled = u32::from(node.is_signaled(token));
+            let signaled = u32::from(device.is_signaled(id));
             let (state, fences) = (signaled.to_le_bytes(), 1u32.to_le_bytes());
             let told = Process::own().write(addr.saturating_add(32), &state)
                 && Process::own().write(addr.saturating_add(40), &fences);
@@ -37,14 +37,14 @@ pub(crate) fn call(
     }
 }
 
-fn merge(node: &'static Node, one: Token, addr: u64) -> Result<u32, Refusal> {
+fn merge(device: Access, one: SharedId, addr: u64) -> Result<u32, Refusal> {
     let mut word = [0; 4];
     if !Process::own().read(addr.saturating_add(32), &mut word) {
         return Err(Refusal::FAULT);
     }
     let other = table::get(c_int::from_le_bytes(word)).map(|object| object.kind);
     let Some(Kind::Shared(other, SharedKind::SyncFile)) = other else { return Err(Refusal(libc::ENOENT)) };
-    let fd = descriptor(node, node.merge(one, other)?, SharedKind::SyncFile)?;
+    let fd = descriptor(device, device.merge(one, other)?)?;
     if Process::own().write(addr.saturating_add(36), &fd.to_le_bytes()) { Ok(0) } else { Err(Refusal::FAULT) }
 }
 
@@ -61,9 +61,13 @@ const LOOK_EVERY: Duration = Duration::from_micros(200);
 fn tell(fd: c_int) -> bool {
     let _blocked = Blocked::new();
     let Some(object) = table::get(fd) else { return false };
-    let (Kind::Shared(token, SharedKind::SyncFile), Some(node)) = (object.kind, object.node()) else { return false };
-    if !node.is_signaled(token) {
+    let (Kind::Shared(id, SharedKind::SyncFile), Some(device)) = (object.kind, object.device()) else { return false };
+    if !device.is_signaled(id) {
         return true;
+    }
+    if matches!(device, Access::There(_)) {
+        // The server did.
+        return false;
     }
     let one = 1u64.to_ne_bytes();
     // SAFETY: eight bytes, as this kind of descriptor wants them.

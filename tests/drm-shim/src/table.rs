@@ -1,8 +1,8 @@
 //! Which descriptors are the device's.
 
-use crate::locked::Locked;
 use crate::node;
-use barexe_drm::{FileId, Node, SharedKind, Token};
+use barexe_drm::locked::Locked;
+use barexe_drm::{Access, FileId, SharedId, SharedKind};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
@@ -19,33 +19,37 @@ pub(crate) enum Kind {
         primary: bool,
     },
     /// Something that left the device by a call.
-    Shared(Token, SharedKind),
+    Shared(SharedId, SharedKind),
 }
 
 /// What several descriptors may lead to. The last one that goes closes it.
 pub(crate) struct Object {
-    node: &'static Node,
+    device: Access,
     generation: u32,
     pub(crate) kind: Kind,
 }
 
 impl Object {
-    pub(crate) fn new(node: &'static Node, kind: Kind) -> Arc<Self> {
-        Arc::new(Self { node, generation: node::generation(), kind })
+    pub(crate) fn new(device: Access, kind: Kind) -> Arc<Self> {
+        Arc::new(Self { device, generation: node::generation(), kind })
     }
 
     /// Its device, unless that stayed with another process.
-    pub(crate) fn node(&self) -> Option<&'static Node> {
-        (self.generation == node::generation()).then_some(self.node)
+    pub(crate) fn device(&self) -> Option<Access> {
+        match self.device {
+            Access::There(_) => Some(self.device),
+            Access::Here(_) => (self.generation == node::generation()).then_some(self.device),
+        }
     }
 }
 
 impl Drop for Object {
     fn drop(&mut self) {
-        let Some(node) = self.node() else { return };
+        // With a server the descriptor itself is what holds it.
+        let Some(Access::Here(node)) = self.device() else { return };
         match self.kind {
             Kind::File { id, .. } => node.close_file(id),
-            Kind::Shared(token, _) => node.close_shared(token),
+            Kind::Shared(id, _) => node.close_shared(id.token()),
         }
     }
 }
@@ -77,6 +81,13 @@ pub(crate) fn insert(fd: c_int, object: Arc<Object>) -> bool {
     mark.store(true, Ordering::Release);
     drop(before);
     true
+}
+
+/// A descriptor of the device was closed: a server has noticed when this returns.
+pub(crate) fn settle() {
+    if let Some(Access::There(remote)) = node::current() {
+        remote.settle();
+    }
 }
 
 /// The descriptor is closed, or about to be.

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `node` | the node's side: calls that are recorded |
 //! | `maps` | mappings, and memory of the client that changes |
+//! | `access` | the same for a client's side: a server's device records nothing |
 //! | `book` | what is known, and how what happened to memory is told |
 //! | `calls` | what calls do to what is known |
 //! | `known` | the copy of memory, and who stored what was not told yet |
@@ -26,6 +27,7 @@
 //! Calls that a signal interrupted: the client makes them again. Mappings of nothing. Writes to files of sysfs and debugfs.
 //! What goes through descriptors of shared objects is recorded as calls, and not followed any further.
 
+mod access;
 mod book;
 mod calls;
 mod jobs;

@@ -115,23 +115,23 @@ impl Refusal {
 }
 
 impl Node {
-    /// Makes a call as [`Node::ioctl`] does, and records it: with what it points to and what it left.
+    /// Makes a call as [`Node::call`] does, and records it: with what it points to and what it left.
     pub(crate) fn record_call(
         &self,
         recorder: &Recorder,
         (id, file): (FileId, File),
         request: u32,
-        (addr, arg): (u64, &mut Vec<u8>),
+        arg: &mut [u8],
         idle: Idle<'_>,
     ) -> Answer {
         let mut turn = recorder.turns.take();
-        let given = arg.clone();
+        let given = arg.to_vec();
         let mut read = |addr: u64, into: &mut [u8]| file.process.read(addr, into);
         let described = describe::given(request, &given, &mut read);
         let now_ns = now_of(request, &given);
         let mut begun = Begun { id, file, request, given, described, now_ns, fresh: Vec::new(), job: None };
         self.before(recorder, &mut begun);
-        let answer = self.call(file, request, (addr, arg), &mut |nap| turn.aside(|| idle(nap)));
+        let answer = self.make_call(file, request, arg, &mut |nap| turn.aside(|| idle(nap)));
         self.after(recorder, begun, arg, (answer, turn.shared));
         answer
     }

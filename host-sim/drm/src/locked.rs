@@ -1,11 +1,13 @@
 //! A lock that survives fork: one thread takes it before, and both processes let it go afterwards.
+#![expect(unsafe_code, reason = "the value is reached through a cell that the lock guards")]
 
 use core::cell::UnsafeCell;
+use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// A value behind a spinning lock. It is held for a few instructions, with signals held back.
-pub(crate) struct Locked<T> {
+pub struct Locked<T> {
     taken: AtomicBool,
     value: UnsafeCell<T>,
 }
@@ -13,31 +15,40 @@ pub(crate) struct Locked<T> {
 // SAFETY: the value is reached only by whoever has the lock.
 unsafe impl<T: Send> Sync for Locked<T> {}
 
+impl<T> fmt::Debug for Locked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locked").finish_non_exhaustive()
+    }
+}
+
 impl<T> Locked<T> {
-    pub(crate) const fn new(value: T) -> Self {
+    /// Nobody has it.
+    pub const fn new(value: T) -> Self {
         Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
-    pub(crate) fn lock(&self) -> Guard<'_, T> {
+    /// The value, for as long as the guard lives.
+    pub fn lock(&self) -> Guard<'_, T> {
         self.take();
         Guard(self)
     }
 
     /// Takes the lock for good: before a fork.
-    pub(crate) fn take(&self) {
+    pub fn take(&self) {
         while self.taken.swap(true, Ordering::Acquire) {
             std::thread::yield_now();
         }
     }
 
     /// Lets it go after a fork, in both processes.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         self.taken.store(false, Ordering::Release);
     }
 }
 
 /// Whoever has the lock.
-pub(crate) struct Guard<'l, T>(&'l Locked<T>);
+#[derive(Debug)]
+pub struct Guard<'l, T>(&'l Locked<T>);
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;

@@ -1,0 +1,251 @@
+//! Messages between clients and the server: a head of fixed length, then bytes; descriptors may come with them.
+//!
+//! ```text
+//!   0      4      8                        48
+//!   | kind | size | five words of 64 bits  | size bytes
+//! ```
+//!
+//! Numbers are little-endian. What the words of a message mean is said at its [`Kind`]; the others are zero. A client asks
+//! and gets one answer; [`Kind::Waiting`] may come before it, [`Kind::Interrupt`] may go behind what was asked. A message
+//! that is none ends the connection.
+
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Version of these messages: both sides have the same, or do not talk.
+pub const VERSION: u64 = 1;
+/// Most bytes behind the head of what a client asks: the largest argument struct that a request code can name.
+pub const MOST_ASKED: usize = 1 << 14;
+/// Most bytes behind the head of an answer.
+pub const MOST_ANSWERED: usize = 1 << 22;
+/// Most descriptors with one message.
+const MOST_DESCRIPTORS: usize = 2;
+
+const WORDS: usize = 5;
+const HEAD: usize = 8 + 8 * WORDS;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)+) => {
+        /// What a message is. Things are named by numbers that nobody can guess ([`Key`](crate::server::Key)).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Kind {
+            $($(#[$doc])* $name = $code,)+
+        }
+
+        impl Kind {
+            fn of(code: u32) -> Option<Self> {
+                match code { $($code => Some(Self::$name),)+ _ => None }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The first: version, and the process's session or 0 for a new one. Answered by the session; of a new one its leash
+    /// comes with it, and the arena.
+    Hello = 1;
+    /// Open a file: at the primary node. Answered by the file; its leash comes with it.
+    Open = 2;
+    /// A call: file, request, what its descriptor leads to or 0; the argument struct. Answered, or refused, by return
+    /// value or error number, and if something left the device, that, its kind and size; the struct. Its leash comes with it.
+    Call = 3;
+    /// A signal came: whoever made the call wants it back. Not answered.
+    Interrupt = 4;
+    /// Map an object: file, offset, bytes. Answered by the mapping; a list of offsets and lengths in the arena.
+    Map = 5;
+    /// Map what a descriptor leads to: that, bytes. Answered alike.
+    MapShared = 6;
+    /// Take a mapping away: that.
+    Unmap = 7;
+    /// Pages of the client are going to change: address, bytes. Answered when nothing uses them.
+    Change = 8;
+    /// They have changed.
+    Changed = 9;
+    /// Is this sync file signalled? Answered by 1 or 0.
+    Signaled = 10;
+    /// Merge two sync files. Answered by a third; its leash comes with it.
+    Merge = 11;
+    /// What is the device like? Answered by JSON.
+    Sketch = 12;
+    /// What is in use? Answered by JSON.
+    State = 13;
+    /// The process is about to fork. Answered by a session for the child; its leash comes with it.
+    Fork = 14;
+    /// Closed descriptors are to be noticed before the answer.
+    Settle = 15;
+    /// A descriptor comes with this: what is it? Answered by what it leads to, its kind and size.
+    Adopt = 16;
+    /// An answer; word 4 says whether the device ever used pages of the process.
+    Done = 0x80;
+    /// An answer: no, with an error number.
+    Refused = 0x81;
+    /// The answer is not there yet, and signals may come.
+    Waiting = 0x82;
+}
+
+/// A message.
+#[derive(Debug)]
+pub struct Message {
+    /// What it is.
+    pub kind: Kind,
+    /// Its numbers.
+    pub words: [u64; WORDS],
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What came with it, or goes.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+impl Message {
+    /// A message with its first words.
+    #[must_use]
+    pub fn new(kind: Kind, first: &[u64]) -> Self {
+        let mut words = [0; WORDS];
+        for (word, value) in words.iter_mut().zip(first) {
+            *word = *value;
+        }
+        Self { kind, words, bytes: Vec::new(), descriptors: Vec::new() }
+    }
+
+    /// With bytes.
+    #[must_use]
+    pub fn with_bytes(self, bytes: Vec<u8>) -> Self {
+        Self { bytes, ..self }
+    }
+
+    /// With descriptors.
+    #[must_use]
+    pub fn with(self, descriptors: Vec<OwnedFd>) -> Self {
+        Self { descriptors, ..self }
+    }
+
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        let size = u32::try_from(self.bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let mut all = Vec::with_capacity(HEAD.saturating_add(self.bytes.len()));
+        all.extend((self.kind as u32).to_le_bytes());
+        all.extend(size.to_le_bytes());
+        self.words.iter().for_each(|word| all.extend(word.to_le_bytes()));
+        all.extend(&self.bytes);
+        Ok(all)
+    }
+
+    /// Sends it.
+    ///
+    /// # Errors
+    /// The system's; the other side may be gone.
+    pub fn send(&self, socket: impl AsFd) -> io::Result<()> {
+        let all = self.encode()?;
+        let lent: Vec<BorrowedFd<'_>> = self.descriptors.iter().map(AsFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+        let mut sent = 0;
+        while let Some(rest) = all.get(sent..).filter(|rest| !rest.is_empty()) {
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            // They go with the first byte.
+            if sent == 0 && !lent.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&lent)) {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            match sendmsg(&socket, &[IoSlice::new(rest)], &mut control, SendFlags::NOSIGNAL) {
+                Ok(more) => sent = sent.saturating_add(more),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a message of at most so many bytes; `None`: the other side is gone.
+    ///
+    /// # Errors
+    /// The system's; `InvalidData` for what is no message.
+    pub fn receive(socket: impl AsFd, most_bytes: usize) -> io::Result<Option<Self>> {
+        let (mut head, mut descriptors) = ([0; HEAD], Vec::new());
+        if !fill(&socket, &mut head, &mut descriptors)? {
+            return Ok(None);
+        }
+        let (numbers, words) = head.split_at(8);
+        let [kind, size] =
+            [0, 4].map(|at| numbers.get(at..).and_then(<[u8]>::first_chunk).map(|b| u32::from_le_bytes(*b)));
+        let kind = kind.and_then(Kind::of).ok_or(io::ErrorKind::InvalidData)?;
+        let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= most_bytes);
+        let mut message = Self::new(kind, &[]);
+        for (word, bytes) in message.words.iter_mut().zip(words.chunks_exact(8)) {
+            *word = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        }
+        message.bytes.resize(size.ok_or(io::ErrorKind::InvalidData)?, 0);
+        if !fill(&socket, &mut message.bytes, &mut descriptors)? {
+            return Ok(None);
+        }
+        Ok(Some(message.with(descriptors)))
+    }
+}
+
+/// Reads so many bytes and what comes with them; false: the other side is gone, and not all was there.
+fn fill(socket: &impl AsFd, into: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> io::Result<bool> {
+    let mut filled = 0;
+    while let Some(rest) = into.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        match recvmsg(socket, &mut [IoSliceMut::new(rest)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Ok(more) if more.bytes == 0 => return Ok(false),
+            Ok(more) => {
+                filled = filled.saturating_add(more.bytes);
+                for message in control.drain() {
+                    if let RecvAncillaryMessage::ScmRights(came) = message {
+                        descriptors.extend(came);
+                    }
+                }
+                if more.flags.contains(ReturnFlags::CTRUNC) || descriptors.len() > MOST_DESCRIPTORS {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+            }
+            Err(Errno::INTR) => {}
+            Err(Errno::CONNRESET) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_message_arrives_as_it_was_sent_with_its_descriptors() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let mut message = Message::new(Kind::Call, &[1, 2, u64::MAX]).with_bytes(vec![7; 5000]);
+        message.descriptors = vec![OwnedFd::from(here.try_clone().unwrap())];
+        message.send(&here).unwrap();
+        let found = Message::receive(&there, 5000).unwrap().unwrap();
+        assert_eq!((found.kind, found.words, found.bytes), (Kind::Call, [1, 2, u64::MAX, 0, 0], vec![7; 5000]));
+        assert_eq!(found.descriptors.len(), 1);
+        drop((here, message, found.descriptors));
+        assert!(Message::receive(&there, 1).unwrap().is_none(), "the other side is gone");
+    }
+
+    #[test]
+    fn what_is_no_message_is_an_error_and_takes_no_memory() {
+        let mut head = [0; HEAD];
+        let rows: [(u32, u32); 3] = [(0, 0), (0x7777, 4), (3, u32::MAX)];
+        for (kind, size) in rows {
+            let (mut here, there) = UnixStream::pair().unwrap();
+            head[..4].copy_from_slice(&kind.to_le_bytes());
+            head[4..8].copy_from_slice(&size.to_le_bytes());
+            here.write_all(&head).unwrap();
+            let error = Message::receive(&there, MOST_ASKED).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{kind:#x} {size:#x}");
+        }
+        let (mut here, there) = UnixStream::pair().unwrap();
+        here.write_all(&head[..HEAD - 1]).unwrap();
+        drop(here);
+        assert!(Message::receive(&there, MOST_ASKED).unwrap().is_none(), "it died in the middle");
+    }
+}

@@ -9,13 +9,13 @@
 //! and gets one answer; [`Kind::Waiting`] may come before it, [`Kind::Interrupt`] may go behind what was asked. A message
 //! that is none ends the connection.
 
+use core::mem::MaybeUninit;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
 };
 use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Version of these messages: both sides have the same, or do not talk.
@@ -39,7 +39,7 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            fn of(code: u32) -> Option<Self> {
+            const fn of(code: u32) -> Option<Self> {
                 match code { $($code => Some(Self::$name),)+ _ => None }
             }
         }

@@ -4,9 +4,9 @@ use crate::signals::Blocked;
 use crate::{memory, table};
 use barexe_drm::locked::Locked;
 use barexe_drm::{Access, Node, Remote, Settings};
+use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::path::Path;
-use std::ptr::null_mut;
 use std::sync::Once;
 
 /// The device, once a file was opened; asked without a lock, for those who change memory while it is switched on. A child

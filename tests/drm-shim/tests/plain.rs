@@ -7,7 +7,6 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     clippy::multiple_unsafe_ops_per_block,
     reason = "a test that speaks to a system by raw calls, in words cut on purpose; what fails there fails the test"

@@ -6,6 +6,7 @@
     dead_code,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::arithmetic_side_effects,
@@ -17,13 +18,13 @@ mod common;
 
 use common::served::{Served, is_told_to_end, role};
 use common::{Client, call, client, is_a_client, open, pair, store};
+use core::mem::MaybeUninit;
 use core::time::Duration;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
 };
 use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
@@ -100,7 +101,7 @@ fn in_child(work: impl FnOnce() -> bool) -> libc::pid_t {
     // SAFETY: the child does its work and ends without coming back.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let fine = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(false);
+        let fine = std::panic::catch_unwind(core::panic::AssertUnwindSafe(work)).unwrap_or(false);
         // SAFETY: ends the child here.
         unsafe { libc::_exit(i32::from(!fine)) };
     }
@@ -201,11 +202,8 @@ fn receive(socket: &UnixStream) -> OwnedFd {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     recvmsg(socket, &mut [IoSliceMut::new(&mut [0])], &mut control, RecvFlags::empty()).unwrap();
-    let came = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut came) => came.next(),
-        _ => None,
-    });
-    came.unwrap()
+    let Some(RecvAncillaryMessage::ScmRights(mut came)) = control.drain().next() else { panic!("nothing came") };
+    came.next().unwrap()
 }
 
 #[test]
@@ -243,7 +241,7 @@ fn a_buffer_is_handed_to_another_process() {
     assert_nothing_left(&served);
 }
 
-extern "C" fn ignore(_: i32) {}
+const extern "C" fn ignore(_: i32) {}
 
 /// Sends this thread a signal whose handler does nothing, after a while.
 fn signal_soon(length: Duration) {

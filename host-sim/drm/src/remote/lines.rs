@@ -126,11 +126,13 @@ impl Lease<'_> {
         loop {
             let answer = Message::receive(&self.socket, MOST_ANSWERED)?;
             let answer = answer.ok_or(io::ErrorKind::UnexpectedEof)?;
-            match answer.kind {
-                Kind::Waiting => self.wait(patience)?,
-                Kind::Done | Kind::Refused => return Ok(answer),
-                _ => return Err(io::ErrorKind::InvalidData.into()),
+            if matches!(answer.kind, Kind::Done | Kind::Refused) {
+                return Ok(answer);
             }
+            if answer.kind != Kind::Waiting {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.wait(patience)?;
         }
     }
 

@@ -134,6 +134,8 @@ pub struct Streamer {
     pub(super) waiting: bool,
     /// It does nothing any more, until it is reset.
     pub(super) hung: bool,
+    /// Nothing whole is left in the ring, though head and tail differ: until the tail is read again.
+    pub(super) dry: bool,
     /// The last command was an arbitration point.
     pub(super) at_arbitration: bool,
     pub(super) elapsed_ns: u64,
@@ -166,6 +168,7 @@ impl Streamer {
             halted: None,
             waiting: false,
             hung: false,
+            dry: false,
             at_arbitration: false,
             elapsed_ns: 0,
             raised: 0,
@@ -297,7 +300,7 @@ impl Streamer {
 
     /// Whether ring and batches have nothing left.
     fn is_drained(&self) -> bool {
-        let empty = self.running.is_some_and(|running| running.head == running.tail);
+        let empty = self.dry || self.running.is_some_and(|running| running.head == running.tail);
         empty && self.state.frames.is_empty() && self.transfer.is_none()
     }
 

@@ -198,6 +198,7 @@ impl Gpu {
         let entry = |number: u32| stored(0x510 + 8 * number) | stored(0x514 + 8 * number) << 32;
         let [first, second] = [0, 1].map(entry);
         let second = (second & 1 != 0).then_some(second);
+        self.catch_up(index);
         if let Some(refusal) = self.refusal(index, &engine, first, second) {
             let name = engine.class.short_name();
             self.shared.violation(format!("{name}{}: load of {first:#x}: {refusal}", engine.instance));

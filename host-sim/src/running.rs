@@ -4,6 +4,7 @@ use crate::cs::State;
 use crate::fault::{Action, Occasion};
 use crate::gpu::Gpu;
 use crate::self_clearing::{self, Deferred};
+use crate::spec::EngineClass;
 use crate::tile::TileState;
 use crate::trace::Event;
 
@@ -41,6 +42,31 @@ impl Gpu {
         self.shared.time_ns = self.shared.time_ns.saturating_add(took_ns);
         self.settle();
         self.gucs_look() || moved
+    }
+
+    /// Lets an engine take the load before, if it is about to. Behind a bus the engines have a thread of their own, which may
+    /// not have had its turn, while hardware takes a load in less time than a driver needs to make the next one.
+    pub(crate) fn catch_up(&mut self, index: usize) {
+        /// Turns in which an engine comes to a point of arbitration, if its batch has one.
+        const TURNS: u32 = 64;
+        if self.shared.mapped.is_none() || !self.execution || self.shared.plan.is_gone() {
+            return;
+        }
+        for _ in 0..TURNS {
+            let Some(engine) = self.engines.get_mut(index).filter(|engine| engine.pending_submit()) else { return };
+            let progress = engine.run(&mut self.shared, TURN);
+            let engine = engine.engine();
+            self.raise(engine, progress.raised);
+        }
+    }
+
+    /// Vector bits of an engine reach the tree.
+    fn raise(&mut self, engine: (EngineClass, u8), bits: u16) {
+        if bits != 0 {
+            let TileState { registers, interrupts, .. } = self.shared.tiles.one_mut();
+            let stored = |offset: u32| registers.peek(offset);
+            interrupts.raise(engine, bits, stored);
+        }
     }
 
     /// Executes until nothing moves, `max_commands` are done, the instant is reached, or a message is due; at least one

@@ -30,7 +30,13 @@ impl Streamer {
 
     fn fetch_and_execute(&mut self, bus: &mut dyn Bus, cmd: &mut Vec<u32>) -> Result<Flow, Stop> {
         let (place, fetched) = match self.state.frames.last().copied() {
-            None => (Place::Ring, self.fetch_from_ring(bus, cmd)?),
+            None => match self.fetch_from_ring(bus, cmd)? {
+                Some(fetched) => (Place::Ring, fetched),
+                None => {
+                    self.dry = true;
+                    return Ok(Flow::Next);
+                }
+            },
             Some(Frame { addr, space }) => (Place::Batch(space), self.fetch_from_batch(bus, space, addr, cmd)?),
         };
         self.advance(cmd.len());

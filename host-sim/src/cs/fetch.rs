@@ -22,16 +22,18 @@ fn push_dwords(cmd: &mut Vec<u32>, bytes: &[u8]) {
 }
 
 impl Streamer {
-    /// The next command of the ring.
-    pub(super) fn fetch_from_ring(&mut self, bus: &mut dyn Bus, cmd: &mut Vec<u32>) -> Result<Fetched, Stop> {
+    /// The next command of the ring. None if only a part of it lies before the tail: the driver published a tail in the
+    /// middle of a command, which breaks a rule; the ring is then as good as empty.
+    pub(super) fn fetch_from_ring(&mut self, bus: &mut dyn Bus, cmd: &mut Vec<u32>) -> Result<Option<Fetched>, Stop> {
         let Some(running) = self.running else { return Err(Stop::Instruction(String::from("no context"))) };
         let (start, head) = (u64::from(running.ring_start), running.head);
         let until_end = (running.ring_bytes - head) as usize;
         let (row, dwords) = self.fetch_head(bus, Space::Ggtt, start + u64::from(head), until_end, cmd)?;
         let queued = running.tail.wrapping_sub(head) & (running.ring_bytes - 1);
         if dwords * 4 > queued {
-            let text = format!("{} at ring {head:#x} runs past the tail at {:#x}", row.name, running.tail);
-            return Err(Stop::Instruction(text));
+            let (name, row, tail) = (self.name(), row.name, running.tail);
+            bus.complain(format!("{name}: {row} at ring {head:#x} runs past the tail at {tail:#x}"));
+            return Ok(None);
         }
         let before_end = (dwords as usize).min(until_end / 4);
         self.fetch_rest(bus, Space::Ggtt, start + u64::from(head), before_end, cmd)?;
@@ -41,7 +43,7 @@ impl Streamer {
             self.fetch_rest(bus, Space::Ggtt, start, dwords as usize - before_end, &mut rest)?;
             cmd.extend(rest);
         }
-        Ok(Fetched { at: u64::from(head), row })
+        Ok(Some(Fetched { at: u64::from(head), row }))
     }
 
     /// The command at an address.

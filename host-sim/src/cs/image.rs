@@ -161,7 +161,7 @@ impl Streamer {
         if head >= ring_bytes {
             return Err(wrong("ring head is", head));
         }
-        check_tail(tail, ring_bytes)?;
+        let tail = self.checked_tail(bus, tail, ring_bytes)?;
         let wide = |high: usize, low: usize| u64::from(at(image, high)) << 32 | u64::from(at(image, low));
         let root = wide(slot::PDP0_HIGH, slot::PDP0_LOW);
         let stamp_high = if self.spec.timestamp64 { u64::from(at(image, slot::TIMESTAMP_HIGH)) << 32 } else { 0 };
@@ -182,11 +182,11 @@ impl Streamer {
 
     /// A lite restore: the running context's tail is read again, nothing else.
     pub(super) fn reload_tail(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
-        let Some(ring) = self.running.map(|running| running.ring_state) else { return Ok(()) };
-        let tail = self.read32(bus, Space::Ggtt, ring.tail())?;
+        let Some(Running { ring_state, ring_bytes, .. }) = self.running else { return Ok(()) };
+        let tail = self.read32(bus, Space::Ggtt, ring_state.tail())?;
+        let tail = self.checked_tail(bus, tail, ring_bytes)?;
         let name = self.name();
         let Some(running) = &mut self.running else { return Ok(()) };
-        check_tail(tail, running.ring_bytes)?;
         running.descriptor = descriptor;
         let queued = |tail: u32| tail.wrapping_sub(running.head) & (running.ring_bytes - 1);
         if queued(tail) < queued(running.tail) {
@@ -196,6 +196,7 @@ impl Streamer {
             return Ok(());
         }
         running.tail = tail;
+        self.dry = false;
         Ok(())
     }
 
@@ -205,6 +206,17 @@ impl Streamer {
         let image = self.read_page(bus, Self::slot_addr(lrca, 0))?;
         let ring = RingState::of(lrca, &image);
         self.write32(bus, Space::Ggtt, ring.tail(), tail)
+    }
+
+    /// The tail of an image. Bits 2:0 of the register do not exist: a driver that sets them has written half of something.
+    fn checked_tail(&self, bus: &mut dyn Bus, tail: u32, ring_bytes: u32) -> Result<u32, Stop> {
+        if tail >= ring_bytes {
+            return Err(wrong("ring tail is", tail));
+        }
+        if !tail.is_multiple_of(8) {
+            bus.complain(format!("{}: ring tail {tail:#x} is not at a multiple of 8", self.name()));
+        }
+        Ok(tail & !7)
     }
 
     /// Writes the context back.
@@ -231,8 +243,4 @@ impl Streamer {
         let stamp = running.ticks_before.wrapping_add(here);
         if self.spec.timestamp64 { stamp } else { stamp & 0xFFFF_FFFF }
     }
-}
-
-fn check_tail(tail: u32, ring_bytes: u32) -> Result<(), Stop> {
-    if tail >= ring_bytes || !tail.is_multiple_of(8) { Err(wrong("ring tail is", tail)) } else { Ok(()) }
 }

@@ -123,6 +123,8 @@ pub struct Streamer {
     pub(super) running: Option<Running>,
     pub(super) state: EngineState,
     pub(super) queue: Queue,
+    /// The context whose address space is forgotten when it comes.
+    pub(super) forgets: Option<u32>,
     /// A copy or fill in progress.
     pub(super) transfer: Option<Transfer>,
     pub(super) eir: u32,
@@ -134,6 +136,8 @@ pub struct Streamer {
     pub(super) waiting: bool,
     /// It does nothing any more, until it is reset.
     pub(super) hung: bool,
+    /// Nothing whole is left in the ring, though head and tail differ: until the tail is read again.
+    pub(super) dry: bool,
     /// The last command was an arbitration point.
     pub(super) at_arbitration: bool,
     pub(super) elapsed_ns: u64,
@@ -157,6 +161,7 @@ impl Streamer {
             running: None,
             state: EngineState::default(),
             queue: Queue::default(),
+            forgets: None,
             transfer: None,
             eir: 0,
             reset_ctl: 0,
@@ -166,6 +171,7 @@ impl Streamer {
             halted: None,
             waiting: false,
             hung: false,
+            dry: false,
             at_arbitration: false,
             elapsed_ns: 0,
             raised: 0,
@@ -297,7 +303,7 @@ impl Streamer {
 
     /// Whether ring and batches have nothing left.
     fn is_drained(&self) -> bool {
-        let empty = self.running.is_some_and(|running| running.head == running.tail);
+        let empty = self.dry || self.running.is_some_and(|running| running.head == running.tail);
         empty && self.state.frames.is_empty() && self.transfer.is_none()
     }
 

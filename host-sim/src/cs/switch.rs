@@ -105,9 +105,17 @@ impl Streamer {
         next.map_or(Ok(()), |next| self.enter(bus, next))
     }
 
+    /// Translations of a context's address space are forgotten when it comes next.
+    pub(crate) const fn forget_at_restore(&mut self, descriptor: u64) {
+        self.forgets = Some(lrca(descriptor));
+    }
+
     fn enter(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
         let batches = self.restore(bus, descriptor)?;
         if let Some(running) = self.running {
+            if self.forgets.take_if(|context| *context == running.lrca()).is_some() {
+                self.tlb.forget_space(running.space);
+            }
             let (engine, ring, waiting) = (self.engine(), running.ring_start, (running.head, running.tail));
             bus.trace_at(self.elapsed_ns, Event::SwitchIn { engine, descriptor, ring, waiting });
         }
@@ -119,7 +127,7 @@ impl Streamer {
 
     fn leave(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
         self.save(bus)?;
-        (self.waiting, self.at_arbitration) = (false, false);
+        (self.waiting, self.at_arbitration, self.dry) = (false, false, false);
         let Some(running) = self.running.take() else { return Ok(()) };
         let (descriptor, head) = (running.descriptor, running.head);
         bus.trace_at(self.elapsed_ns, Event::SwitchOut { engine: self.engine(), descriptor, head });

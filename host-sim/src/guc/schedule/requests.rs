@@ -74,7 +74,7 @@ impl Scheduler {
         }
         context.enabled = enabled;
         if enabled {
-            (context.enabling, context.work) = (true, true);
+            (context.enabling, context.work, context.fresh) = (true, true, true);
         } else {
             context.disabling = true;
         }

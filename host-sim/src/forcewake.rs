@@ -86,7 +86,7 @@ impl Forcewake {
     }
 
     /// Looks at a write that has reached storage: it may let a GT's domains sleep, or keep them awake.
-    pub(crate) fn written(&mut self, offset: u32, value: u32) {
+    pub(crate) const fn written(&mut self, offset: u32, value: u32) {
         let [main, media] = &mut self.sleeps;
         match offset {
             RC_CONTROL => *main = value & RC_ON == RC_ON,

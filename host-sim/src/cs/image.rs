@@ -182,9 +182,9 @@ impl Streamer {
 
     /// A lite restore: the running context's tail is read again, nothing else.
     pub(super) fn reload_tail(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
-        let Some(running) = self.running else { return Ok(()) };
-        let tail = self.read32(bus, Space::Ggtt, running.ring_state.tail())?;
-        let tail = self.checked_tail(bus, tail, running.ring_bytes)?;
+        let Some(Running { ring_state, ring_bytes, .. }) = self.running else { return Ok(()) };
+        let tail = self.read32(bus, Space::Ggtt, ring_state.tail())?;
+        let tail = self.checked_tail(bus, tail, ring_bytes)?;
         let name = self.name();
         let Some(running) = &mut self.running else { return Ok(()) };
         running.descriptor = descriptor;

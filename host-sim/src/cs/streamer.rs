@@ -123,6 +123,8 @@ pub struct Streamer {
     pub(super) running: Option<Running>,
     pub(super) state: EngineState,
     pub(super) queue: Queue,
+    /// The context whose address space is forgotten when it comes.
+    pub(super) forgets: Option<u32>,
     /// A copy or fill in progress.
     pub(super) transfer: Option<Transfer>,
     pub(super) eir: u32,
@@ -161,6 +163,7 @@ impl Streamer {
             running: None,
             state: EngineState::default(),
             queue: Queue::default(),
+            forgets: None,
             transfer: None,
             eir: 0,
             reset_ctl: 0,

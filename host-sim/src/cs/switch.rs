@@ -105,9 +105,17 @@ impl Streamer {
         next.map_or(Ok(()), |next| self.enter(bus, next))
     }
 
+    /// Translations of a context's address space are forgotten when it comes next.
+    pub(crate) const fn forget_at_restore(&mut self, descriptor: u64) {
+        self.forgets = Some(lrca(descriptor));
+    }
+
     fn enter(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
         let batches = self.restore(bus, descriptor)?;
         if let Some(running) = self.running {
+            if self.forgets.take_if(|context| *context == running.lrca()).is_some() {
+                self.tlb.forget_space(running.space);
+            }
             let (engine, ring, waiting) = (self.engine(), running.ring_start, (running.head, running.tail));
             bus.trace_at(self.elapsed_ns, Event::SwitchIn { engine, descriptor, ring, waiting });
         }

@@ -50,7 +50,7 @@ impl Boot {
     pub(super) const fn ready_ns(&self) -> Option<u64> {
         match self {
             Self::Starting { ready_ns, .. } => Some(*ready_ns),
-            _ => None,
+            Self::Reset | Self::Running | Self::Failed { .. } => None,
         }
     }
 

@@ -117,7 +117,7 @@ pub(crate) enum Event {
         context: Option<u32>,
     },
     /// A context met one that the host may serve.
-    #[allow(dead_code, reason = "no engine here waits for such a fault yet")]
+    #[expect(dead_code, reason = "no engine here waits for such a fault yet")]
     PageFault(PageFault),
     /// An engine that hung was looked at: its registers are to be kept in the log before the next event leaves.
     Hang {
@@ -243,7 +243,7 @@ fn policies(payload: Payload<'_>) -> Result<Vec<Policy>, Refusal> {
     pairs.iter().map(|[head, value]| policy(*head, *value)).collect()
 }
 
-fn policy(head: u32, value: u32) -> Result<Policy, Refusal> {
+const fn policy(head: u32, value: u32) -> Result<Policy, Refusal> {
     use klv::policy;
     if klv::LENGTH.of(head) != 1 {
         return Err(status::MALFORMED_KLV);

@@ -8,7 +8,8 @@
 //!   { "match": { "read": { "offset": "0x190008" } }, "nth": 3, "action": "all-ones" },
 //!   { "match": "msi", "nth": 2, "times": "always", "action": "drop" },
 //!   { "match": { "command": { "engine": "bcs0", "name": "MI_FLUSH_DW" } }, "action": { "delay-us": 500 } },
-//!   { "match": { "submission": { "engine": "bcs0" } }, "action": "hang" }
+//!   { "match": { "submission": { "engine": "bcs0" } }, "action": "hang" },
+//!   { "match": { "reset": { "engine": "bcs0" } }, "action": "drop" }
 //! ]
 //! ```
 //!
@@ -20,6 +21,7 @@
 //! | `dma-write` | `address`, by its page | `drop`, `value`, `gone` |
 //! | `msi` | | `drop`, `delay-us`, `gone` |
 //! | `submission` | `engine` | `drop`, `delay-us`, `hang`, `gone` |
+//! | `reset` by firmware | `engine` | `drop` (it fails), `gone` |
 //! | `command` | `engine`, `name` | `drop`, `delay-us`, `hang`, `gone` |
 //!
 //! `read` and `write` are of BAR 0; entries of a GGTT that the peer has mapped are not seen. Every fault counts each of
@@ -81,6 +83,7 @@ enum Match {
     DmaWrite { address: Option<Number> },
     Msi,
     Submission { engine: Option<Engine> },
+    Reset { engine: Option<Engine> },
     Command { engine: Option<Engine>, name: Option<String> },
 }
 
@@ -133,6 +136,7 @@ impl Match {
             Self::DmaWrite { address: at } => Occasion::DmaWrite(address(at)),
             Self::Msi => Occasion::Msi,
             Self::Submission { engine: on } => Occasion::Submission(engine(on)),
+            Self::Reset { engine: on } => Occasion::Reset(engine(on)),
             Self::Command { engine: on, name } => Occasion::Command(engine(on), command(name.as_deref())?),
         })
     }
@@ -258,6 +262,7 @@ mod tests {
                 rule(Occasion::Msi, 1, u64::MAX, Action::Drop),
                 rule(Occasion::Command(bcs0, Some("MI_FLUSH_DW")), 0, 1, delay),
                 rule(Occasion::Submission(bcs0), 0, 1, Action::Hang),
+                rule(Occasion::Reset(bcs0), 0, 1, Action::Drop),
             ]
         );
     }
@@ -271,6 +276,7 @@ mod tests {
             ("[{\"match\": {\"read\": {\n\"at\": 1}}, \"action\": \"gone\"}]", "unknown field `at`", "line 2"),
             ("[{\"match\": {\"reads\": {}},\"action\": \"gone\"}]", "unknown variant `reads`", "line 1"),
             ("[{\"match\": \"msi\", \"action\": \"hang\"}]", "field `action`: Hang cannot happen to Msi", "line 1"),
+            ("[{\"match\": {\"reset\": {}}, \"action\": \"hang\"}]", "Hang cannot happen to Reset", "line 1"),
             ("[{\"match\": \"msi\", \"nth\": 0, \"action\": \"drop\"}]", "field `nth`", "line 1"),
             ("[{\"match\": \"msi\", \"times\": \"never\", \"action\": \"drop\"}]", "\"always\"", "line 1"),
             ("[{\"match\": {\"read\": {\"offset\": \"190010\"}}, \"action\": \"gone\"}]", "0x190010", "line 1"),

@@ -81,6 +81,9 @@ pub(super) struct Context {
     pub(super) leaves_for_good: bool,
     /// There is new work.
     pub(super) work: bool,
+    /// Seats on which it was not since it may run: its translations are forgotten when it comes there. A driver that
+    /// stops a context to change its page tables rests on that.
+    pub(super) fresh: Vec<usize>,
     /// It is on its engines.
     pub(super) stay: Option<Stay>,
     /// Place in the order of those that wait.
@@ -98,6 +101,7 @@ impl Context {
             disabling: false,
             leaves_for_good: false,
             work: false,
+            fresh: Vec::new(),
             stay: None,
             order: 0,
         }

@@ -160,11 +160,15 @@ impl Scheduler {
     /// Loads the images of a context on its engines: one that is there already reads its tail again.
     pub(super) fn load(&mut self, world: &mut World<'_>, index: u32) {
         let range = self.range(index);
-        let Some(context) = self.contexts.get(&index) else { return };
-        let seats = self.seats.get_mut(range).unwrap_or_default();
-        for (seat, image) in seats.iter_mut().zip(&context.registration.images) {
+        let Some(context) = self.contexts.get_mut(&index) else { return };
+        let seats = self.seats.get_mut(range.clone()).unwrap_or_default();
+        for ((position, seat), image) in range.zip(seats).zip(&context.registration.images) {
             let Some(engine) = world.engines.get_mut(seat.engine) else { continue };
             seat.descriptor = seat.descriptor_of(*image, index, engine.is_named_by_descriptor());
+            if let Some(at) = context.fresh.iter().position(|fresh| *fresh == position) {
+                context.fresh.swap_remove(at);
+                engine.forget_at_restore(seat.descriptor);
+            }
             match world.bus.submission_goes_wrong(seat.name()) {
                 Some(Action::Drop | Action::Gone) => continue,
                 Some(Action::Delay(by)) => {

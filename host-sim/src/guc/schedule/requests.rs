@@ -68,13 +68,16 @@ impl Scheduler {
     }
 
     fn set_mode(&mut self, index: u32, enabled: bool) -> Result<(), Refusal> {
-        let context = self.find(index)?;
+        let context = self.contexts.get_mut(&index).ok_or(status::CONTEXT_NOT_REGISTERED)?;
         if context.disabling || context.enabling {
             return Err(status::PENDING_ACTION);
         }
         context.enabled = enabled;
         if enabled {
             (context.enabling, context.work) = (true, true);
+            let class = context.registration.class;
+            let seats = self.seats.iter().enumerate().filter(|(_, seat)| seat.class == class);
+            context.fresh = seats.map(|(position, _)| position).collect();
         } else {
             context.disabling = true;
         }

@@ -55,7 +55,7 @@ impl Driver {
         let mut driver = Self { sim, hal, lnl, media, memory, tail: 0, head: 0, fence: 0 };
         for page in 0..PAGES {
             let entry = RegOffset::ggtt_entry((BASE >> 12) + page).unwrap();
-            driver.hal.write64_steps(entry, driver.memory.bus().get() + u64::from(page) * 4096 | 1, 0, 1);
+            driver.hal.write64_steps(entry, (driver.memory.bus().get() + u64::from(page) * 4096) | 1, 0, 1);
             driver.absolute(0x38_0D8C, 0);
         }
         driver.absolute(0xA188, 0x0001_0001);

@@ -34,7 +34,12 @@ pub(crate) struct Gpu {
 impl Gpu {
     pub(crate) fn new(config: &SimConfig) -> Option<Self> {
         let spec = CsSpec::for_version(config.platform.version)?;
-        let streamer = |engine: &EngineSpec| Streamer::new(spec, engine.class, engine.instance, engine.base);
+        let keeps = config.tlb_outlives_restore;
+        let streamer = |engine: &EngineSpec| {
+            let mut streamer = Streamer::new(spec, engine.class, engine.instance, engine.base);
+            streamer.tlb_outlives_restore = keeps;
+            streamer
+        };
         let of_tile = |_| config.platform.engines.iter().map(streamer);
         let engines = (0..config.platform.tiles.max(1)).flat_map(of_tile).collect();
         let (execution, config) = (config.execution, config.clone());

@@ -10,6 +10,8 @@ use crate::trace::Event;
 
 /// Commands an engine executes before the next one has its turn.
 const TURN: u32 = 64;
+/// Most commands of a turn that ends in a ring.
+const LONGEST_TURN: u32 = 512;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +30,7 @@ impl Gpu {
         for (index, engine) in self.engines.iter_mut().enumerate() {
             self.shared.tiles.select(index / per_tile);
             let before = engine.state();
-            let progress = engine.run(&mut self.shared, TURN);
+            let progress = engine.run_turn(&mut self.shared, TURN, LONGEST_TURN);
             report.commands += u64::from(progress.commands);
             took_ns = took_ns.max(progress.took_ns);
             let waits = progress.state == State::Waiting && progress.commands <= 1;
@@ -54,7 +56,7 @@ impl Gpu {
         }
         for _ in 0..TURNS {
             let Some(engine) = self.engines.get_mut(index).filter(|engine| engine.pending_submit()) else { return };
-            let progress = engine.run(&mut self.shared, TURN);
+            let progress = engine.run_turn(&mut self.shared, TURN, LONGEST_TURN);
             let engine = engine.engine();
             self.raise(engine, progress.raised);
         }

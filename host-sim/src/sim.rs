@@ -42,6 +42,9 @@ pub struct SimConfig {
     /// The machine's firmware left the power states of idle GTs on: a register of a domain that nobody holds is asleep
     /// until a driver switches them off.
     pub c6: bool,
+    /// Translations of an address space outlive the moment when one of its contexts is restored. Whether they do on hardware
+    /// no source settles; a driver that counts on nothing works with both.
+    pub tlb_outlives_restore: bool,
     /// The timeline also has every access: of the driver to registers, of the device to memory.
     pub trace_accesses: bool,
     /// Where the bytes of buffers are, if not on the heap.
@@ -66,6 +69,7 @@ impl SimConfig {
             relax_commands: 100_000,
             msi: MsiWidth::Bits64,
             c6: true,
+            tlb_outlives_restore: true,
             trace_accesses: false,
             buffers: None,
             clients: None,

@@ -123,7 +123,8 @@ impl Streamer {
         self.write64(bus, space, target.address, value)
     }
 
-    fn forget_own_space(&mut self) {
+    /// Translations of the running context's address space are not used any more.
+    pub(super) fn forget_own_space(&mut self) {
         if let Some(running) = self.running.filter(|running| running.root.is_some()) {
             self.tlb.forget_space(running.space);
         }

@@ -120,6 +120,8 @@ pub struct Streamer {
     pub(super) instance: u8,
     pub(super) base: u32,
     pub(super) tlb: Tlb,
+    /// See [`SimConfig::tlb_outlives_restore`](crate::SimConfig::tlb_outlives_restore).
+    pub(crate) tlb_outlives_restore: bool,
     pub(super) running: Option<Running>,
     pub(super) state: EngineState,
     pub(super) queue: Queue,
@@ -160,6 +162,7 @@ impl Streamer {
             instance,
             base: mmio_base,
             tlb: Tlb::default(),
+            tlb_outlives_restore: true,
             running: None,
             state: EngineState::default(),
             queue: Queue::default(),
@@ -237,7 +240,7 @@ impl Streamer {
     pub fn reset(&mut self) {
         let fresh = Self::new(self.spec, self.class, self.instance, self.base);
         let missing = core::mem::take(&mut self.missing);
-        *self = Self { missing, ..fresh };
+        *self = Self { missing, tlb_outlives_restore: self.tlb_outlives_restore, ..fresh };
     }
 
     /// Does nothing from now on, until it is reset.
@@ -274,10 +277,21 @@ impl Streamer {
 
     /// Executes at most `budget` commands.
     pub fn run(&mut self, bus: &mut dyn Bus, budget: u32) -> Progress {
+        self.run_turn(bus, budget, budget)
+    }
+
+    /// The same, but goes on to the end of its ring while it is in no batch, up to `longest` commands: nothing lies between
+    /// a job's signal and the saving of its context. Hardware is quick there, and a driver may count on it when it frees the
+    /// context.
+    pub(crate) fn run_turn(&mut self, bus: &mut dyn Bus, budget: u32, longest: u32) -> Progress {
         (self.raised, self.elapsed_ns) = (0, 0);
         let mut commands = 0;
         let stopped = bus.mmio_read(self.base + MI_MODE) & STOP_RING != 0;
-        while commands < budget && self.halted.is_none() && !stopped && !self.hung {
+        while (commands < budget || commands < longest && self.is_in_ring())
+            && self.halted.is_none()
+            && !stopped
+            && !self.hung
+        {
             if let Err(stop) = self.accept(bus) {
                 self.halt(bus, stop);
                 break;
@@ -302,6 +316,11 @@ impl Streamer {
             }
         }
         Progress { commands, raised: self.raised, state: self.state(), took_ns: self.elapsed_ns }
+    }
+
+    /// Whether its next command is the ring's.
+    const fn is_in_ring(&self) -> bool {
+        self.running.is_some() && self.state.frames.is_empty() && self.transfer.is_none()
     }
 
     /// Whether ring and batches have nothing left.

@@ -8,6 +8,12 @@ use crate::trace::Event;
 /// Bit of a descriptor: restore the context even if it is the running one.
 const FORCE_RESTORE: u64 = 1 << 2;
 
+/// What tells contexts apart: the context's address, and the id that the driver gave it. A context that came into the
+/// memory of another one is another one.
+const fn identity(descriptor: u64) -> (u32, u32) {
+    (lrca(descriptor), (descriptor >> 32) as u32)
+}
+
 /// What was submitted and does not run yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Queue {
@@ -63,7 +69,7 @@ impl Streamer {
         let accepted = Queue { pending: None, next: second, to_idle: false };
         let before = self.running.map(|running| running.descriptor);
         match self.running {
-            Some(running) if running.lrca() == lrca(first) && first & FORCE_RESTORE == 0 => {
+            Some(running) if identity(running.descriptor) == identity(first) && first & FORCE_RESTORE == 0 => {
                 self.queue = accepted;
                 return self.reload_tail(bus, first);
             }
@@ -112,6 +118,9 @@ impl Streamer {
 
     fn enter(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
         let batches = self.restore(bus, descriptor)?;
+        if !self.tlb_outlives_restore {
+            self.forget_own_space();
+        }
         if let Some(running) = self.running {
             if self.forgets.take_if(|context| *context == running.lrca()).is_some() {
                 self.tlb.forget_space(running.space);

@@ -67,11 +67,12 @@ impl PlatformName {
         }
     }
 
-    /// What the server is told besides: without firmware the driver takes no forcewake around a submission, nor does it
-    /// switch the power states of idle GTs off. It needs a machine whose firmware left them off.
-    pub(crate) const fn power(self, mode: Mode) -> &'static [&'static str] {
+    /// What the server is told besides. Without firmware the driver takes no forcewake around a submission and does not
+    /// switch the power states of idle GTs off: it needs a machine whose firmware left them off. And it invalidates no
+    /// translations of an address space: it needs engines that forget them when they restore a context.
+    pub(crate) const fn leniency(self, mode: Mode) -> &'static [&'static str] {
         match mode {
-            Mode::Execlists => &["--c6", "off"],
+            Mode::Execlists => &["--c6", "off", "--tlb", "dropped"],
             Mode::Guc => &[],
         }
     }

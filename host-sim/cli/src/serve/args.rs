@@ -37,6 +37,9 @@ pub struct ServeArgs {
     /// do not answer, and using them breaks a rule
     #[arg(long, value_enum, default_value_t)]
     c6: SleepAtBoot,
+    /// Whether cached translations outlive the restore of a context: what hardware does is not known
+    #[arg(long, value_enum, default_value_t)]
+    tlb: Translations,
     /// When a peer has left, reset the device and wait for the next one
     #[arg(long)]
     keep: bool,
@@ -53,6 +56,16 @@ enum GgttAccess {
     Mapped,
     /// By messages
     Messages,
+}
+
+/// Cached translations of an address space when one of its contexts is restored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Translations {
+    /// They are used until the driver invalidates them
+    #[default]
+    Kept,
+    /// They are forgotten
+    Dropped,
 }
 
 /// Power states of idle GTs after power-on.
@@ -86,6 +99,7 @@ impl ServeArgs {
             msi: if self.msi == "32" { MsiWidth::Bits32 } else { MsiWidth::Bits64 },
             map_ggtt: self.ggtt == GgttAccess::Mapped,
             c6: self.c6 == SleepAtBoot::On,
+            tlb_outlives_restore: self.tlb == Translations::Kept,
             keep: self.keep,
             strict: self.strict,
             trace: self.trace.clone().map(|path| (path, self.trace_events)),

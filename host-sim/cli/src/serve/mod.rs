@@ -65,6 +65,8 @@ pub struct Options {
     pub map_ggtt: bool,
     /// Idle GTs sleep after power-on.
     pub c6: bool,
+    /// Cached translations outlive the restore of a context.
+    pub tlb_outlives_restore: bool,
     /// Serve one peer after the other.
     pub keep: bool,
     /// Rules that a peer's driver broke make the server fail.
@@ -128,6 +130,7 @@ fn simulated(options: &Options) -> Result<Sim, Failure> {
     let mut config = SimConfig::new(options.platform.clone());
     config.msi = options.msi;
     config.c6 = options.c6;
+    config.tlb_outlives_restore = options.tlb_outlives_restore;
     config.timeline_events = options.trace.as_ref().map_or(0, |(_, events)| *events);
     config.trace_accesses = options.trace.is_some();
     let unusable = || Failure::Unusable(format!("platform {} is not simulated", options.platform.name));

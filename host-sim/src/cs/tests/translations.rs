@@ -20,6 +20,20 @@ fn a_forgotten_invalidation_reads_the_old_page_until_the_ring_flushes() {
 }
 
 #[test]
+fn a_restore_may_forget_translations() {
+    let mut rig = Rig::tgl();
+    rig.streamer.tlb_outlives_restore = false;
+    rig.run_batch(&[0x1000_0002, VA as u32 + 0x48, 0, 1, 0x0500_0000]);
+    let other = 0xA00_0000;
+    rig.map(other);
+    rig.bus.put32(other, &[0x1000_0002, VA as u32 + 0x48, 0, 2, 0x0500_0000]);
+    rig.image(LRCA, 0, 0);
+    rig.job();
+    rig.go(1000);
+    assert_eq!((rig.bus.get32(DATA + 0x48), rig.bus.get32(other + 0x48)), (1, 2));
+}
+
+#[test]
 fn addresses_that_are_not_canonical_fault_and_both_forms_of_others_work() {
     let mut rig = Rig::lnl();
     let progress = rig.run_batch(&[0x1000_0002, at(0x48), 0x0001_0000, 1, END]);

@@ -231,6 +231,12 @@ impl Streamer {
         self.tlb.forget_all();
     }
 
+    /// What it remembers of page tables.
+    #[cfg(test)]
+    pub(crate) const fn tlb(&mut self) -> &mut Tlb {
+        &mut self.tlb
+    }
+
     /// Forgets the translations of a range of an address space, or of all of them.
     pub(crate) fn invalidate_range(&mut self, space: Option<u64>, start: u64, bytes: u64) {
         self.tlb.forget_range(space, start, bytes);

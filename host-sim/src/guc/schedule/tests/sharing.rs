@@ -5,6 +5,30 @@ use crate::guc::messages::status;
 use EngineClass::{Copy, VideoDecode};
 
 #[test]
+fn a_context_that_may_run_again_finds_its_translations_forgotten_and_one_with_new_work_does_not() {
+    const LEAF: crate::ppgtt::Leaf =
+        crate::ppgtt::Leaf { page: Some(0x5000), bytes: 4096, writable: true, atomics: true, pat: 0 };
+    let mut rig = Rig::tgl();
+    rig.register(1, Copy, 1);
+    rig.short(1);
+    for (mode, kept) in [(Some(true), false), (None, true), (Some(false), true), (Some(true), false)] {
+        let copy = |engine: &&mut Streamer| engine.engine() == (Copy, 0);
+        // A context without an address space of its own has number 0.
+        rig.engines.iter_mut().find(copy).unwrap().tlb().put_leaf(0, 0x1000, LEAF);
+        if mode != Some(false) {
+            rig.job(1, 1);
+        }
+        match mode {
+            Some(enabled) => rig.enable(1, enabled),
+            None => rig.ask(Request::Schedule(1)).unwrap(),
+        }
+        rig.pass(MS);
+        let tlb = rig.engines.iter_mut().find(copy).unwrap().tlb();
+        assert_eq!(tlb.leaf(0, 0x1000).is_some(), kept, "{mode:?}");
+    }
+}
+
+#[test]
 fn a_context_lives_from_its_registration_to_its_end() {
     let mut rig = Rig::tgl();
     rig.start(7, Copy, 1);

@@ -96,6 +96,6 @@ mod tests {
         assert!(found.iter().any(|part| part.contains(&touched)), "{found:?}");
         // The system may give more than a page at a time.
         assert!(looked <= 4 << 20, "{looked}");
-        assert_eq!(present(own, &(8..16)), [8..16], "little is looked at without asking");
+        assert!(matches!(&*present(own, &(8..16)), [only] if *only == (8..16)), "little is looked at without asking");
     }
 }

@@ -39,7 +39,7 @@ fn check(place: &str, call: &Call) {
     assert_eq!(fields, call.out_fields, "{place}");
     assert_eq!(told(&got.payloads), told(&call.out_payloads), "{place}");
     assert_eq!(got.volatile, call.volatile, "{place}");
-    let errno = i32::try_from(-call.ret).ok().filter(|code| *code > 0).map(describe::errno_name);
+    let errno = i32::try_from(call.ret.saturating_neg()).ok().filter(|code| *code > 0).map(describe::errno_name);
     assert_eq!(errno, call.errno, "{place}");
 }
 

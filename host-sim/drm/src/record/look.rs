@@ -1,6 +1,7 @@
 //! Looking at memory as it is now: of the arena only what was ever written, of the client only what is there.
 #![expect(unsafe_code, reason = "the arena's file is read, and asked where it has anything")]
 
+use super::present::present;
 use crate::arena::Arena;
 use crate::process::Process;
 use core::ops::Range;
@@ -45,10 +46,10 @@ pub(super) fn arena(arena: &Arena, range: Range<u64>, mut show: impl FnMut(u64, 
     }
 }
 
-/// Shows what a range of a client's memory holds, as far as it can be read.
+/// Shows what a range of a client's memory holds, as far as it can be read and was ever written.
 pub(super) fn client(process: Process, range: Range<u64>, mut show: impl FnMut(u64, &[u8])) {
     const PAGE: u64 = 4096;
-    for chunk in chunks(range) {
+    for chunk in present(process, &range).into_iter().flat_map(chunks) {
         let mut bytes = vec![0u8; usize::try_from(chunk.end.saturating_sub(chunk.start)).unwrap_or(0)];
         if process.read(chunk.start, &mut bytes) {
             show(chunk.start, &bytes);

@@ -17,7 +17,7 @@
 //! | `known` | the copy of memory, and who stored what was not told yet |
 //! | `jobs` | which work a wait proves to be over |
 //! | `objects`, `ranges` | buffer objects, mappings, VMs; other memory that matters |
-//! | `look` | memory as it is now |
+//! | `look`, `present` | memory as it is now; which pages of it hold anything |
 //! | `watch` | stores of device and driver |
 //! | `out` | the file |
 //! | `turn` | one event after the other |
@@ -37,6 +37,7 @@ mod maps;
 mod node;
 mod objects;
 mod out;
+mod present;
 mod ranges;
 mod turn;
 mod watch;

@@ -32,6 +32,7 @@ mod bo;
 mod charges;
 mod client;
 mod commit;
+mod conflicts;
 mod cycles;
 mod engines;
 mod exec;

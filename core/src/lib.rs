@@ -101,11 +101,10 @@
 //!
 //! # What it does not do
 //!
-//! Graphics 12.00 and 20.04 are covered, in system memory and by execlists. There is no GuC, no VRAM, no queue over several
-//! engines, and nothing yet that finds a hung engine before [`close`](device::Device::close). What no source settles
-//! for 20.04 stands in [`family::xe2_unverified`]: on hardware such a part takes the embedder's word
-//! ([`allow_unverified`](device::Config::allow_unverified)). Several tiles and page faults that can be served
-//! ([`page_fault`](device::Device::page_fault)) work on platforms that nobody built: see [`gt::test_platforms`].
+//! Graphics 12.00 and 20.04 are covered, in system memory and by execlists. There is no GuC, no VRAM and no frequency
+//! control. What no source settles for 20.04 stands in [`family::xe2_unverified`]: on hardware such a part takes the
+//! embedder's word ([`allow_unverified`](device::Config::allow_unverified)). Several tiles and page faults that can be
+//! served ([`page_fault`](device::Device::page_fault)) work on platforms that nobody built: see [`gt::test_platforms`].
 //!
 //! # Features
 //!

@@ -61,7 +61,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use super::client::ClientId;
+use super::objects::client::ClientId;
 use super::wait::Lend;
 use super::{Device, Pools, Ticket, TicketState};
 use crate::pool::Handle;

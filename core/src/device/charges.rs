@@ -1,7 +1,7 @@
 //! What of the lent storage is charged to whom, for embedders that watch their guests, and for tests.
 
 use super::Device;
-use super::client::ClientId;
+use super::objects::client::ClientId;
 use crate::pool::Pool;
 use crate::shares::{Ledger, Owner};
 use crate::{Capacity, Error, Shares};

@@ -1,7 +1,7 @@
 //! Looks into an address space, for debuggers and tests: what is mapped, and where the hardware begins to walk.
 
 use super::Device;
-use super::client::ClientId;
+use super::objects::client::ClientId;
 use super::request::BindFlags;
 use crate::mem::tlb::AddressSpace;
 use crate::vm::vma::{VaRange, Vma, VmaBacking};

@@ -1,7 +1,7 @@
 //! Opening and closing a device.
 
-use super::gang::Turn;
 use super::inject::Injection;
+use super::jobs::gang::Turn;
 use super::{Config, Device, DeviceState, Pools};
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
@@ -113,7 +113,7 @@ impl<'a, H: Hal> Device<'a, H> {
             clients_closing: false,
             turn: Turn::default(),
             now: Nanos::ZERO,
-            modes: super::modes::Modes::default(),
+            modes: super::jobs::modes::Modes::default(),
             resting: false,
             reset: None,
             first_hang: None,

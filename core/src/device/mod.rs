@@ -8,16 +8,9 @@
 //! |---|---|
 //! | `life`, `pools` | opening and closing; the lent storage |
 //! | [`request`] | what calls carry |
-//! | `client`, `bo`, `share`, `vm`, `queues`, `syncobj`, `outside` | objects: made, looked up, shared, destroyed |
-//! | `sync_share`, `transfer` | sync objects and sync files between clients; what they are given by hand |
-//! | `bind`, `plan`, `commit` | binds: checked and accepted; what they change; carried out |
-//! | `exec`, `syncs` | execs; the syncs of a call |
-//! | `gang` | queues on several engines: placements, and jobs with a part on each of several |
-//! | `user`, `user_units`, `backings`, `invalidate`, `repin` | client memory that is mapped, taken back, and bound anew |
-//! | `page_fault` | mappings that get their entries when they are touched |
-//! | `suspend`, `modes` | long-running queues kept from engines while memory moves; engines shared with queues that fault |
-//! | `work`, `awake` | accepted work moved forward; which queues a poll looks at |
-//! | `engines`, `ready`, `hang` | which context an engine runs, and of which queues; what happens when work goes wrong |
+//! | `objects` | clients, buffer objects, address spaces, queues, sync objects: made, looked up, shared, destroyed |
+//! | `binds` | binds checked, planned, carried out; client memory that is mapped, and taken back |
+//! | `jobs` | execs, and the syncs of a call; queues, engines, turns; what happens when work goes wrong |
 //! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
 //! | `power` | the device suspended, and resumed when its power comes back |
 //! | `cycles` | engine time beside CPU time |
@@ -25,65 +18,39 @@
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
 
 pub mod awaited;
-mod awake;
-mod backings;
-mod bind;
-mod bo;
+mod binds;
 mod charges;
-mod client;
-mod commit;
-mod conflicts;
 mod cycles;
-mod engines;
-mod exec;
-mod gang;
-mod hang;
 mod inject;
 mod inspect;
-mod invalidate;
+mod jobs;
 mod life;
-mod modes;
-mod outside;
-mod page_fault;
-mod plan;
+mod objects;
 mod pools;
 mod power;
-mod queues;
-mod ready;
-mod repin;
 pub mod request;
-mod share;
-mod suspend;
-mod sync_share;
-mod syncobj;
-mod syncs;
 mod ticket;
-mod transfer;
-mod user;
-mod user_units;
-mod vm;
 pub mod wait;
-mod work;
 
-pub use bo::{BoMapping, MappingId};
+pub use binds::commit::TableWriter;
+pub use binds::invalidate::InvalidationTicket;
+pub use binds::page_fault::{FaultAccess, PageFault};
 pub use charges::PlacesInUse;
-pub use client::{Client, ClientId};
-pub use commit::TableWriter;
 pub use cycles::EngineCycles;
-pub(crate) use exec::ExecFrom;
-pub use hang::HangReport;
 pub use inspect::{FencesInUse, MappingInfo};
-pub use invalidate::InvalidationTicket;
+pub(crate) use jobs::exec::ExecFrom;
+pub use jobs::hang::HangReport;
+pub use jobs::syncs::PendingUserFence;
+pub use jobs::work::PollReport;
 pub use life::OpenError;
-pub use outside::OutsideFence;
-pub use page_fault::{FaultAccess, PageFault};
-pub use share::{BoImport, ExportedBo};
-pub use sync_share::{ExportedSyncobj, SyncFile};
-pub use syncobj::{SyncobjLook, TimelineLook};
-pub use syncs::PendingUserFence;
+pub use objects::bo::{BoMapping, MappingId};
+pub use objects::client::{Client, ClientId};
+pub use objects::outside::OutsideFence;
+pub use objects::share::{BoImport, ExportedBo};
+pub use objects::sync_share::{ExportedSyncobj, SyncFile};
+pub use objects::syncobj::{SyncobjLook, TimelineLook};
+pub use objects::transfer::SyncobjPoint;
 pub use ticket::{Ticket, TicketState};
-pub use transfer::SyncobjPoint;
-pub use work::PollReport;
 
 use crate::chain::Chain;
 use crate::exec::migration::Migrations;
@@ -181,11 +148,11 @@ pub struct Device<'a, H: Hal> {
     /// A closed client may still have its place.
     clients_closing: bool,
     /// Which gang goes before others.
-    turn: gang::Turn,
+    turn: jobs::gang::Turn,
     /// The instant of the poll that is going on; zero between polls.
     now: Nanos,
     /// Which kind of queues each group of engines runs.
-    modes: modes::Modes,
+    modes: jobs::modes::Modes,
     /// Engines are to let go of everything: the device is to be suspended.
     resting: bool,
     /// The reset of engines that is going on.

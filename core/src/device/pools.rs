@@ -1,9 +1,9 @@
 //! The lent storage as pools, apart from the HAL so that both can be borrowed at once.
 
-use super::ready::Ready;
+use super::jobs::ready::Ready;
+use super::jobs::syncs::PendingUserFence;
+use super::objects::share::BoImport;
 use super::request::BindOp;
-use super::share::BoImport;
-use super::syncs::PendingUserFence;
 use super::ticket::Failures;
 use super::{BoMapping, Client};
 use crate::chain::LinkPool;

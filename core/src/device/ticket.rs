@@ -1,6 +1,6 @@
 //! Tickets: how a caller asks later what became of accepted work.
 
-use super::client::ClientId;
+use super::objects::client::ClientId;
 use super::{Device, Pools};
 use crate::pool::Handle;
 use crate::sync::fence::{Fence, Timeline};

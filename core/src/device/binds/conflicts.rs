@@ -64,8 +64,8 @@ impl<H: Hal> Device<'_, H> {
         let pools = &self.pools;
         // A bind that is under way keeps its queue awake.
         let mut awake = pools.awake.iter(&pools.queues, QueueList::Attention);
-        work.started
-            || !awake.any(|(other, found)| other != queue && found.vm == vm && pools.is_in_the_way(found, work))
+        let waits = !work.started && work.span.is_some();
+        !waits || !awake.any(|(other, found)| other != queue && found.vm == vm && pools.is_in_the_way(found, work))
     }
 }
 

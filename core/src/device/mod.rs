@@ -29,6 +29,7 @@ mod objects;
 mod pools;
 mod power;
 pub mod request;
+mod scheduling;
 mod ticket;
 pub mod wait;
 
@@ -50,6 +51,7 @@ pub use objects::share::{BoImport, ExportedBo};
 pub use objects::sync_share::{ExportedSyncobj, SyncFile};
 pub use objects::syncobj::{SyncobjLook, TimelineLook};
 pub use objects::transfer::SyncobjPoint;
+pub use scheduling::Scheduling;
 pub use ticket::{Ticket, TicketState};
 
 use crate::chain::Chain;
@@ -155,6 +157,8 @@ pub struct Device<'a, H: Hal> {
     modes: jobs::modes::Modes,
     /// Engines are to let go of everything: the device is to be suspended.
     resting: bool,
+    /// What each engine gives to queues that are created.
+    scheduling: scheduling::OfEngines,
     /// The reset of engines that is going on.
     reset: Option<EngineReset>,
     /// What stopped the first engine that was stopped.

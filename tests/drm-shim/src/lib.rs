@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `open`, `descriptors` | open and its kin; close, dup, fcntl |
 //! | `calls`, `sync_files` | ioctl; ioctl and poll of descriptors that came out of it |
+//! | `attributes` | write, to files that show the device |
+//! | `seek` | lseek, of shared buffers |
 //! | `memory` | mmap, munmap, mremap, madvise |
 //! | `status`, `links`, `folders` | stat and its kin; readlink, realpath; opendir, fopen, access |
 //!
@@ -38,6 +40,8 @@
 
 // In a test program these would stand in for the C library's, too.
 #[cfg(not(test))]
+mod attributes;
+#[cfg(not(test))]
 mod calls;
 #[cfg(not(test))]
 mod descriptors;
@@ -58,6 +62,8 @@ mod paths;
 #[cfg(not(test))]
 mod real;
 #[cfg(not(test))]
+mod seek;
+#[cfg(not(test))]
 mod signals;
 #[cfg(not(test))]
 mod status;
@@ -66,3 +72,4 @@ mod sync_files;
 #[cfg(not(test))]
 mod table;
 pub mod tree;
+mod values;

@@ -13,6 +13,7 @@
 //! | `jobs` | execs, and the syncs of a call; queues, engines, turns; what happens when work goes wrong |
 //! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
 //! | `power` | the device suspended, and resumed when its power comes back |
+//! | `scheduling` | what engine classes give to their queues; resets that nobody is to blame for |
 //! | `cycles` | engine time beside CPU time |
 //! | `charges` | what of the lent storage is charged to whom |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |

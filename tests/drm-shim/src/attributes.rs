@@ -20,10 +20,10 @@ fn place(fd: c_int) -> Option<(&'static AtomicU64, u64)> {
     Some((WRITABLE.get(fd / 64)?, 1 << (fd % 64)))
 }
 
-/// Where a descriptor leads, if that is in the tree.
+/// Where a descriptor leads, as clients see it, if that is in the tree.
 fn file_of(fd: c_int) -> Option<PathBuf> {
     let path = std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
-    paths::original(path.as_os_str().as_bytes()).is_some().then_some(path)
+    paths::rewritten(path.as_os_str().as_bytes()).is_some().then_some(path)
 }
 
 fn meaning(path: &Path) -> Option<Live<'_>> {

@@ -28,7 +28,12 @@ impl Scheduling {
     }
 
     pub(super) fn of_engines(info: &DeviceInfo, config: &Config) -> OfEngines {
-        info.engines.iter().map(|_| Self::new(config)).collect()
+        let mut all = OfEngines::new();
+        for _ in &info.engines {
+            // There are no more engines than places.
+            let _ = all.push(Self::new(config));
+        }
+        all
     }
 
     fn check(&self) -> Result<(), Error> {

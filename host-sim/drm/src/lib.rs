@@ -10,7 +10,6 @@
 //! | [`node`] | the node: files and calls |
 //! | [`mapping`] | objects in a client's address space, and user pages that change |
 //! | [`shared`] | what is behind file descriptors: sync objects, sync files, buffer objects |
-//! | [`attributes`] | what clients change by files that show the device |
 //! | [`worker`] | the thread that lets the GPU and the driver work |
 //! | [`arena`] | the one file of memory that everybody maps |
 //! | [`process`] | memory of processes, read and written through the system |
@@ -20,7 +19,6 @@
 //! | `storage` | capacities |
 
 pub mod arena;
-pub mod attributes;
 mod complaints;
 pub mod mapping;
 pub mod node;
@@ -31,7 +29,6 @@ mod storage;
 pub mod wall;
 pub mod worker;
 
-pub use attributes::ClassNumber;
 pub use mapping::{MapId, Mapped, Piece};
 pub use node::{FileId, Idle, Node, Refusal};
 pub use process::Process;

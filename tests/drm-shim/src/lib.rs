@@ -8,7 +8,6 @@
 //! |---|---|
 //! | `open`, `descriptors` | open and its kin; close, dup, fcntl |
 //! | `calls`, `sync_files` | ioctl; ioctl and poll of descriptors that came out of it |
-//! | `attributes` | write, to files that show the device |
 //! | `seek` | lseek, of shared buffers |
 //! | `memory` | mmap, munmap, mremap, madvise |
 //! | `status`, `links`, `folders` | stat and its kin; readlink, realpath; opendir, fopen, access |
@@ -40,8 +39,6 @@
 
 // In a test program these would stand in for the C library's, too.
 #[cfg(not(test))]
-mod attributes;
-#[cfg(not(test))]
 mod calls;
 #[cfg(not(test))]
 mod descriptors;
@@ -72,4 +69,3 @@ mod sync_files;
 #[cfg(not(test))]
 mod table;
 pub mod tree;
-mod values;

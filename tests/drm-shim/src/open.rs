@@ -1,6 +1,5 @@
 //! open and its kin.
 
-use crate::attributes;
 use crate::node::node;
 use crate::paths::{bytes, descriptor_of, node_at, rewritten};
 use crate::real::{self, fail};
@@ -61,12 +60,8 @@ unsafe fn open_any(dir: c_int, path: *const c_char, flags: c_int, mode: c_uint) 
     }
     let other = rewritten(name);
     let path = other.as_ref().map_or(path, |other| other.as_ptr());
-    // Files that show the device are not emptied before they are written.
-    let flags = if other.is_some() { flags & !libc::O_TRUNC } else { flags };
     // SAFETY: a C string, and what the caller gave.
-    let fd = unsafe { real::openat(dir, path, flags, mode) };
-    let in_tree = other.is_some() || dir != libc::AT_FDCWD;
-    if in_tree && flags & libc::O_ACCMODE != libc::O_RDONLY { attributes::opened(fd) } else { fd }
+    unsafe { real::openat(dir, path, flags, mode) }
 }
 
 macro_rules! opens {

@@ -87,14 +87,7 @@ pub enum Live<'p> {
         /// Name of the attribute, one of [`SCHEDULING`]'s.
         attribute: &'p str,
     },
-    /// A limit of the frequency of a GT.
-    Frequency {
-        /// GT, as clients name it.
-        gt: u8,
-        /// `min_freq` or `max_freq`.
-        attribute: &'p str,
-    },
-    /// What engines had at the start: it cannot be opened for writing, with `EACCES`.
+    /// What engines had at the start: every write is refused with `EACCES`.
     ReadOnly,
     /// A GT is reset; `wait`: the write returns when that is over.
     Reset {
@@ -113,9 +106,6 @@ pub fn live(path: &str) -> Option<Live<'_>> {
     if name == "force_reset" || name == "force_reset_sync" {
         let gt = folder.rsplit_once("/gt")?.1.parse().ok()?;
         return Some(Live::Reset { gt, wait: name.ends_with("_sync") });
-    }
-    if let Some(gt) = folder.strip_suffix("/freq0").filter(|_| name == "min_freq" || name == "max_freq") {
-        return Some(Live::Frequency { gt: gt.rsplit_once("/gt")?.1.parse().ok()?, attribute: name });
     }
     let (gt, class) = folder.split_once("/engines/")?;
     let gt = gt.rsplit_once("/gt")?.1.parse().ok()?;

@@ -122,8 +122,5 @@ fn a_write_means_what_its_path_says() {
     assert_eq!(live(&format!("{engines}/vcs/.defaults/job_timeout_ms")), Some(Live::ReadOnly));
     assert_eq!(live("/sys/kernel/debug/dri/0/gt0/force_reset"), Some(Live::Reset { gt: 0, wait: false }));
     assert_eq!(live("/any/root/sys/kernel/debug/dri/0/gt1/force_reset_sync"), Some(Live::Reset { gt: 1, wait: true }));
-    let speed = "/sys/devices/pci0000:00/0000:00:02.0/tile0/gt1/freq0";
-    assert_eq!(live(&format!("{speed}/min_freq")), Some(Live::Frequency { gt: 1, attribute: "min_freq" }));
-    assert_eq!(live(&format!("{speed}/cur_freq")), None);
     assert_eq!(live("/sys/class/drm/card0/uevent"), None);
 }

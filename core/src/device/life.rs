@@ -2,7 +2,7 @@
 
 use super::inject::Injection;
 use super::jobs::gang::Turn;
-use super::{Config, Device, DeviceState, Pools};
+use super::{Config, Device, DeviceState, Pools, Scheduling};
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
 use crate::exec::migration::{Migration, Migrations};
@@ -101,6 +101,7 @@ impl<'a, H: Hal> Device<'a, H> {
             tlb,
             ports,
             owns_copy_engine: owns_copy_engines(&info),
+            scheduling: Scheduling::of_engines(&info, &config),
             migrations,
             irq,
             invalidations: 0,

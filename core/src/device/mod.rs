@@ -13,6 +13,7 @@
 //! | `jobs` | execs, and the syncs of a call; queues, engines, turns; what happens when work goes wrong |
 //! | `ticket`, [`wait`], [`awaited`] | what became of work; waiting for it, in a loop or as a future |
 //! | `power` | the device suspended, and resumed when its power comes back |
+//! | `scheduling` | what engine classes give to their queues; resets that nobody is to blame for |
 //! | `cycles` | engine time beside CPU time |
 //! | `charges` | what of the lent storage is charged to whom |
 //! | `inspect`, `inject` | a look inside, and failures on demand, for tests and debuggers |
@@ -29,6 +30,7 @@ mod objects;
 mod pools;
 mod power;
 pub mod request;
+mod scheduling;
 mod ticket;
 pub mod wait;
 
@@ -50,6 +52,7 @@ pub use objects::share::{BoImport, ExportedBo};
 pub use objects::sync_share::{ExportedSyncobj, SyncFile};
 pub use objects::syncobj::{SyncobjLook, TimelineLook};
 pub use objects::transfer::SyncobjPoint;
+pub use scheduling::Scheduling;
 pub use ticket::{Ticket, TicketState};
 
 use crate::chain::Chain;
@@ -155,6 +158,8 @@ pub struct Device<'a, H: Hal> {
     modes: jobs::modes::Modes,
     /// Engines are to let go of everything: the device is to be suspended.
     resting: bool,
+    /// What each engine gives to queues that are created.
+    scheduling: scheduling::OfEngines,
     /// The reset of engines that is going on.
     reset: Option<EngineReset>,
     /// What stopped the first engine that was stopped.

@@ -65,6 +65,8 @@ pub struct BindWork {
     pub reservation: Reservation,
     /// Addresses it changes; none if there is nothing to do.
     pub span: Option<VaRange>,
+    /// Something goes from the page tables.
+    pub unbinds: bool,
     /// It writes mappings again that work may be using: later binds that map, and execs, wait for it.
     pub rebinds: bool,
     /// It keeps the queues of its VM, which is long-running, from the engines until it is over.

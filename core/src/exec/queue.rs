@@ -5,6 +5,7 @@ use super::lrc::Lrc;
 use super::watch::Watch;
 use crate::chain::LinkHandle;
 use crate::device::Client;
+use crate::device::Scheduling;
 use crate::device::request::QueueProperties;
 use crate::gt::EngineClass;
 use crate::list::{Linked, Links};
@@ -49,6 +50,8 @@ pub struct ExecPart {
     pub flushed: RingMark,
     /// Scheduling properties.
     pub properties: QueueProperties,
+    /// What its engines had for new queues when it was created.
+    pub scheduling: Scheduling,
     /// How long its oldest job has run.
     pub watch: Watch,
     /// Whether an engine might touch its context when its oldest job was last looked at.

@@ -50,6 +50,8 @@ enum Stage {
 pub struct EngineReset {
     gt: Gt,
     engines: EngineMask,
+    /// No engine is in trouble: see [`begin_wanted`](Self::begin_wanted).
+    wanted: bool,
     stage: Stage,
     until: Nanos,
 }
@@ -84,6 +86,15 @@ impl EngineReset {
     pub fn begin<H: Hal>(hal: &mut H, info: &DeviceInfo, engine: &Engine) -> Self {
         let gt = Gt { id: engine.gt, tile: engine.tile, index: engine.gt_index };
         let engines = together(info, gt, EngineMask(1u32.unbounded_shl(u32::from(engine.id))));
+        Self::begin_with(hal, info, (gt, engines), false)
+    }
+
+    /// Begins to reset every engine of a GT, because somebody wants it so.
+    pub fn begin_wanted<H: Hal>(hal: &mut H, info: &DeviceInfo, gt: Gt) -> Self {
+        Self::begin_with(hal, info, (gt, info.engines_on(gt.tile, gt.index)), true)
+    }
+
+    fn begin_with<H: Hal>(hal: &mut H, info: &DeviceInfo, (gt, engines): (Gt, EngineMask), wanted: bool) -> Self {
         let until = hal.now().saturating_add(STOP_LIMIT);
         let mut regs = Registers::on_tile(hal, info.format(), gt.tile);
         for unit in engines.units() {
@@ -92,7 +103,7 @@ impl EngineReset {
             }
             regs.write(unit.base.offset(regs::MI_MODE_OFFSET), Masked::set(STOP_RING).word());
         }
-        Self { gt, engines, stage: Stage::Stopping, until }
+        Self { gt, engines, wanted, stage: Stage::Stopping, until }
     }
 
     /// Whether this engine is one of those that are being reset.
@@ -148,6 +159,12 @@ impl EngineReset {
             }
         }
         Ok(false)
+    }
+
+    /// Whether no work is to blame for it.
+    #[must_use]
+    pub const fn is_wanted(&self) -> bool {
+        self.wanted
     }
 
     const fn enter(&mut self, stage: Stage, now: Nanos, limit: Nanos) {

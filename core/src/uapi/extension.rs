@@ -50,7 +50,7 @@ fn walk(
     if at == 0 { Ok(()) } else { Err(Error::ChainTooLong(MAX_LINKS)) }
 }
 
-/// The properties a chain gives an exec queue or bind queue.
+/// The properties a chain gives an exec queue or bind queue; `unset`: those it has nothing to say of.
 ///
 /// # Errors
 /// Row 6f of the sheet's table, link by link. Properties from 2 on belong to facilities that this core leaves out.
@@ -58,8 +58,9 @@ pub(super) fn queue_properties(
     memory: &SharedMemory<'_>,
     first: u64,
     privileged: bool,
+    unset: QueueProperties,
 ) -> Result<QueueProperties, Error> {
-    let mut properties = QueueProperties::default();
+    let mut properties = unset;
     walk(memory, first, |property, value| {
         match property {
             // A value that does not fit is as wrong as the largest that does.

@@ -5,7 +5,7 @@ use super::extension;
 use super::wire::{Field, Zero, check_flags, check_zero, read, write};
 use super::{Answer, DONE};
 use crate::Error;
-use crate::device::request::{EngineRef, QueueRequest, Source};
+use crate::device::request::{EngineRef, QueueProperties, QueueRequest, Source};
 use crate::device::{ClientId, Device};
 use crate::gt::EngineClass;
 use crate::num::usize_of;
@@ -151,7 +151,7 @@ fn create_bind_queue<H: Hal>(
     device.check_vm_live(client, request.vm)?;
     let privileged = device.client_is_privileged(client)?;
     // A bind queue has no use for its properties, but they must be right.
-    extension::queue_properties(memory, request.extensions, privileged)?;
+    extension::queue_properties(memory, request.extensions, privileged, QueueProperties::default())?;
     device.bind_queue_create(client, request.vm)
 }
 
@@ -165,7 +165,8 @@ fn create_exec_queue<H: Hal>(
     let placements = find_engines(device, request)?;
     device.check_vm_live(client, request.vm)?;
     let privileged = device.client_is_privileged(client)?;
-    let properties = extension::queue_properties(memory, request.extensions, privileged)?;
+    let unset = placements.first().map_or(Ok(QueueProperties::default()), |first| device.new_queue(first))?;
+    let properties = extension::queue_properties(memory, request.extensions, privileged, unset)?;
     let queue = QueueRequest { vm: request.vm, placements: &placements, width: request.width, properties };
     device.exec_queue_create(client, &queue)
 }

@@ -33,6 +33,8 @@ pub struct Totals {
     pub rebinds: bool,
     /// Something is mapped.
     pub maps: bool,
+    /// Something goes from the page tables.
+    pub unbinds: bool,
     /// Addresses whose entries the call changes: from the lowest to the highest.
     pub span: Option<VaRange>,
     /// A range that the call maps in one piece and does not unmap again.
@@ -46,6 +48,7 @@ impl Totals {
         for change in op.table_changes().into_iter().flatten() {
             let range = match change {
                 TableChange::Unbind(range) => {
+                    self.unbinds = true;
                     self.mapped = self.mapped.filter(|mapped| !mapped.overlaps(range));
                     range
                 }

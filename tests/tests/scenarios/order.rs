@@ -8,7 +8,7 @@ use barexe_tests::wire::Bytes;
 
 scenarios! {
     s68_binds_of_a_queue_finish_in_order { cases: 2, holds: [R57] }
-    s69_binds_of_two_queues_far_apart_pass_each_other { cases: 2, holds: [R57] }
+    s69_binds_of_two_queues_far_apart_pass_each_other { cases: 3, holds: [R57] }
     s70_binds_of_two_queues_on_one_range_keep_their_order { cases: 3, holds: [R57] }
     s71_binds_of_two_queues_in_one_new_table_keep_their_order { cases: 3, holds: [R57] }
     s72_a_cut_mapping_waits_for_batches_and_batches_for_it { cases: 3, holds: [R29] }
@@ -81,6 +81,19 @@ fn s69_binds_of_two_queues_far_apart_pass_each_other(on: &mut Trial<'_>) {
     on.settle();
     on.check_signalled("Out", out, true);
     on.check_pages(vm, VA..VA + 0x1000, Some(1));
+    on.case("in one table, which is there by now");
+    let (b1, out) = (on.blocked(), on.syncobj());
+    on.bind(&Bind::on(vm).op(map(one, VA + 0x1000)).after(b1).out(out));
+    on.bind(&Bind::on(vm).queue(extra).op(map(two, VA + 0x2000)).out(out2));
+    on.settle();
+    on.check_signalled("Out2", out2, true);
+    on.check_signalled("Out", out, false);
+    on.check_pages(vm, VA + 0x2000..VA + 0x3000, Some(101));
+    on.check_pages(vm, VA + 0x1000..VA + 0x2000, None);
+    on.unblock(b1);
+    on.settle();
+    on.check_signalled("Out", out, true);
+    on.check_pages(vm, VA + 0x1000..VA + 0x2000, Some(1));
 }
 
 fn s70_binds_of_two_queues_on_one_range_keep_their_order(on: &mut Trial<'_>) {

@@ -8,25 +8,20 @@ use crate::device::objects::client::ClientId;
 use crate::device::request::{BindCall, BindOp, Source, SyncEntry, UserFenceWrite, VmFlags};
 use crate::device::{Device, Pools, TableWriter, Ticket};
 use crate::exec::job::{BindWork, Job, NumberedUserFence, Work};
-use crate::exec::queue::{Queue, QueueKind, QueueState};
+use crate::exec::queue::{Queue, QueueState};
 use crate::mem::pages::{Dropped, Reservation};
 use crate::mem::tlb::Stale;
-use crate::mem::tree::VaRange;
 use crate::num::usize_of;
 use crate::pool::Handle;
 use crate::shares::Owner;
 use crate::sync::fence::Fence;
 use crate::vm::bind::{check_bo, check_op, check_range};
-use crate::vm::change::{Change, Totals};
+use crate::vm::change::Change;
 use crate::vm::steps::StepQueue;
 use crate::vm::vma::{NO_USER_FENCE, Vma};
 use crate::vm::{Vm, VmState};
 use crate::{Capacity, Error, ObjectKind};
 use barexe_hal::{ClientAddr, ClientMemory, Hal, HalErrorKind};
-
-/// Binds whose ranges lie in one block of this size are kept in call order across bind queues: the widest block one
-/// change of a directory can touch on these platforms (bind-and-exec sheet §4.7).
-const CONFLICT_BYTES: u64 = 512 << 30;
 
 impl<'a, H: Hal> Device<'a, H> {
     /// Changes the mappings of a VM: all operations, in order, or none.
@@ -237,35 +232,6 @@ impl<'a, H: Hal> Device<'a, H> {
         Ok(())
     }
 
-    /// What the bind waits for beside its in-syncs (bind-and-exec sheet §4.7): earlier binds of other queues nearby;
-    /// if it maps something, earlier ones that rewrite mappings; and everything in the VM if it does that itself.
-    fn add_bind_dependencies(
-        &mut self,
-        vm: Handle<Vm>,
-        queue: Handle<Queue>,
-        plan: &Totals,
-        syncs: &mut CallSyncs,
-    ) -> Result<(), Error> {
-        let Pools { queues, jobs, timelines, dependencies, vms, .. } = &mut self.pools;
-        let owner = vms.get(vm).map_or(Owner::NOBODY, |vm| Owner::of(vm.client));
-        // Batches there need not end: they are suspended when the bind's turn has come.
-        let long_running = vms.get(vm).is_some_and(|vm| vm.flags.contains(VmFlags::LR_MODE));
-        for (_, other) in queues.iter().filter(|(handle, other)| other.vm == vm && *handle != queue) {
-            let waits = match other.kind {
-                QueueKind::Exec(_) if long_running || !plan.rebinds => None,
-                _ if plan.rebinds => Some(Fence::last_of(timelines, other.timeline)),
-                QueueKind::Exec(_) => None,
-                QueueKind::Bind => {
-                    other.last_job(jobs, |job| conflicts(&job.work, plan.span) || plan.maps && job.work.rebinds())
-                }
-            };
-            if let Some(fence) = waits {
-                syncs.wait.add(dependencies, owner, timelines, fence)?;
-            }
-        }
-        Ok(())
-    }
-
     /// The call has happened from here on.
     fn accept(
         &mut self,
@@ -301,6 +267,7 @@ impl<'a, H: Hal> Device<'a, H> {
             steps: StepQueue::new(steps),
             reservation,
             span: totals.span,
+            unbinds: totals.unbinds,
             rebinds: totals.rebinds,
             suspends: false,
             invalidation: None,
@@ -335,13 +302,6 @@ const fn as_array_error(error: Error, count: u32) -> Error {
         return Error::ArrayNoMemory(cause);
     }
     if let Error::Exhausted(capacity) = error { Error::ArrayExhausted(capacity) } else { error }
-}
-
-fn conflicts(work: &Work, span: Option<VaRange>) -> bool {
-    let (Work::Bind(BindWork { span: Some(theirs), .. }), Some(ours)) = (work, span) else { return false };
-    let first = |range: VaRange| range.start / CONFLICT_BYTES;
-    let last = |range: VaRange| range.end.saturating_sub(1) / CONFLICT_BYTES;
-    first(*theirs) <= last(ours) && first(ours) <= last(*theirs)
 }
 
 impl Pools<'_> {

@@ -78,7 +78,8 @@ impl<H: Hal> Device<'_, H> {
                 return Ok(false);
             }
             let vm = pools.queues.get(queue).map(|queue| queue.vm);
-            if !vm.is_none_or(|vm| self.has_way(vm, work)) {
+            let has_way = |vm| self.has_tables(queue, vm, work) && self.has_way(vm, work);
+            if !vm.is_none_or(has_way) {
                 return Ok(false);
             }
             work.started = true;

@@ -126,7 +126,7 @@ impl<H: Hal> Device<'_, H> {
 
     /// Notes whether the engine does what is wanted of it; one that has not for too long is reset.
     fn be_patient(&mut self, engine: u8, moved: bool, wish: Wish) -> Result<(), Error> {
-        let limit = self.now.saturating_add(self.config.preempt_timeout);
+        let limit = self.now.saturating_add(self.patience_with(engine));
         let Some(port) = self.ports.get_mut(usize::from(engine)) else { return Ok(()) };
         if moved || matches!(wish, Wish::Nothing | Wish::GoOn(_)) {
             port.stuck_at = None;
@@ -138,15 +138,22 @@ impl<H: Hal> Device<'_, H> {
         Ok(())
     }
 
+    /// How long whoever has an engine may take until it leaves.
+    fn patience_with(&self, engine: u8) -> Nanos {
+        let holder = self.ports.get(usize::from(engine)).map(|port| port.holder);
+        let Some(Holder::Queue(queue)) = holder else { return self.config.preempt_timeout };
+        let exec = self.pools.queues.get(queue).and_then(Queue::exec);
+        exec.map_or(self.config.preempt_timeout, |exec| exec.scheduling.preempt_timeout)
+    }
+
     /// Counts the time of the job that runs; one that has had too much is taken off.
     fn watch_job(&mut self, engine: u8) {
         let Some(Holder::Queue(handle)) = self.ports.get(usize::from(engine)).map(|port| port.holder) else { return };
-        let limit = self.config.job_timeout;
         let pools = &mut self.pools;
         let Some(queue) = pools.queues.get_mut(handle).filter(|queue| queue.state == QueueState::Live) else { return };
         let long_running = pools.vms.get(queue.vm).is_none_or(|vm| vm.flags.contains(VmFlags::LR_MODE));
         let Some(exec) = queue.exec_mut().filter(|exec| exec.lrc.is_busy() && !long_running) else { return };
-        if exec.watch.running(exec.lrc.oldest_running(), self.now) >= limit {
+        if exec.watch.running(exec.lrc.oldest_running(), self.now) >= exec.scheduling.job_timeout {
             self.ban_queue(handle, engine, EngineErrorKind::TimedOut);
         }
     }

@@ -177,6 +177,7 @@ impl<H: Hal> Device<'_, H> {
             next_to_emit: None,
             flushed: RingMark::default(),
             properties,
+            scheduling: self.scheduling_of(place.first),
             watch: Watch::NEW,
             was_on_an_engine: false,
             turn: 0,

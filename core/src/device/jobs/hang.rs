@@ -132,6 +132,7 @@ impl<H: Hal> Device<'_, H> {
     /// If neither the engines nor the whole GT come back.
     pub(super) fn step_reset(&mut self) -> Result<bool, Error> {
         let Some(reset) = &mut self.reset else { return Ok(false) };
+        let counts = !reset.is_wanted();
         let only = match reset.step(&mut self.hal, &self.info) {
             Ok(false) => return Ok(false),
             Ok(true) => Some(*reset),
@@ -145,7 +146,7 @@ impl<H: Hal> Device<'_, H> {
             Err(error) => return Err(error),
         };
         self.reset = None;
-        self.begin_anew(only, true);
+        self.begin_anew(only, counts);
         Ok(true)
     }
 

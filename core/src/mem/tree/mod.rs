@@ -24,6 +24,7 @@ mod hooks;
 mod list;
 mod need;
 mod range;
+mod reach;
 mod sink;
 mod sizes;
 mod unbind;

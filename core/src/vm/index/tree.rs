@@ -46,6 +46,10 @@ impl Tree {
         let mut node = self.root;
         for level in 0..self.height {
             let Some(branch) = nodes.get(node) else { break };
+            if level > 0 {
+                // The root is in the cache; of other branches, samples and keys come at once.
+                prefetch(branch);
+            }
             let (slot, child, next) = branch.child_at(addr);
             path.set(level, node, slot);
             // Past its last child a branch ends where the branch above says.
@@ -54,6 +58,20 @@ impl Tree {
         }
         path.set(self.height, node, 0);
         path
+    }
+
+    /// Asks for the first lines of the leaf of `path`, and for the next leaf if the range goes on there.
+    #[inline]
+    pub(super) fn expect(nodes: &Nodes<'_>, path: &Path, range: VaRange) {
+        let _ = nodes.get(path.leaf()).map(|leaf| prefetch(leaf.head()));
+        if path.upper < range.end
+            && let Some(above) = path.height.checked_sub(1)
+            && let Some(branch) = nodes.get(path.node(above))
+        {
+            // Past the last child there is no node of that number, and nothing is asked for.
+            let next = branch.child(path.slot(above).wrapping_add(1));
+            let _ = nodes.get(next).map(prefetch);
+        }
     }
 
     /// The mapping that has `addr`.

@@ -60,20 +60,6 @@ impl Tree {
         path
     }
 
-    /// Asks for the first lines of the leaf of `path`, and for the next leaf if the range goes on there.
-    #[inline]
-    pub(super) fn expect(nodes: &Nodes<'_>, path: &Path, range: VaRange) {
-        let _ = nodes.get(path.leaf()).map(|leaf| prefetch(leaf.head()));
-        if path.upper < range.end
-            && let Some(above) = path.height.checked_sub(1)
-            && let Some(branch) = nodes.get(path.node(above))
-        {
-            // Past the last child there is no node of that number, and nothing is asked for.
-            let next = branch.child(path.slot(above).wrapping_add(1));
-            let _ = nodes.get(next).map(prefetch);
-        }
-    }
-
     /// The mapping that has `addr`.
     #[inline]
     pub(super) fn find(&self, nodes: &Nodes<'_>, addr: u64) -> Option<Vma> {

@@ -7,18 +7,17 @@
 //! `cargo bench -p barexe-core --bench vma_index` prints Criterion's own figures and then the ratios. With
 //! `BAREXE_RATIOS_ONLY` set it prints the ratios alone; `BAREXE_ONLY` picks rows by a part of their names.
 //!
-//! Ratio to the best of the others, measured in one run on an idle machine of two cores:
+//! Ratio to the best of the others, measured in one run on a busy machine of two cores:
 //!
 //! | ranges | overwrite | lookup | unmap | fill, random | fill, ascending | bytes per range |
 //! |---|---|---|---|---|---|---|
-//! | 10^3 | 2.35 | 3.08 | 1.88 | 1.57 | 1.50 | 120 |
-//! | 10^4 | 2.12 | 2.24 | 1.96 | 1.81 | 1.64 | 66 |
-//! | 10^5 | 2.41 | 2.36 | 2.14 | 1.62 | 1.51 | 64 |
-//! | 10^6 | 1.68 | 2.55 | 1.47 | 1.77 | 1.68 | 65 |
+//! | 10^3 | 2.36 | 3.10 | 1.89 | 1.53 | 1.49 | 117 |
+//! | 10^4 | 2.11 | 2.29 | 1.98 | 1.78 | 1.63 | 64 |
+//! | 10^5 | 2.22 | 2.31 | 1.95 | 1.59 | 1.47 | 63 |
+//! | 10^6 | 1.85 | 2.67 | 1.69 | 1.79 | 1.63 | 65 |
 //!
-//! At 10^6 overwrite is to be 2.0. Half of its time goes to pages that the processor's translation caches do not have:
-//! 778 ns against nodit's 1268. Firmware and hypervisors map their memory in large pages, and so can the host:
-//! with `GLIBC_TUNABLES=glibc.malloc.hugetlb=1`, which gives them to all contenders alike, it is 559 against 1078, or 1.97.
+//! At 10^6 overwrite is to be 2.0 and is not: 680 ns against nodit's 1216. A third of what is left of its time is one
+//! wait, for the page of the leaf, which the processor's translation caches do not have.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,

@@ -25,6 +25,7 @@ use super::store::VmaStore;
 use super::vm_bo::VmBoId;
 use super::vma::{VaRange, Vma};
 use crate::mem::tree::Sizes;
+use barexe_hal::cache::prefetch;
 use node::LEAF;
 use tree::{Place, Tree, Walk};
 
@@ -216,10 +217,14 @@ impl Plan {
             vm_bos.expect(object);
         }
         let path = index.tree.descend(nodes, request.range().start);
-        // While the leaf is on its way from memory, the cell that the new mapping will have its place in can come too.
+        // All that the change will touch lies on pages of its own, and looking up a page takes longer than bringing a
+        // line. So all pages are asked for first: that of the leaf, that of the cell which the new mapping will have its
+        // place in, and those of the cells which mappings have left lately. Then comes the leaf as a whole.
+        let _ = nodes.get(path.leaf()).map(|leaf| prefetch(leaf.head()));
         if let Some(object) = object {
             vm_bos.expect_soon(object);
         }
+        vm_bos.expect_leaving();
         Self { request, spot: Spot(Tree::place_below(nodes, path, request.range())) }
     }
 }

@@ -97,6 +97,12 @@ impl VmaNode {
     pub const EMPTY: Self =
         Self { samples: [FREE; BLOCKS - 1], state: 0, link: NONE, retired: NONE, words: [FREE; WORDS] };
 
+    /// What a search looks at first.
+    #[inline]
+    pub(super) const fn head(&self) -> &[u64; BLOCKS - 1] {
+        &self.samples
+    }
+
     /// Entries it has.
     #[inline]
     pub(super) const fn len(&self) -> usize {

@@ -46,6 +46,10 @@ impl Tree {
         let mut node = self.root;
         for level in 0..self.height {
             let Some(branch) = nodes.get(node) else { break };
+            if level > 0 {
+                // The root is in the cache; of other branches, samples and keys come at once.
+                prefetch(branch);
+            }
             let (slot, child, next) = branch.child_at(addr);
             path.set(level, node, slot);
             // Past its last child a branch ends where the branch above says.

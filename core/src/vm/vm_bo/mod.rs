@@ -220,6 +220,14 @@ impl<'a> VmBos<'a> {
         let _ = current.and_then(|current| self.cells.get(current)).map(prefetch);
     }
 
+    /// The cells of mappings that are leaving are asked for.
+    #[inline]
+    pub(super) fn expect_leaving(&self) {
+        for (place, _) in &self.leaving {
+            let _ = self.cells.get(place >> 3).map(prefetch);
+        }
+    }
+
     /// Gives a new mapping that begins at `start` a place.
     #[inline]
     pub(super) fn insert(&mut self, id: VmBoId, start: u64) -> Option<Made> {
@@ -285,10 +293,10 @@ impl<'a> VmBos<'a> {
         Some(index)
     }
 
-    /// Takes a mapping out, but not at once: its cell is asked for now, and looked at when a few more have left.
+    /// Takes a mapping out, but not at once: its cell is asked for by the next plan, see
+    /// [`expect_leaving`](Self::expect_leaving), and looked at when a few more have left.
     #[inline]
     pub(super) fn leave(&mut self, place: u32, id: VmBoId) {
-        let _ = self.cells.get(place >> 3).map(prefetch);
         // The use that goes with the mapping will be counted down.
         let _ = self.cells.get(id.0).map(prefetch);
         self.turn = self.turn.wrapping_add(1) % LEAVING;

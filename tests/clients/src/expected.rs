@@ -2,8 +2,7 @@
 //!
 //! A line `PROGRAM N` says that a program has N subtests, and that all of them pass, but for those that lines below it
 //! name: `skip SUBTEST: REASON` with a piece of what the program itself says, `fail SUBTEST: REASON` with the cause and how
-//! it was found, `alone SUBTEST: REASON` the same of one that fails only while the device is in the program's own process, and
-//! `time SUBTEST: REASON` of one that a busy machine can make fail: it may pass or fail, but not be skipped.
+//! it was found, and `time SUBTEST: REASON` of one that a busy machine can make fail: it may pass or fail, but not be skipped.
 //! `*` and `?` may stand in the name of a subtest; the first line that fits counts. What follows `#` at the
 //! start of a line is for readers.
 
@@ -30,8 +29,6 @@ pub(crate) struct Program {
 struct Exception {
     /// What is expected; `None`: a pass or a failure, whichever the machine's load allows.
     kind: Option<Kind>,
-    /// Only where each program has a device in its own process.
-    alone: bool,
     subtests: WildMatch,
     reason: String,
 }
@@ -54,12 +51,6 @@ impl Expected {
         Ok(Self { programs: programs.into_iter().collect() })
     }
 
-    /// What is expected where all programs share the device of a server.
-    pub(crate) fn with_server(mut self) -> Self {
-        self.programs.values_mut().for_each(|program| program.exceptions.retain(|exception| !exception.alone));
-        self
-    }
-
     /// The programs in the file.
     pub(crate) fn programs(&self) -> impl Iterator<Item = &str> {
         self.programs.keys().map(String::as_str)
@@ -80,15 +71,14 @@ fn heading(line: &str) -> Option<(String, Program)> {
 impl Exception {
     fn parse(line: &str) -> Option<Self> {
         let (kind, rest) = line.split_once(' ')?;
-        let (kind, alone) = match kind {
-            "skip" => (Some(Kind::Skipped), false),
-            "fail" => (Some(Kind::Failed), false),
-            "alone" => (Some(Kind::Failed), true),
-            "time" => (None, false),
+        let kind = match kind {
+            "skip" => Some(Kind::Skipped),
+            "fail" => Some(Kind::Failed),
+            "time" => None,
             _ => return None,
         };
         let (subtests, reason) = rest.trim().split_once(": ")?;
-        Some(Self { kind, alone, subtests: WildMatch::new(subtests), reason: reason.trim().into() })
+        Some(Self { kind, subtests: WildMatch::new(subtests), reason: reason.trim().into() })
     }
 
     fn fits(&self, outcome: &Outcome) -> bool {
@@ -163,18 +153,6 @@ mod tests {
         assert_eq!(vm.objection("slow", &Outcome::Passed), None);
         assert_eq!(vm.objection("slow", &Outcome::Failed("late".into())), None);
         assert!(vm.objection("slow", &skipped("a busy machine")).is_some());
-    }
-
-    #[test]
-    fn what_fails_alone_must_pass_with_a_server() {
-        let text = "xe_vm 1\n alone fork: the device stays with the parent\n";
-        for (server, passes, fails) in [(false, false, true), (true, true, false)] {
-            let expected = Expected::parse(text).unwrap();
-            let expected = if server { expected.with_server() } else { expected };
-            let vm = expected.program("xe_vm").unwrap();
-            let found = [Outcome::Passed, Outcome::Failed("x".into())].map(|one| vm.objection("fork", &one).is_none());
-            assert_eq!(found, [passes, fails]);
-        }
     }
 
     #[test]

@@ -45,7 +45,6 @@ fn run(args: &Args) -> io::Result<bool> {
     let mut objections = Vec::new();
     for platform in args.platforms() {
         let expected = args.read(&format!("{}.txt", platform.name()), Expected::parse)?;
-        let expected = if args.server { expected.with_server() } else { expected };
         let chosen = args.chosen(&expected)?;
         let server = args.server(platform)?;
         let setting = args.setting(platform, server.as_ref());

@@ -8,7 +8,6 @@
 //! |---|---|
 //! | `open`, `descriptors` | open and its kin; close, dup, fcntl |
 //! | `calls`, `sync_files` | ioctl; ioctl and poll of descriptors that came out of it |
-//! | `seek` | lseek, of shared buffers |
 //! | `memory` | mmap, munmap, mremap, madvise |
 //! | `status`, `links`, `folders` | stat and its kin; readlink, realpath; opendir, fopen, access |
 //!
@@ -60,7 +59,6 @@ mod paths;
 #[cfg(not(test))]
 mod real;
 #[cfg(not(test))]
-mod seek;
 #[cfg(not(test))]
 mod signals;
 #[cfg(not(test))]

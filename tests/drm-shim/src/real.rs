@@ -60,7 +60,6 @@ type Path = *const c_char;
 real! {
     open(path: Path, flags: c_int, mode: c_uint) -> c_int, else missing();
     openat(dir: c_int, path: Path, flags: c_int, mode: c_uint) -> c_int, else missing();
-    lseek(fd: c_int, offset: i64, from: c_int) -> i64, else -1;
     close(fd: c_int) -> c_int, else missing();
     close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int, else missing();
     lseek(fd: c_int, offset: i64, from: c_int) -> i64, else i64::from(missing());

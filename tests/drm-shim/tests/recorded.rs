@@ -3,6 +3,8 @@
 //! The test starts itself again with the library preloaded and a file to record in. What runs there speaks the interface
 //! with numbers of its own.
 #![expect(
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::wildcard_enum_match_arm,
     unsafe_code,
     clippy::unwrap_used,
     clippy::cast_possible_truncation,

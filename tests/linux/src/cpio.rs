@@ -104,7 +104,7 @@ mod tests {
         let text = String::from_utf8_lossy(&bytes);
         assert!(text.starts_with("07070100000001000041ED"), "the folder comes first: {text}");
         assert_eq!(text.matches(MAGIC).count(), 4, "a folder, a file, a link, the end");
-        assert!(text.contains("a/b\0hello\0\0\0") && text.contains("TRAILER!!!"));
+        assert!(text.contains("a/b\0\0\0hello\0\0\0") && text.contains("TRAILER!!!"));
         assert_eq!(bytes.len() % ALIGNMENT, 0);
     }
 }

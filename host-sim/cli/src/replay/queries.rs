@@ -2,6 +2,7 @@
 #![expect(clippy::single_range_in_vec_init, reason = "the ranges are the elements")]
 
 use super::ids::{dword, qword};
+use crate::recording::layout::QUERIES;
 use core::ops::Range;
 
 /// `XE_DEVICE_QUERY`: where the query's number and the buffer's size stand.
@@ -18,24 +19,10 @@ mod number {
     pub(super) const OA_UNITS: u32 = 8;
 }
 
-const NAMES: [&str; 11] = [
-    "ENGINES",
-    "MEM_REGIONS",
-    "CONFIG",
-    "GT_LIST",
-    "HWCONFIG",
-    "GT_TOPOLOGY",
-    "ENGINE_CYCLES",
-    "UC_FW_VERSION",
-    "OA_UNITS",
-    "PXP_STATUS",
-    "EU_STALL",
-];
-
 /// For messages.
 #[must_use]
 pub fn name(query: u32) -> String {
-    NAMES.get(query as usize).map_or_else(|| query.to_string(), |name| String::from(*name))
+    QUERIES.get(query as usize).map_or_else(|| query.to_string(), |name| String::from(*name))
 }
 
 /// Whether the size that a query without buffer gives must be equal; for the others it depends on tables that are

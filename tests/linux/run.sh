@@ -11,7 +11,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly BUILT=${CARGO_TARGET_DIR:-target}
 
 linux=$(bash tests/linux/fetch)
-qemu=$(bash tests/qemu/fetch.sh | head -n 1)
+# The program, then its firmware. Read whole: a reader that leaves early kills the writer, and with it this run.
+found=$(bash tests/qemu/fetch.sh)
+read -r qemu <<< "$found"
 cargo build --locked --quiet --release --package barexe --package barexe-linux
 exec "$BUILT/release/barexe-linux" --linux "$linux" --qemu "$qemu" --server "$BUILT/release/barexe" \
     --expected tests/linux/expected --logs "$BUILT/linux-logs" "$@"

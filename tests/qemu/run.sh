@@ -62,7 +62,8 @@ readonly DEFMT_PRINT
 found=$(bash "$HERE/fetch.sh")
 { read -r QEMU; read -r OVMF; } <<< "$found"
 readonly QEMU OVMF
-echo "$("$QEMU" --version | head -n 1), $QEMU"
+version=$("$QEMU" --version)
+echo "${version%%$'\n'*}, $QEMU"
 
 passed=0
 failed=0

@@ -47,6 +47,8 @@ pub enum Capacity {
     OutSyncs,
     /// Bind user fences that are not delivered.
     UserFences,
+    /// Engines of the part.
+    Ports,
     /// Blocks of page-table memory.
     PtBlocks,
     /// Page tables that hold leaves only.

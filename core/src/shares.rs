@@ -28,7 +28,8 @@
 //! | imports, CPU mappings, points, wakers | the client whose call it is, on objects of others too |
 //! | fences from outside, the driver's own contexts, firmware's GGTT ranges | nobody: they come out of what is not promised |
 //!
-//! Two capacities need no shares, for nothing of them is taken between calls: operations of a bind call, and out-syncs.
+//! Some capacities need no shares: nothing is taken between calls of operations of a bind call and out-syncs, and ports are the
+//! device's.
 //! Blocks of page-table memory are shared by table (`pt_notes`), GGTT space and rings by queue. Memory for the device is
 //! the HAL's: who gets how much of that is for the HAL to say.
 

@@ -14,6 +14,7 @@ use crate::mem::pages::{Directory, TableNote};
 use crate::mem::user::{Pin, UserRange};
 use crate::pool::Slot;
 use crate::shares::{Account, Accounts};
+use crate::submit::Port;
 use crate::sync::fence::{Fence, Timeline};
 use crate::sync::sleepers::Sleeper;
 use crate::sync::syncobj::{OutSync, SyncPoint, Syncobj};
@@ -138,6 +139,8 @@ storage_fields! {
     user_ranges: Slot<UserRange> = Slot::EMPTY, default 64;
     /// Pinned pieces of client memory.
     user_pins: LinkSlot<Pin> = Slot::EMPTY, default 1024;
+    /// The part's engines, those that clients may not use included. No part has more than the default.
+    ports: Option<Port> = None, default 27;
     /// Blocks of page-table memory. What page tables take they take on each tile: see [`Capacities::on_tiles`].
     pt_blocks: Option<DmaBuffer> = None, default 32;
     /// Notes about page tables, one for each table.

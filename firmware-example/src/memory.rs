@@ -8,6 +8,7 @@ use barexe_core::mem::bo::{Block, Bo};
 use barexe_core::mem::ggtt::GgttNode;
 use barexe_core::mem::pages::{Directory, TableNote};
 use barexe_core::mem::user::{Pin, UserRange};
+use barexe_core::submit::Port;
 use barexe_core::sync::fence::{Fence, Timeline};
 use barexe_core::sync::sleepers::Sleeper;
 use barexe_core::sync::syncobj::{OutSync, SyncPoint, Syncobj};
@@ -44,6 +45,8 @@ pub const CAPACITIES: Capacities = Capacities {
     user_fences: 1,
     user_ranges: 0,
     user_pins: 0,
+    // As many engines as the bigger of the parts has.
+    ports: 8,
     pt_blocks: 1,
     pt_notes: 32,
     pt_directories: 16,
@@ -100,6 +103,7 @@ memory! {
     user_fences: LinkSlot<PendingUserFence> = Slot::EMPTY;
     user_ranges: Slot<UserRange> = Slot::EMPTY;
     user_pins: LinkSlot<Pin> = Slot::EMPTY;
+    ports: Option<Port> = None;
     pt_blocks: Option<DmaBuffer> = None;
     pt_notes: TableNote = TableNote::EMPTY;
     pt_directories: Directory = Directory::EMPTY;

@@ -78,6 +78,7 @@ fields! {
     user_fences: UserFences,
     user_ranges: UserRanges,
     user_pins: UserPins,
+    ports: Ports,
     pt_blocks: PtBlocks,
     pt_notes: PtNodes,
     pt_directories: PtDirectories,

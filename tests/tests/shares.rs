@@ -33,8 +33,8 @@ fn every_capacity_has_shares_or_needs_none_and_every_share_has_a_row() {
     for capacity in Shares::CAPACITIES {
         assert_eq!(rows().filter(|row| row.capacity == *capacity).count(), 1, "{capacity:?}");
     }
-    // Places of one call only, places of clients themselves, and blocks of tables, which are shared by table.
-    let without = [Capacity::BindOps, Capacity::OutSyncs, Capacity::Clients, Capacity::PtBlocks];
+    // Places of one call only, places of clients themselves, the device's own, and blocks of tables, which are shared by table.
+    let without = [Capacity::BindOps, Capacity::OutSyncs, Capacity::Clients, Capacity::Ports, Capacity::PtBlocks];
     for field in FIELDS {
         let has_shares = Shares::CAPACITIES.contains(&field.capacity);
         assert_ne!(has_shares, without.contains(&field.capacity), "{}", field.name);

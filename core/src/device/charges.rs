@@ -75,6 +75,7 @@ impl<'a, H: Hal> Device<'a, H> {
             Capacity::GgttNodes => of_pool(self.ggtt.nodes()),
             Capacity::Clients
             | Capacity::OutSyncs
+            | Capacity::Ports
             | Capacity::PtBlocks
             | Capacity::GgttSpace
             | Capacity::BindOps

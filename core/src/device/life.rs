@@ -2,16 +2,17 @@
 
 use super::inject::Injection;
 use super::jobs::gang::Turn;
+use super::pools::GtSlices;
 use super::{Config, Device, DeviceState, Pools, Scheduling};
 use crate::chain::Chain;
 use crate::exec::lrc::{Lrc, LrcRequest, free_ggtt_memory, ggtt_memory};
 use crate::exec::migration::{Migration, Migrations};
 use crate::gt::{self, DeviceInfo, IrqFlag, Registers};
-use crate::mem::ggtt::{Ggtt, GgttNode};
+use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;
 use crate::mem::tlb::{EngineTlb, TlbInvalidator};
 use crate::num::{u64_of, usize_of};
-use crate::pool::{MAX_SLOTS, Slot};
+use crate::pool::MAX_SLOTS;
 use crate::shares::{Accounts, Owner, Shares};
 use crate::storage::Storage;
 use crate::submit::{Execlist, Holder, Port, Ports, Submission};
@@ -57,16 +58,16 @@ impl<'a, H: Hal> Device<'a, H> {
         if let Err(error) = check_shares(&config.shares, &storage, hal.max_block_bytes()) {
             return Err(OpenError { error, hal, storage });
         }
-        let nodes = core::mem::take(&mut storage.ggtt_nodes);
+        let slices = (core::mem::take(&mut storage.ggtt_nodes), core::mem::take(&mut storage.ports));
         let ranges = promised(&config.shares, &storage);
-        match bring_up(&mut hal, &config, (nodes, ranges)) {
+        match bring_up(&mut hal, &config, slices, ranges) {
             Ok(brought) => {
                 say_found(&brought.0);
                 Ok(Self::assemble(hal, storage, config, irq, brought))
             }
-            Err((error, nodes)) => {
+            Err((error, slices)) => {
                 note!(error, "not opened: {}", error);
-                storage.ggtt_nodes = nodes;
+                (storage.ggtt_nodes, storage.ports) = slices;
                 Err(OpenError { error, hal, storage })
             }
         }
@@ -186,7 +187,7 @@ impl<'a, H: Hal> Device<'a, H> {
                 bo.free(&mut self.pools.bo_blocks, &mut self.hal);
             }
         }
-        free_ports(core::mem::take(&mut self.ports), &mut self.ggtt, &mut self.hal);
+        free_ports(&mut self.ports, &mut self.ggtt, &mut self.hal);
         Migration::free_all(core::mem::take(&mut self.migrations), &mut self.ggtt, &mut self.hal);
     }
 
@@ -196,7 +197,7 @@ impl<'a, H: Hal> Device<'a, H> {
         // Last of all that reaches the device: it takes memory decode away, through which GGTT entries are written.
         gt::quiesce(&mut self.hal, &self.info);
         let pt = self.pages.close(&mut self.hal);
-        let storage = self.pools.into_storage(pt, ggtt_nodes);
+        let storage = self.pools.into_storage(pt, (ggtt_nodes, self.ports.into_places()));
         note!(info, "closed");
         (self.hal, storage)
     }
@@ -219,7 +220,7 @@ fn say_found(info: &DeviceInfo) {
 }
 
 /// The GTs and everything made on them before the pools.
-type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports, Migrations);
+type Brought<'a> = (DeviceInfo, Ggtt<'a>, Ports<'a>, Migrations);
 
 /// Whether every client can have what it is promised, as far as that is known before the probe.
 fn check_shares(shares: &Shares, storage: &Storage<'_>, max_block_bytes: u64) -> Result<(), Error> {
@@ -247,33 +248,35 @@ fn promised(shares: &Shares, storage: &Storage<'_>) -> u64 {
 fn bring_up<'a, H: Hal>(
     hal: &mut H,
     config: &Config,
-    (nodes, promised): (&'a mut [Slot<GgttNode>], u64),
-) -> Result<Brought<'a>, (Error, &'a mut [Slot<GgttNode>])> {
+    (nodes, ports): GtSlices<'a>,
+    promised: u64,
+) -> Result<Brought<'a>, (Error, GtSlices<'a>)> {
     let info = match gt::bring_up_among(hal, config.platforms, config.allow_unverified) {
         Ok(info) => info,
-        Err(error) => return Err((error, nodes)),
+        Err(error) => return Err((error, (nodes, ports))),
     };
     let mut ggtt = match Ggtt::set_up(hal, &info, nodes) {
         Ok(ggtt) => ggtt,
         Err((error, nodes)) => {
             gt::quiesce(hal, &info);
-            return Err((error, nodes));
+            return Err((error, (nodes, ports)));
         }
     };
-    let made = make_contexts(&info, &mut ggtt, hal).and_then(|(ports, migrations)| {
+    let mut ports = Ports::none(ports);
+    let made = make_contexts(&info, &mut ports, &mut ggtt, hal).and_then(|migrations| {
         if u64::from(ggtt.room()) >= promised {
-            return Ok((ports, migrations));
+            return Ok(migrations);
         }
-        free_ports(ports, &mut ggtt, hal);
         Migration::free_all(migrations, &mut ggtt, hal);
         Err(Error::Overpromised(Capacity::GgttNodes))
     });
     match made {
-        Ok((ports, migrations)) => Ok((info, ggtt, ports, migrations)),
+        Ok(migrations) => Ok((info, ggtt, ports, migrations)),
         Err(error) => {
+            free_ports(&mut ports, &mut ggtt, hal);
             let nodes = ggtt.close(hal);
             gt::quiesce(hal, &info);
-            Err((error, nodes))
+            Err((error, (nodes, ports.into_places())))
         }
     }
 }
@@ -283,31 +286,22 @@ fn owns_copy_engines(info: &DeviceInfo) -> bool {
     (0..info.tile_count()).all(|tile| info.driver_copy_engine(tile).is_some_and(|engine| engine.reserved))
 }
 
-/// The driver's own contexts: one for each engine to idle in, and one on each tile for page tables.
-fn make_contexts<H: Hal>(info: &DeviceInfo, ggtt: &mut Ggtt<'_>, hal: &mut H) -> Result<(Ports, Migrations), Error> {
-    let ports = make_ports(info, ggtt, hal)?;
-    match Migration::on_all_tiles(info, ggtt, hal) {
-        Ok(migrations) => Ok((ports, migrations)),
-        Err(error) => {
-            free_ports(ports, ggtt, hal);
-            Err(error)
-        }
-    }
-}
-
-fn make_ports<H: Hal>(info: &DeviceInfo, ggtt: &mut Ggtt<'_>, hal: &mut H) -> Result<Ports, Error> {
-    let mut ports = Ports::new();
+/// The driver's own contexts: one for each engine to idle in, and one on each tile for page tables. Whatever happens, the
+/// ports are the caller's to free.
+fn make_contexts<H: Hal>(
+    info: &DeviceInfo,
+    ports: &mut Ports<'_>,
+    ggtt: &mut Ggtt<'_>,
+    hal: &mut H,
+) -> Result<Migrations, Error> {
     for (index, engine) in (0u8..).zip(&info.engines) {
-        match make_port(index, engine, info, ggtt, hal) {
-            // There are as many places as there can be engines.
-            Ok(port) => drop(ports.push(port)),
-            Err(error) => {
-                free_ports(ports, ggtt, hal);
-                return Err(error);
-            }
+        let port = make_port(index, engine, info, ggtt, hal)?;
+        if let Err(port) = ports.push(port) {
+            free_port(port, ggtt, hal);
+            return Err(Error::Exhausted(Capacity::Ports));
         }
     }
-    Ok(ports)
+    Migration::on_all_tiles(info, ggtt, hal)
 }
 
 fn make_port<H: Hal>(
@@ -340,10 +334,13 @@ fn make_port<H: Hal>(
     }
 }
 
-fn free_ports<H: Hal>(mut ports: Ports, ggtt: &mut Ggtt<'_>, hal: &mut H) {
-    // Last first: taking by value from the front would keep a slice check that can panic in the image.
+fn free_port<H: Hal>(port: Port, ggtt: &mut Ggtt<'_>, hal: &mut H) {
+    port.idle.free(ggtt, hal);
+    free_ggtt_memory(port.status_page, ggtt, hal);
+}
+
+fn free_ports<H: Hal>(ports: &mut Ports<'_>, ggtt: &mut Ggtt<'_>, hal: &mut H) {
     while let Some(port) = ports.pop() {
-        port.idle.free(ggtt, hal);
-        free_ggtt_memory(port.status_page, ggtt, hal);
+        free_port(port, ggtt, hal);
     }
 }

@@ -131,7 +131,7 @@ pub struct Device<'a, H: Hal> {
     pages: PtMemory<'a>,
     ggtt: Ggtt<'a>,
     tlb: TlbInvalidator<EngineTlb>,
-    ports: Ports,
+    ports: Ports<'a>,
     /// The driver's own contexts.
     migrations: Migrations,
     /// Their engines run nothing else.

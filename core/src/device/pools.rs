@@ -16,6 +16,7 @@ use crate::mem::pages::{Directory, TableNote};
 use crate::mem::user::{PinPool, UserRanges};
 use crate::pool::{MAX_SLOTS, Pool, Slot};
 use crate::shares::Accounts;
+use crate::submit::Port;
 use crate::sync::fence::{DependencyPool, Timelines};
 use crate::sync::sleepers::Sleepers;
 use crate::sync::syncobj::{OutSync, SyncPoints, Syncobj};
@@ -29,6 +30,8 @@ use core::fmt;
 
 /// The slices of page-table memory.
 type PtSlices<'a> = (&'a mut [Option<DmaBuffer>], &'a mut [TableNote], &'a mut [Directory]);
+/// The slices of what is made on the GTs, before any client comes: ranges of the GGTT, ports.
+pub(super) type GtSlices<'a> = (&'a mut [Slot<GgttNode>], &'a mut [Option<Port>]);
 
 /// The pools of a device.
 pub(crate) struct Pools<'a> {
@@ -117,7 +120,7 @@ impl fmt::Debug for ShownIndex<'_, '_> {
 }
 
 impl<'a> Pools<'a> {
-    /// Pools in lent storage; the slices of page tables and of the GGTT are not theirs. `tag` goes into handles that the
+    /// Pools in lent storage; the slices of page tables, GGTT and ports are not theirs. `tag` goes into handles that the
     /// embedder holds, `shares` says what each client is promised.
     pub(super) fn lent(storage: Storage<'a>, tag: u8, shares: &Shares) -> Self {
         let (accounts, clients) = (storage.accounts, storage.clients.len().min(MAX_SLOTS));
@@ -151,8 +154,8 @@ impl<'a> Pools<'a> {
         }
     }
 
-    /// The storage back, with those of page tables and of the GGTT.
-    pub(super) const fn into_storage(self, pt: PtSlices<'a>, ggtt_nodes: &'a mut [Slot<GgttNode>]) -> Storage<'a> {
+    /// The storage back, with the slices that are not theirs.
+    pub(super) const fn into_storage(self, pt: PtSlices<'a>, (ggtt_nodes, ports): GtSlices<'a>) -> Storage<'a> {
         let (vma_nodes, vm_bos) = self.vmas.into_parts();
         Storage {
             clients: self.clients.into_slots(),
@@ -176,6 +179,7 @@ impl<'a> Pools<'a> {
             user_fences: self.user_fences.into_slots(),
             user_ranges: self.user_ranges.into_slots(),
             user_pins: self.user_pins.into_slots(),
+            ports,
             pt_blocks: pt.0,
             pt_notes: pt.1,
             pt_directories: pt.2,

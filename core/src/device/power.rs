@@ -97,7 +97,7 @@ impl<H: Hal> Device<'_, H> {
             return Ok(false);
         }
         let mut regs = Registers::new(&mut self.hal, self.info.format());
-        for port in &self.ports {
+        for port in self.ports.iter() {
             if !port.execlist.is_ready(&mut regs.of_tile(port.tile))? {
                 return Ok(false);
             }
@@ -109,7 +109,7 @@ impl<H: Hal> Device<'_, H> {
     fn show_everything(&mut self) {
         let Self { ggtt, hal, .. } = self;
         ggtt.clear(hal);
-        for port in &self.ports {
+        for port in self.ports.iter() {
             show_ggtt_memory((&port.status_page.0, &port.status_page.1), ggtt, hal);
             port.idle.show(ggtt, hal);
         }

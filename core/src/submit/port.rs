@@ -7,6 +7,7 @@ use crate::mem::ggtt::GgttRange;
 use crate::pool::Handle;
 use crate::sync::seqno::Seqno;
 use barexe_hal::{DmaBuffer, Nanos};
+use core::fmt;
 
 /// Whose context an engine was given last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +52,84 @@ pub struct Port {
     pub context_id: u32,
 }
 
-/// The ports of all engines, in the order of [`DeviceInfo::engines`](crate::gt::DeviceInfo).
-pub type Ports = heapless::Vec<Port, 27>;
+/// The ports of all engines, in the order of [`DeviceInfo::engines`](crate::gt::DeviceInfo), in lent storage.
+pub struct Ports<'a> {
+    /// Filled from the front.
+    places: &'a mut [Option<Port>],
+    len: usize,
+}
+
+impl fmt::Debug for Ports<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<'a> Ports<'a> {
+    /// None yet, with room for as many as there are places.
+    #[must_use]
+    pub fn none(places: &'a mut [Option<Port>]) -> Self {
+        places.fill_with(|| None);
+        Self { places, len: 0 }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The port of the engine at this position.
+    #[must_use]
+    pub fn get(&self, engine: usize) -> Option<&Port> {
+        self.places.get(engine)?.as_ref()
+    }
+
+    /// The port of the engine at this position.
+    pub fn get_mut(&mut self, engine: usize) -> Option<&mut Port> {
+        self.places.get_mut(engine)?.as_mut()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Port> {
+        self.places.iter().flatten()
+    }
+
+    /// All of them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Port> {
+        self.places.iter_mut().flatten()
+    }
+
+    /// Adds one.
+    ///
+    /// # Errors
+    /// The port, if there is no room.
+    #[expect(clippy::result_large_err, reason = "what does not fit is the caller's to free")]
+    pub fn push(&mut self, port: Port) -> Result<(), Port> {
+        let Some(place) = self.places.get_mut(self.len) else { return Err(port) };
+        *place = Some(port);
+        self.len = self.len.saturating_add(1);
+        Ok(())
+    }
+
+    /// Takes the last one.
+    pub fn pop(&mut self) -> Option<Port> {
+        self.len = self.len.saturating_sub(1);
+        self.places.get_mut(self.len)?.take()
+    }
+
+    /// The storage.
+    #[must_use]
+    pub const fn into_places(self) -> &'a mut [Option<Port>] {
+        self.places
+    }
+}
 
 impl Port {
     /// Whether the engine may still touch the context of `queue`.

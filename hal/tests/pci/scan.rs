@@ -70,6 +70,7 @@ fn bridges_that_lead_in_circles_are_followed_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "ten minutes for an interpreter, and no memory but the bus's own")]
 fn a_bus_full_of_bridges_ends_after_256_buses() {
     let mut bus = Bus::default();
     for number in 0..=255u8 {

@@ -40,6 +40,7 @@ storage! {
     user_fences: 8 << 10, Slot::EMPTY;
     user_ranges: 4 << 10, Slot::EMPTY;
     user_pins: 64 << 10, Slot::EMPTY;
+    ports: 27, None;
     pt_blocks: 16 << 10, None;
     pt_notes: 128 << 10, TableNote::EMPTY;
     pt_directories: 64 << 10, Directory::EMPTY;

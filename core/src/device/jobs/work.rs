@@ -100,7 +100,7 @@ impl<H: Hal> Device<'_, H> {
         if !due {
             return Ok(());
         }
-        let Some(port) = self.ports.first() else { return Ok(()) };
+        let Some(port) = self.ports.get(0) else { return Ok(()) };
         port.execlist.is_ready(&mut Registers::on_tile(&mut self.hal, self.info.format(), port.tile)).map(drop)
     }
 

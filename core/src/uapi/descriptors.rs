@@ -107,11 +107,19 @@ pub(super) fn handle_to_fd<H: Hal>(
         Some(point) => Shared::SyncFile(device.sync_file_create(client, handle, point)?),
         None => Shared::Syncobj(device.syncobj_export(client, handle).map_err(as_argument)?),
     };
+    let fd = give_out(device, shared, descriptors)?;
+    write(arg, both::FD, fd);
+    DONE
+}
+
+/// A descriptor for what is shared, or all as before.
+pub(super) fn give_out<H: Hal>(
+    device: &mut Device<'_, H>,
+    shared: Shared,
+    descriptors: &mut dyn Descriptors,
+) -> Result<u32, Error> {
     match descriptors.insert(shared) {
-        Ok(fd) => {
-            write(arg, both::FD, fd.cast_unsigned());
-            DONE
-        }
+        Ok(fd) => Ok(fd.cast_unsigned()),
         Err((error, shared)) => {
             shared.close(device)?;
             Err(error)

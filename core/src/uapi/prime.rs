@@ -1,6 +1,6 @@
 //! File descriptors of buffer objects: `PRIME_HANDLE_TO_FD`, `PRIME_FD_TO_HANDLE` (bind-and-exec sheet §3.10).
 
-use super::descriptors::{Descriptors, Shared};
+use super::descriptors::{Descriptors, Shared, give_out};
 use super::wire::{Field, check_flags, read, write};
 use super::{Answer, DONE};
 use crate::Error;
@@ -28,16 +28,9 @@ pub(super) fn handle_to_fd<H: Hal>(
 ) -> Result<Answer, Error> {
     check_flags("descriptor flags", read(arg, both::FLAGS), both::CLOSE_ON_EXEC | both::READ_WRITE)?;
     let exported = device.bo_export(client, read(arg, both::HANDLE))?;
-    match descriptors.insert(Shared::Bo(exported)) {
-        Ok(fd) => {
-            write(arg, both::FD, fd.cast_unsigned());
-            DONE
-        }
-        Err((error, shared)) => {
-            shared.close(device)?;
-            Err(error)
-        }
-    }
+    let fd = give_out(device, Shared::Bo(exported), descriptors)?;
+    write(arg, both::FD, fd);
+    DONE
 }
 
 pub(super) fn fd_to_handle<H: Hal>(

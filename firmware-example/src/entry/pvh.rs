@@ -24,7 +24,7 @@ use core::arch::global_asm;
 use core::cell::UnsafeCell;
 
 /// Bytes of the stack. What of it is used is measured, and held against `tests/firmware/budget`.
-const STACK_BYTES: usize = 128 << 10;
+const STACK_BYTES: usize = 64 << 10;
 
 /// Something that one owner works with.
 #[repr(transparent)]

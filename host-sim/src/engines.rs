@@ -90,6 +90,18 @@ impl EngineSpec {
         if matches!(self.class, EngineClass::VideoDecode) { 0x4000 } else { 0x1000 }
     }
 
+    /// Whether the device looks at what is stored at an offset in an engine's window (engines sheet §4.3): what the command
+    /// streamer answers for itself never comes to storage.
+    #[must_use]
+    pub(crate) const fn is_looked_at(inside: u32) -> bool {
+        const STATUS_PAGE: u32 = 0x080;
+        const ERROR_MASK: u32 = 0x0B4;
+        // What the engine answers, and nobody can write: where it is, what time it is, what its ports hold.
+        let answered = matches!(inside, 0x05C | 0x068 | 0x074 | 0x094 | 0x140 | 0x168 | 0x234 | 0x238 | 0x358 | 0x35C);
+        // Lists of open registers, the submit queue.
+        answered || matches!(inside, STATUS_PAGE | ERROR_MASK | 0x4D0..0x500 | 0x510..0x550)
+    }
+
     /// Offset of a register from the engine's base, if it is one of the engine's.
     #[must_use]
     pub fn inside(&self, offset: u32) -> Option<u32> {

@@ -141,6 +141,11 @@ impl Forcewake {
     }
 }
 
+/// Whether a register of a GT decides what may sleep, by its offset in the main GT.
+pub(crate) const fn is_policy(relative: u32) -> bool {
+    relative == RC_CONTROL
+}
+
 /// The domain that a register needs; none for those that are always reachable.
 pub(crate) fn needed(platform: &Platform, offset: u32) -> Option<Domain> {
     const ALWAYS: [u32; 8] = [0xD8C, 0xA188, 0xDFC, 0xA278, 0xD84, 0xA618, 0xDF8, 0x941C];

@@ -11,6 +11,11 @@ const RESET: u32 = 1 << 31;
 /// Time a reset takes, in nanoseconds.
 const RESET_NS: u64 = 1_000_000;
 
+/// Whether a register is one of these.
+pub(crate) const fn is_register(offset: u32) -> bool {
+    matches!(offset, CONTROL | STATUS)
+}
+
 /// Looks at a write that has reached storage.
 pub(crate) fn written(gpu: &mut Gpu, offset: u32, value: u32) {
     if offset == CONTROL && value & RESET != 0 {

@@ -79,7 +79,7 @@ fn an_idle_device_is_not_run() {
 #[test]
 fn a_message_that_is_late_leaves_when_it_is_due_and_a_lost_one_never() {
     let (sim, function) = function(Platform::tgl());
-    let rule = |skip, action| Fault::On(Rule { occasion: Occasion::Msi, skip, times: 1, action });
+    let rule = |skip, action| Fault::On(Rule { after: None, occasion: Occasion::Msi, skip, times: 1, action });
     sim.set_faults(&[rule(1, Action::Delay(Nanos::from_micros(50))), rule(2, Action::Drop)]);
     let _ = function.config_write(NOW, 4, &[6]);
     let raise = || function.at(NOW, |gpu| gpu.shared.tiles.one_mut().interrupts.messages += 1);

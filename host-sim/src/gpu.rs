@@ -123,7 +123,11 @@ impl Gpu {
         if let Some(value) = self.read_guc(offset) {
             return value;
         }
-        self.read_engine(offset).unwrap_or_else(|| self.shared.tiles.one_mut().registers.read(offset))
+        if let Some(value) = self.read_engine(offset) {
+            return value;
+        }
+        self.count_unknown(in_bar, offset, false);
+        self.shared.tiles.one_mut().registers.read(offset)
     }
 
     /// Whether an offset is one of an engine that works, on a GT whose firmware decides when it sleeps. Without firmware
@@ -184,6 +188,7 @@ impl Gpu {
         if self.write_guc(offset, value) {
             return;
         }
+        self.count_unknown(in_bar, offset, true);
         let tile = self.shared.tiles.one_mut();
         tile.registers.write(offset, value);
         tile.forcewake.written(offset, value);

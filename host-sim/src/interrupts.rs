@@ -4,6 +4,7 @@
 //! therefore loses nothing, as on hardware. A message leaves when "something is pending and the top is enabled" becomes
 //! true: what comes after it before the driver has looked sends no second one.
 
+use crate::engines::ENGINES;
 use crate::spec::{EngineClass, EngineSpec, Platform};
 
 const TILE_MASTER: u32 = 0x19_0008;
@@ -71,6 +72,16 @@ const fn gates(class: EngineClass, instance: u8) -> ((u32, bool), (u32, bool)) {
         EngineClass::Other if instance == MEDIA_GUC => ((0x19_0038, true), (0x19_00E8, false)),
         EngineClass::Other => ((0x19_0044, false), (0x19_00F4, false)),
     }
+}
+
+/// Whether a register enables or masks the interrupts of some unit.
+pub(crate) fn is_gate(offset: u32) -> bool {
+    let others = [GUC, MEDIA_GUC].map(|guc| (EngineClass::Other, guc));
+    let engines = ENGINES.iter().map(|engine| (engine.class, engine.instance));
+    engines.chain(others).map(|(class, instance)| gates(class, instance)).any(|(enable, mask)| {
+        // The register, whichever half of it.
+        enable.0 == offset || mask.0 == offset
+    })
 }
 
 const fn half(value: u32, upper: bool) -> u16 {

@@ -13,6 +13,7 @@
 //! | `sim`, `hal` | [`Sim`], the device held from outside; [`SimHal`], the driver's handle of it |
 //! | `function` | [`PciFunction`], the device as a PCI bus sees it, for drivers in other processes |
 //! | `timeline`, [`trace`], `snapshot` | what happened, as text and as a trace file; the whole state, for comparing |
+//! | `unknown` | registers that mean nothing here, and how often a driver used them |
 //! | `fault` | what goes wrong on demand: at a numbered call, always, or by [`Rule`] |
 //! | `gpu`, `accesses`, `ggtt`, `running` | the device put together, and its BAR; engines taking turns while time passes |
 //! | [`cs`] | command streamers: contexts, rings, batches, commands |
@@ -110,6 +111,7 @@ mod tile;
 mod timeline;
 pub mod tlb;
 pub mod trace;
+mod unknown;
 mod user;
 
 pub use config_space::MsiWidth;
@@ -125,3 +127,4 @@ pub use snapshot::{BufferState, DeviceSnapshot, GgttRun};
 pub use spec::Platform;
 pub use stores::{Author, StoreWatch, Stored};
 pub use timeline::Timeline;
+pub use unknown::UnknownRegister;

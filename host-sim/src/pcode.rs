@@ -6,6 +6,7 @@ use crate::self_clearing::{Deferred, put_off};
 /// Command in bits 7:0, where the answer's code comes; bit 31 asks, and is one until it is answered.
 const MAILBOX: u32 = 0x13_8124;
 const DATA0: u32 = 0x13_8128;
+const DATA1: u32 = 0x13_812C;
 const ASKED: u32 = 1 << 31;
 const COMMAND: u32 = 0xFF;
 /// Time an answer takes, in nanoseconds.
@@ -20,6 +21,11 @@ const INIT_STATUS: u32 = 0x7E;
 mod code {
     pub(super) const DONE: u32 = 0;
     pub(super) const UNKNOWN: u32 = 1;
+}
+
+/// Whether a register is one of these.
+pub(crate) const fn is_register(offset: u32) -> bool {
+    matches!(offset, MAILBOX | DATA0 | DATA1)
 }
 
 /// Looks at a write that has reached storage.

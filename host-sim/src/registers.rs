@@ -54,6 +54,16 @@ impl Registers {
         self.fixed.insert(offset, value);
     }
 
+    /// Whether a register is more than storage: what it holds was fixed at manufacture or power-on, or writes have rules.
+    pub(crate) fn has_rule(&self, offset: u32) -> bool {
+        self.fixed.contains_key(&offset)
+            || self.initial.contains_key(&offset)
+            || self.is_semaphore(offset)
+            || DONE_AT_ONCE.contains(&offset)
+            || CLEARED_BY_ONES.contains(&offset)
+            || self.is_masked(offset)
+    }
+
     /// What was written and is not zero: the part of the state that a driver is answerable for.
     pub(crate) fn written(&self) -> BTreeMap<u32, u32> {
         self.stored.iter().filter(|(_, value)| **value != 0).map(|(offset, value)| (*offset, *value)).collect()

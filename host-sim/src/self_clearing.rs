@@ -69,6 +69,13 @@ pub(crate) enum Deferred {
     FunctionReset,
 }
 
+/// Whether a register of a GT is one of these, by its offset in the main GT.
+pub(crate) fn is_register(relative: u32) -> bool {
+    matches!(relative, GDRST | OA_INVALIDATE)
+        || GGTT_INVALIDATE.contains(&relative)
+        || TLB.iter().chain(&MEDIA_TLB).any(|(register, ..)| *register == relative)
+}
+
 /// Looks at a write that has reached storage.
 pub(crate) fn written(gpu: &mut Gpu, offset: u32, value: u32) {
     let (relative, media) = match offset.checked_sub(MEDIA_SHIFT) {

@@ -12,6 +12,7 @@ use crate::stores::{Author, StoreWatch, Stored};
 use crate::tile::{TileState, Tiles};
 use crate::timeline::Timeline;
 use crate::trace::Event;
+use crate::unknown::Unknown;
 use crate::user::UserMemory;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,11 @@ const FLAT_CCS: u32 = 0x8800;
 const GGTT_ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
 const PAGE: u64 = 4096;
 
+/// Whether a register of a GT tells of faults or compression, by its offset in the main GT.
+pub(crate) const fn is_fault_register(relative: u32) -> bool {
+    matches!(relative, RING_FAULT | FAULT_DATA0 | FAULT_DATA1 | FLAT_CCS)
+}
+
 /// Everything but the engines.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -45,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) time_ns: u64,
     pub(crate) timeline: Timeline,
     pub(crate) violations: Vec<String>,
+    pub(crate) unknown: Unknown,
     pub(crate) plan: FaultPlan,
     pub(crate) irq_line: bool,
     /// What is done later: when, on which tile, what.
@@ -71,6 +78,7 @@ impl Shared {
             time_ns: 0,
             timeline: Timeline::new(config.timeline_events),
             violations: Vec::new(),
+            unknown: Unknown::default(),
             plan: FaultPlan::default(),
             irq_line: false,
             deferred: Vec::new(),

@@ -14,6 +14,7 @@ use crate::spec::Platform;
 use crate::stores::StoreWatch;
 use crate::timeline::Timeline;
 use crate::trace::Event;
+use crate::unknown::UnknownRegister;
 use barexe_hal::{Nanos, UserSpace};
 use core::ops::Range;
 use core::sync::atomic::AtomicU32;
@@ -252,6 +253,12 @@ impl Sim {
             }
             all
         })
+    }
+
+    /// Registers that mean nothing here and that the driver used, by offset: what it wrote is kept, and nobody looks at it.
+    #[must_use]
+    pub fn unknown_registers(&self) -> Vec<UnknownRegister> {
+        self.inner.with(|gpu| gpu.shared.unknown.list())
     }
 
     /// What was asked of the GuC's firmware and it does not know: action, and how often.

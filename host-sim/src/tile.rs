@@ -13,6 +13,11 @@ const PENDING_WRITE_FLUSH: u32 = 0x13_0030;
 /// Version register of the media GT; a write is the fence of GGTT writes.
 const MEDIA_GMD_ID: u32 = MEDIA_SHIFT + 0xD8C;
 
+/// Whether a register is written to flush what is under way.
+pub(crate) const fn is_flush(offset: u32) -> bool {
+    offset == PENDING_WRITE_FLUSH
+}
+
 /// One tile's block, without its engines.
 #[derive(Debug)]
 pub(crate) struct TileState {

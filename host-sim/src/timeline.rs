@@ -1,6 +1,7 @@
 //! The timeline as a record, as text a person reads, and as a trace file.
 
 use crate::trace::{Event, Line};
+use crate::unknown::UnknownRegister;
 use core::fmt::Write as _;
 use serde_json::json;
 use std::collections::VecDeque;
@@ -76,12 +77,14 @@ impl Timeline {
 }
 
 impl Timeline {
-    /// Writes [`perfetto`](Self::perfetto), event by event.
+    /// Writes [`perfetto`](Self::perfetto), event by event, with a list of registers that mean nothing to the device.
     ///
     /// # Errors
     /// What writing met.
-    pub fn write_perfetto(&self, out: &mut dyn Write) -> io::Result<()> {
-        write!(out, r#"{{"displayTimeUnit":"ns","otherData":{{"dropped":{}}},"traceEvents":["#, self.dropped)?;
+    pub fn write_perfetto(&self, unknown: &[UnknownRegister], out: &mut dyn Write) -> io::Result<()> {
+        let unknown: Vec<_> = unknown.iter().map(unknown_register).collect();
+        let other = json!({ "dropped": self.dropped, "unknownRegisters": unknown });
+        write!(out, r#"{{"displayTimeUnit":"ns","otherData":{other},"traceEvents":["#)?;
         for (number, (at, event)) in self.entries.iter().enumerate() {
             write!(out, "{}\n{}", if number == 0 { "" } else { "," }, trace_event(*at, event))?;
         }
@@ -93,6 +96,11 @@ impl Timeline {
 fn micros(ns: u64) -> serde_json::Value {
     let text = format!("{}.{:03}", ns / 1000, ns % 1000);
     serde_json::from_str(&text).unwrap_or(serde_json::Value::Null)
+}
+
+fn unknown_register(register: &UnknownRegister) -> serde_json::Value {
+    let UnknownRegister { offset, reads, writes } = register;
+    json!({ "offset": format!("{offset:#x}"), "reads": reads, "writes": writes })
 }
 
 fn trace_event(at_ns: u64, event: &Event) -> serde_json::Value {
@@ -142,12 +150,13 @@ mod tests {
             timeline.push(at, Event::Dma { addr: at << 12, bytes: 8, written: at == 1 });
         }
         let mut text = Vec::new();
-        timeline.write_perfetto(&mut text).unwrap();
+        timeline.write_perfetto(&[UnknownRegister { offset: 0x9424, reads: 1, writes: 2 }], &mut text).unwrap();
         let written: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(written["traceEvents"], timeline.perfetto()["traceEvents"]);
-        assert_eq!(written["otherData"]["dropped"], 1);
+        let unknown = json!([{ "offset": "0x9424", "reads": 1, "writes": 2 }]);
+        assert_eq!(written["otherData"], json!({ "dropped": 1, "unknownRegisters": unknown }));
         let mut empty = Vec::new();
-        Timeline::new(0).write_perfetto(&mut empty).unwrap();
+        Timeline::new(0).write_perfetto(&[], &mut empty).unwrap();
         assert!(serde_json::from_slice::<serde_json::Value>(&empty).is_ok());
     }
 

@@ -16,4 +16,4 @@ found=$(bash tests/qemu/fetch.sh)
 read -r qemu <<< "$found"
 cargo build --locked --quiet --release --package barexe --package barexe-linux
 exec "$BUILT/release/barexe-linux" --linux "$linux" --qemu "$qemu" --server "$BUILT/release/barexe" \
-    --expected tests/linux/expected --logs "$BUILT/linux-logs" "$@"
+    --expected tests/linux/expected --faults tests/linux/faults --logs "$BUILT/linux-logs" "$@"

@@ -51,6 +51,8 @@ pub enum Action {
 /// A fault: the occasions it waits for, and what it does to some of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
+    /// What must have happened before it waits for anything: whoever drives the device can say when.
+    pub after: Option<Occasion>,
     /// What it waits for.
     pub occasion: Occasion,
     /// Matching occasions that are let pass before the first that goes wrong.
@@ -108,33 +110,51 @@ impl Action {
     }
 }
 
-/// Rules, and how often each was met.
+/// A rule, and how far it is.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    rule: Rule,
+    /// It waits: what must come before it has happened.
+    armed: bool,
+    /// Matching occasions so far.
+    met: u64,
+}
+
+impl Waiting {
+    /// Something happens; what goes wrong with it.
+    fn meet(&mut self, happened: &Occasion) -> Option<Action> {
+        if !self.armed {
+            self.armed = self.rule.after.is_some_and(|after| after.includes(happened));
+            return None;
+        }
+        if !self.rule.occasion.includes(happened) {
+            return None;
+        }
+        let acts = (self.rule.skip..self.rule.skip.saturating_add(self.rule.times)).contains(&self.met);
+        self.met = self.met.saturating_add(1);
+        acts.then_some(self.rule.action)
+    }
+}
+
+/// All rules.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
-    rules: Vec<(Rule, u64)>,
+    rules: Vec<Waiting>,
 }
 
 impl Rules {
     pub(crate) fn new(rules: impl Iterator<Item = Rule>) -> Self {
-        Self { rules: rules.map(|rule| (rule, 0)).collect() }
+        Self { rules: rules.map(|rule| Waiting { rule, armed: rule.after.is_none(), met: 0 }).collect() }
     }
 
     /// Something happens; what goes wrong with it. Every rule that waits for it counts it, the first one acts.
     pub(crate) fn meet(&mut self, happened: &Occasion) -> Option<Action> {
-        let mut action = None;
-        for (rule, met) in &mut self.rules {
-            if rule.occasion.includes(happened) {
-                let acts = (rule.skip..rule.skip.saturating_add(rule.times)).contains(met);
-                *met = met.saturating_add(1);
-                action = action.or(acts.then_some(rule.action));
-            }
-        }
-        action
+        self.rules.iter_mut().fold(None, |action, rule| action.or(rule.meet(happened)))
     }
 
     /// Whether some register may read as something else than the truth.
     pub(crate) fn lie(&self) -> bool {
-        let lies = |(rule, _): &(Rule, u64)| {
+        let lies = |Waiting { rule, .. }: &Waiting| {
             matches!(rule.occasion, Occasion::Read(_)) && matches!(rule.action, Action::AllOnes | Action::Value(_))
         };
         self.rules.iter().any(lies)
@@ -146,7 +166,29 @@ mod tests {
     use super::*;
 
     const fn rule(occasion: Occasion, skip: u64, times: u64, action: Action) -> Rule {
-        Rule { occasion, skip, times, action }
+        Rule { after: None, occasion, skip, times, action }
+    }
+
+    #[test]
+    fn a_rule_may_wait_for_something_else_first() {
+        let after = Some(Occasion::ConfigWrite(Some(0xFC)));
+        let mut rules = Rules::new([Rule { after, ..rule(Occasion::Msi, 1, 1, Action::Drop) }].into_iter());
+        let msi = |rules: &mut Rules| rules.meet(&Occasion::Msi);
+        assert_eq!([(); 3].map(|()| msi(&mut rules)), [None; 3]);
+        assert_eq!(rules.meet(&Occasion::ConfigWrite(Some(0xF8))), None);
+        assert_eq!(msi(&mut rules), None);
+        assert_eq!(rules.meet(&Occasion::ConfigWrite(Some(0xFC))), None);
+        assert_eq!([(); 3].map(|()| msi(&mut rules)), [None, Some(Action::Drop), None]);
+    }
+
+    /// Every rule counts each of its matches, also those with which another one acts.
+    #[test]
+    fn rules_count_apart() {
+        let first = rule(Occasion::Read(None), 0, 1, Action::AllOnes);
+        let second = rule(Occasion::Read(None), 1, 1, Action::Value(1));
+        let mut rules = Rules::new([first, second].into_iter());
+        let met = [(); 3].map(|()| rules.meet(&Occasion::Read(Some(4))));
+        assert_eq!(met, [Some(Action::AllOnes), Some(Action::Value(1)), None]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::spec::MEDIA_SHIFT;
 /// Time from the copy to the first word of the firmware.
 const START_NS: u64 = 2_000_000;
 /// Dwords of a signature that fits the registers.
-const SIGNATURE_DWORDS: u32 = 64;
+pub(super) const SIGNATURE_DWORDS: u32 = 64;
 /// Bytes behind the code that the stack needs (engines sheet §12.3: size at least firmware and 24 KiB).
 const STACK_BYTES: u32 = 24 << 10;
 

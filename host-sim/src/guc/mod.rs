@@ -33,4 +33,4 @@ mod tests;
 mod tlb;
 
 pub(crate) use firmware::Guc;
-pub(crate) use registers::gucs;
+pub(crate) use registers::{gucs, is_register};

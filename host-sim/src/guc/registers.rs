@@ -1,6 +1,7 @@
 //! Registers of the GuCs, and how the device gets at them.
 
 use super::firmware::Guc;
+use super::load::SIGNATURE_DWORDS;
 use super::machine::Machine;
 use super::messages::registers::{self, MAILBOX, MAILBOX_DWORDS, MEDIA_MAILBOX, Mailbox};
 use crate::gpu::Gpu;
@@ -42,6 +43,18 @@ fn find(platform: &Platform, offset: u32) -> Option<(Register, bool)> {
         let shared = BOTH.iter().find(|(register, _)| register + shift == offset).map(|(_, register)| *register);
         Some((shared.or_else(|| in_mailbox(&mailbox, offset))?, media))
     })
+}
+
+/// Whether a register is a GuC's, or one that its boot ROM looks at.
+pub(crate) fn is_register(platform: &Platform, offset: u32) -> bool {
+    let shift = if platform.media_gt && offset >= MEDIA_SHIFT { MEDIA_SHIFT } else { 0 };
+    let boot = [
+        (registers::SOFT_SCRATCH, registers::SOFT_SCRATCHES),
+        (registers::SIGNATURE, SIGNATURE_DWORDS),
+        (registers::DMA_SOURCE_LOW, 5),
+    ];
+    let inside = |(first, dwords): (u32, u32)| (first..first + 4 * dwords).contains(&offset.saturating_sub(shift));
+    find(platform, offset).is_some() || boot.into_iter().any(inside)
 }
 
 fn in_mailbox(mailbox: &Mailbox, offset: u32) -> Option<Register> {

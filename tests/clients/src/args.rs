@@ -1,9 +1,9 @@
 //! Command line.
 
-use crate::expected::Expected;
 use crate::process::Setting;
-use crate::selection::Selection;
 use crate::server::Server;
+use barexe_clients::expected::Expected;
+use barexe_clients::selection::Selection;
 use clap::{Parser, ValueEnum};
 use core::time::Duration;
 use std::fs;

@@ -12,15 +12,15 @@ use wildmatch::WildMatch;
 
 /// What is expected of all programs on one platform.
 #[derive(Debug, Default)]
-pub(crate) struct Expected {
+pub struct Expected {
     programs: BTreeMap<String, Program>,
 }
 
 /// What is expected of one program.
 #[derive(Debug)]
-pub(crate) struct Program {
+pub struct Program {
     /// How many subtests it has.
-    pub(crate) subtests: usize,
+    pub subtests: usize,
     exceptions: Vec<Exception>,
 }
 
@@ -35,7 +35,10 @@ struct Exception {
 
 impl Expected {
     /// Reads a file.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// The first line that says nothing, with its number.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut programs: Vec<(String, Program)> = Vec::new();
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
             if line.is_empty() || line.starts_with('#') {
@@ -52,12 +55,13 @@ impl Expected {
     }
 
     /// The programs in the file.
-    pub(crate) fn programs(&self) -> impl Iterator<Item = &str> {
+    pub fn programs(&self) -> impl Iterator<Item = &str> {
         self.programs.keys().map(String::as_str)
     }
 
     /// What is said about one of them.
-    pub(crate) fn program(&self, name: &str) -> Option<&Program> {
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<&Program> {
         self.programs.get(name)
     }
 }
@@ -93,7 +97,8 @@ impl Exception {
 
 impl Program {
     /// What is wrong with an outcome; `None`: it is the expected one.
-    pub(crate) fn objection(&self, subtest: &str, outcome: &Outcome) -> Option<String> {
+    #[must_use]
+    pub fn objection(&self, subtest: &str, outcome: &Outcome) -> Option<String> {
         let exception = self.exceptions.iter().find(|exception| exception.subtests.matches(subtest));
         match exception {
             None if outcome.kind() == Kind::Passed => None,
@@ -107,7 +112,7 @@ impl Program {
     }
 
     /// Exceptions that fit none of these subtests.
-    pub(crate) fn idle<'p>(&'p self, subtests: &'p [String]) -> impl Iterator<Item = String> + 'p {
+    pub fn idle<'p>(&'p self, subtests: &'p [String]) -> impl Iterator<Item = String> + 'p {
         let idle = |exception: &&Exception| !subtests.iter().any(|name| exception.subtests.matches(name));
         self.exceptions.iter().filter(idle).map(|exception| exception.subtests.to_string())
     }

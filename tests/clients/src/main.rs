@@ -5,23 +5,19 @@
 //! something could not be run.
 
 mod args;
-mod expected;
-mod outcome;
 mod process;
 mod program;
-mod report;
 mod runner;
-mod selection;
 mod server;
 
 use args::{Args, PlatformName};
+use barexe_clients::expected::Expected;
+use barexe_clients::report::{self, Results, Sum};
+use barexe_clients::selection::Selection;
 use clap::Parser;
-use expected::Expected;
 use process::Setting;
 use program::Program;
-use report::{Results, Sum};
 use runner::{Job, run_all, subtests};
-use selection::Selection;
 use server::Server;
 use std::fs;
 use std::io::{self, Write};

@@ -2,7 +2,7 @@
 
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// The program is content.
     Passed,
     /// It is not, or did not come so far: why, as far as it said.
@@ -13,14 +13,19 @@ pub(crate) enum Outcome {
 
 /// The three kinds, as words and for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// [`Outcome::Passed`].
     Passed,
+    /// [`Outcome::Failed`].
     Failed,
+    /// [`Outcome::Skipped`].
     Skipped,
 }
 
 impl Outcome {
-    pub(crate) const fn kind(&self) -> Kind {
+    /// Which of the three.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
         match self {
             Self::Passed => Kind::Passed,
             Self::Failed(_) => Kind::Failed,
@@ -29,7 +34,8 @@ impl Outcome {
     }
 
     /// Why it did not pass.
-    pub(crate) fn reason(&self) -> &str {
+    #[must_use]
+    pub fn reason(&self) -> &str {
         match self {
             Self::Passed => "",
             Self::Failed(reason) | Self::Skipped(reason) => reason,
@@ -39,7 +45,7 @@ impl Outcome {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// With this status.
     Status(i32),
     /// By this signal.
@@ -55,7 +61,8 @@ const SKIPPED: i32 = 77;
 
 /// The outcome of one subtest of an IGT program, from its end and all that it printed. The status alone is not believed:
 /// the program must also have said the same about this very subtest.
-pub(crate) fn of_igt(subtest: Option<&str>, end: End, output: &str) -> Outcome {
+#[must_use]
+pub fn of_igt(subtest: Option<&str>, end: End, output: &str) -> Outcome {
     let said = verdict(subtest, output);
     match (end, said) {
         (End::Status(PASSED), Some("SUCCESS")) => Outcome::Passed,

@@ -1,6 +1,6 @@
 //! One program as a process: with the preloaded library, in a group of its own, with an end to its time.
 
-use crate::outcome::End;
+use barexe_clients::outcome::End;
 use core::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::{self, File};

@@ -1,6 +1,6 @@
 //! The programs: where they are, what subtests they have, how one is started and judged.
 
-use crate::outcome::{End, Outcome, of_igt};
+use barexe_clients::outcome::{End, Outcome, of_igt};
 
 /// Folder of IGT's test programs.
 const IGT: &str = "/usr/libexec/igt-gpu-tools";

@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 
 /// What came out of one program.
 #[derive(Debug)]
-pub(crate) struct Results<'n> {
+pub struct Results<'n> {
     /// Its name.
-    pub(crate) program: &'n str,
+    pub program: &'n str,
     /// All subtests it lists.
-    pub(crate) listed: Vec<String>,
+    pub listed: Vec<String>,
     /// Those that ran, and how they ended.
-    pub(crate) ran: Vec<(String, Outcome)>,
+    pub ran: Vec<(String, Outcome)>,
 }
 
 /// How many passed, failed and were skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sum {
+pub struct Sum {
     passed: usize,
     failed: usize,
     skipped: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Sum {
 
 impl Sum {
     /// Counts one more.
-    const fn count(&mut self, outcome: &Outcome) {
+    pub const fn count(&mut self, outcome: &Outcome) {
         let counter = match outcome.kind() {
             Kind::Passed => &mut self.passed,
             Kind::Failed => &mut self.failed,
@@ -35,8 +35,14 @@ impl Sum {
         *counter = counter.saturating_add(1);
     }
 
+    /// Whether nothing failed.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.failed == 0
+    }
+
     /// Counts those of another sum as well.
-    pub(crate) const fn add(&mut self, other: Self) {
+    pub const fn add(&mut self, other: Self) {
         self.passed = self.passed.saturating_add(other.passed);
         self.failed = self.failed.saturating_add(other.failed);
         self.skipped = self.skipped.saturating_add(other.skipped);
@@ -50,7 +56,8 @@ impl fmt::Display for Sum {
 }
 
 /// The head of the table.
-pub(crate) fn head() -> String {
+#[must_use]
+pub fn head() -> String {
     row("program", "subtests", "passed", "failed", "skipped")
 }
 
@@ -66,20 +73,23 @@ fn row(
 
 impl Results<'_> {
     /// Sum over its subtests.
-    pub(crate) fn sum(&self) -> Sum {
+    #[must_use]
+    pub fn sum(&self) -> Sum {
         let mut sum = Sum::default();
         self.ran.iter().for_each(|(_, outcome)| sum.count(outcome));
         sum
     }
 
     /// Its line of the table.
-    pub(crate) fn row(&self) -> String {
+    #[must_use]
+    pub fn row(&self) -> String {
         let sum = self.sum();
         row(self.program, self.ran.len(), sum.passed, sum.failed, sum.skipped)
     }
 
     /// A line for each subtest that failed, and one for each reason to skip with the subtests it was given for.
-    pub(crate) fn reasons(&self) -> String {
+    #[must_use]
+    pub fn reasons(&self) -> String {
         let mut text = String::new();
         let mut skips: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (subtest, outcome) in &self.ran {
@@ -96,7 +106,8 @@ impl Results<'_> {
     }
 
     /// What is not as expected. A program that the file does not name is only reported.
-    pub(crate) fn objections(&self, expected: &Expected) -> Vec<String> {
+    #[must_use]
+    pub fn objections(&self, expected: &Expected) -> Vec<String> {
         let Some(program) = expected.program(self.program) else { return Vec::new() };
         let mut all: Vec<String> =
             self.ran.iter().filter_map(|(name, outcome)| self.objection(program, name, outcome)).collect();

@@ -1,8 +1,8 @@
 //! Runs many subtests, each in a process of its own, several at a time.
 
-use crate::outcome::{End, Outcome};
 use crate::process::Setting;
 use crate::program::Program;
+use barexe_clients::outcome::{End, Outcome};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io;

@@ -5,11 +5,11 @@ use wildmatch::WildMatch;
 
 /// One choice.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Selection {
+pub struct Selection {
     /// Name of the program.
-    pub(crate) program: String,
+    pub program: String,
     /// Which of its subtests; `None`: all.
-    pub(crate) subtests: Option<WildMatch>,
+    pub subtests: Option<WildMatch>,
 }
 
 impl FromStr for Selection {
@@ -29,12 +29,16 @@ impl FromStr for Selection {
 
 impl Selection {
     /// Whether this subtest is chosen.
-    pub(crate) fn has(&self, subtest: &str) -> bool {
+    #[must_use]
+    pub fn has(&self, subtest: &str) -> bool {
         self.subtests.as_ref().is_none_or(|pattern| pattern.matches(subtest))
     }
 
     /// The choices in a file: one a line, what follows `#` is for readers.
-    pub(crate) fn read_all(text: &str) -> Result<Vec<Self>, String> {
+    ///
+    /// # Errors
+    /// The first line that is no choice.
+    pub fn read_all(text: &str) -> Result<Vec<Self>, String> {
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
         lines.filter(|line| !line.is_empty()).map(str::parse).collect()
     }

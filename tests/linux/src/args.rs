@@ -1,15 +1,15 @@
 //! Command line.
 
-use crate::expected::Expected;
 use crate::platform::{Mode, PlatformName};
-use crate::selection::Selection;
+use barexe_clients::expected::Expected;
+use barexe_clients::selection::Selection;
 use clap::Parser;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 /// Runs Linux's own driver on the simulated GPU, and test programs in that guest.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "run.sh")]
 pub(crate) struct Args {
     /// Which GPU to simulate
@@ -24,6 +24,10 @@ pub(crate) struct Args {
     /// Run a representative part only
     #[arg(long, conflicts_with = "programs")]
     pub(crate) ci: bool,
+    /// Run with this fault in the device, and hold the driver to what the file of that name says; may be given several
+    /// times, `all` stands for every fault there is
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["platform", "mode", "boot", "ci", "programs", "shell"])]
+    pub(crate) fault: Vec<String>,
     /// Longest time of one subtest in seconds
     #[arg(long, default_value_t = 120)]
     pub(crate) longest: u64,
@@ -55,6 +59,9 @@ pub(crate) struct Args {
     /// Folder with the expected results
     #[arg(long, hide = true)]
     expected: PathBuf,
+    /// Folder with the faults
+    #[arg(long, hide = true)]
+    pub(crate) faults: PathBuf,
     /// Where everything that was said is kept
     #[arg(long, hide = true)]
     pub(crate) logs: PathBuf,

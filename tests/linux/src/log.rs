@@ -2,8 +2,11 @@
 
 /// Messages of this level and below are warnings.
 const WARNING: u8 = 4;
+/// Most lines shown of a step: one trace of calls is enough.
+pub(crate) const WARNINGS: usize = 8;
 /// What every guest says, whatever its device does: pieces of messages, and why.
-const CUSTOMARY: &[(&str, &str)] = &[];
+const CUSTOMARY: [(&str, &str); 1] =
+    [("Automounting of tracing to debugfs is deprecated", "IGT looks for traces where they once were")];
 
 /// The level of a line of the raw log, and its text.
 fn level(line: &str) -> Option<(u8, &str)> {
@@ -20,6 +23,15 @@ pub(crate) fn warnings(log: &str) -> Vec<&str> {
         .filter(|(level, text)| *level <= WARNING && !known(text))
         .map(|(_, text)| text.trim())
         .collect()
+}
+
+/// What a kernel says that has lost control of itself: it is wrong under any fault of a device.
+const CRASHES: [&str; 7] =
+    ["BUG:", "Oops", "general protection fault", "NULL pointer", "use-after-free", "refcount_t:", "corruption"];
+
+/// The lines of a raw log that tell of a defect of the driver, not of the device.
+pub(crate) fn crashes(log: &str) -> Vec<&str> {
+    log.lines().filter(|line| CRASHES.iter().any(|piece| line.contains(piece))).map(str::trim).collect()
 }
 
 #[cfg(test)]

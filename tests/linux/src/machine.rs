@@ -1,10 +1,12 @@
 //! A server with the simulated GPU, and a QEMU with the guest.
 
+use barexe_clients::bound::Bound;
 use core::time::Duration;
+use rustix::process::Signal;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -44,34 +46,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const COMMAND_LINE: &str = "console=ttyS0 loglevel=7 panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check \
     random.trust_cpu=on hung_task_panic=0";
 
-/// A process that ends with its owner.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Whether a process still runs.
+fn runs(process: &mut Bound) -> io::Result<bool> {
+    Ok(process.ended()?.is_none())
 }
 
-impl Ended {
-    /// Whether it still runs.
-    fn runs(&mut self) -> io::Result<bool> {
-        Ok(self.0.try_wait()?.is_none())
-    }
-
-    /// Waits for its end; whether it came in time.
-    fn ends_within(&mut self, time: Duration) -> io::Result<bool> {
-        let began = Instant::now();
-        while self.runs()? {
-            if began.elapsed() > time {
-                return Ok(false);
-            }
-            thread::sleep(LOOK);
+/// Waits for the end of a process; whether it came in time.
+fn ends_within(process: &mut Bound, time: Duration) -> io::Result<bool> {
+    let began = Instant::now();
+    while runs(process)? {
+        if began.elapsed() > time {
+            return Ok(false);
         }
-        Ok(true)
+        thread::sleep(LOOK);
     }
+    Ok(true)
 }
 
 impl Setting {
@@ -85,7 +74,7 @@ impl Setting {
         let mut guest = self.start_guest(&socket)?;
         self.watch(&mut guest, &mut server)?;
         drop(guest);
-        if !server.ends_within(PATIENCE)? {
+        if !ends_within(&mut server, PATIENCE)? {
             return Err(io::Error::other("the server did not end with its peer"));
         }
         fs::remove_file(self.logs.join(INITRD))
@@ -95,15 +84,16 @@ impl Setting {
         File::create(self.logs.join(name))
     }
 
-    fn start_server(&self, socket: &Path) -> io::Result<Ended> {
+    fn start_server(&self, socket: &Path) -> io::Result<Bound> {
         let said = self.file(SERVER)?;
         let mut command = Command::new(&self.server);
         command.arg("serve").arg("--socket").arg(socket).args(&self.serve);
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
-        let mut server = Ended(command.spawn()?);
+        // The signal with which it gives its path back.
+        let mut server = Bound::start(&mut command, Signal::TERM)?;
         let began = Instant::now();
         while !socket.exists() {
-            if !server.runs()? || began.elapsed() > PATIENCE {
+            if !runs(&mut server)? || began.elapsed() > PATIENCE {
                 return Err(io::Error::other(format!("the server does not listen: see {SERVER}")));
             }
             thread::sleep(LOOK);
@@ -111,7 +101,7 @@ impl Setting {
         Ok(server)
     }
 
-    fn start_guest(&self, socket: &Path) -> io::Result<Ended> {
+    fn start_guest(&self, socket: &Path) -> io::Result<Bound> {
         let said = self.file("qemu.log")?;
         let path = |name: &str| format!("file:{}", self.logs.join(name).display());
         let device = format!(
@@ -133,20 +123,20 @@ impl Setting {
             .stdin(Stdio::null())
             .stdout(said.try_clone()?)
             .stderr(said);
-        Ok(Ended(command.spawn()?))
+        Bound::start(&mut command, Signal::KILL)
     }
 
     /// Until the guest has ended. One that has said nothing for too long is ended, as is one whose device has gone.
-    fn watch(&self, guest: &mut Ended, server: &mut Ended) -> io::Result<()> {
+    fn watch(&self, guest: &mut Bound, server: &mut Bound) -> io::Result<()> {
         let said = || [REPORT, CONSOLE].map(|name| fs::metadata(self.logs.join(name)).map_or(0, |file| file.len()));
         let (mut last, mut since) = (said(), Instant::now());
-        while guest.runs()? {
+        while runs(guest)? {
             thread::sleep(LOOK);
             let now = said();
             if now != last {
                 (last, since) = (now, Instant::now());
             }
-            if since.elapsed() > self.silence || !server.runs()? && since.elapsed() > PATIENCE {
+            if since.elapsed() > self.silence || !runs(server)? && since.elapsed() > PATIENCE {
                 break;
             }
         }

@@ -3,25 +3,19 @@
 //! Builds the guest's root, starts server and QEMU, reads what the guest told, prints a table, and compares with a file of
 //! expected results. Exit status: 0 if all is as expected, 1 if not, 2 if something could not be run.
 //!
-//! How a result is judged and what is expected is told by the modules of `tests/clients`: they are the same programs.
+//! How a result is judged and what is expected is told by the library of `tests/clients`: they are the same programs.
 
 mod args;
 mod cpio;
-#[path = "../../clients/src/expected.rs"]
-mod expected;
+mod faults;
 mod firmware;
 mod initramfs;
 mod log;
 mod machine;
-#[path = "../../clients/src/outcome.rs"]
-mod outcome;
 mod plan;
 mod platform;
-#[path = "../../clients/src/report.rs"]
-mod report;
 mod run;
-#[path = "../../clients/src/selection.rs"]
-mod selection;
+mod scenario;
 
 use clap::Parser as _;
 use std::io::{self, Write as _};

@@ -1,6 +1,6 @@
 //! What the guest is to do, and what it told of it.
 
-use crate::outcome::End;
+use barexe_clients::outcome::End;
 
 /// One step of the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub(crate) enum Step {
     Probe,
     /// Unload it.
     Unload,
+    /// From here on a subtest that fails is the guest's last step.
+    Fragile,
     /// Run a subtest; its name is empty if the program has none.
     Run { program: String, subtest: String, seconds: u64 },
     /// Run a command of the shell.
@@ -21,6 +23,7 @@ impl Step {
         match self {
             Self::Probe => "probe".into(),
             Self::Unload => "unload".into(),
+            Self::Fragile => "fragile".into(),
             Self::Run { program, subtest, seconds } => {
                 let subtest = if subtest.is_empty() { "-" } else { subtest };
                 format!("run {program} {subtest} {seconds}")

@@ -1,21 +1,19 @@
 //! A run: one guest after the other, until the plan is done.
 
 use crate::args::Args;
+use crate::faults;
 use crate::firmware;
 use crate::initramfs::{Contents, Linux};
-use crate::log::warnings;
+use crate::log::{WARNINGS, warnings};
 use crate::machine::{REPORT, SERVER, Setting};
-use crate::outcome::{Kind, Outcome, of_igt};
 use crate::plan::{Report, Step, Told};
 use crate::platform::{Mode, SUBMISSION};
-use crate::report::{Results, Sum, head};
-use crate::selection::Selection;
+use barexe_clients::outcome::{Kind, Outcome, of_igt};
+use barexe_clients::report::{Results, Sum, head};
+use barexe_clients::selection::Selection;
 use core::time::Duration;
 use std::fs;
 use std::io::{self, Write as _};
-
-/// Most warnings shown of a step: one trace of calls is enough.
-const WARNINGS: usize = 8;
 
 /// One subtest: its program and its name.
 type Job = (String, String);
@@ -23,6 +21,9 @@ type Job = (String, String);
 /// All of it; whether it came out as expected.
 pub(crate) fn run(args: &Args) -> io::Result<bool> {
     let linux = Linux { place: args.linux.clone() };
+    if !args.fault.is_empty() {
+        return faults::run_all(args, &linux);
+    }
     let expected = args.expected()?;
     let chosen = args.chosen(&expected)?;
     let mut results = listed(&linux, &chosen)?;
@@ -77,8 +78,8 @@ fn jobs(chosen: &[Selection], results: &[Results<'_>]) -> io::Result<Vec<Job>> {
     Ok(jobs)
 }
 
-/// Boots a guest that does these steps, and gives what it told.
-fn guest(args: &Args, linux: &Linux, number: usize, steps: &[Step]) -> io::Result<Report> {
+/// Boots a guest that does these steps, and gives what it told. `label`: the folder of its logs.
+pub(crate) fn guest(args: &Args, linux: &Linux, label: &str, steps: &[Step]) -> io::Result<Report> {
     let (path, release) = args.platform.firmware();
     let contents = Contents {
         parameters: format!("{} {}", args.platform.parameters(args.mode), args.parameters),
@@ -96,7 +97,7 @@ fn guest(args: &Args, linux: &Linux, number: usize, steps: &[Step]) -> io::Resul
         qemu: args.qemu.clone(),
         kernel: linux.kernel(),
         append: args.append.clone(),
-        logs: args.folder().join(number.to_string()),
+        logs: args.folder().join(label),
         silence: Duration::from_secs(args.longest.saturating_add(60)),
     };
     setting.boot(&linux.initramfs(&contents)?)?;
@@ -109,7 +110,7 @@ fn guest(args: &Args, linux: &Linux, number: usize, steps: &[Step]) -> io::Resul
 fn program(step: &Step) -> Option<&str> {
     match step {
         Step::Run { program, .. } => Some(program),
-        Step::Probe | Step::Unload | Step::Shell(_) => None,
+        Step::Probe | Step::Unload | Step::Fragile | Step::Shell(_) => None,
     }
 }
 
@@ -133,7 +134,7 @@ fn summary(server: &str) -> String {
 fn boot_only(args: &Args, linux: &Linux) -> io::Result<Vec<String>> {
     let looks = args.shell.iter().cloned().map(Step::Shell);
     let steps: Vec<Step> = [Step::Probe].into_iter().chain(looks).chain([Step::Unload, Step::Probe]).collect();
-    let report = guest(args, linux, 0, &steps)?;
+    let report = guest(args, linux, "0", &steps)?;
     let mut objections = Vec::new();
     // The first section is of the boot itself.
     let mut told = report.steps.iter();
@@ -170,15 +171,17 @@ fn objection(step: &Step, told: &Told) -> Vec<String> {
 /// Runs all, in as many guests as it takes: one that falls silent is replaced.
 fn run_all(args: &Args, linux: &Linux, jobs: &[Job], objections: &mut Vec<String>) -> io::Result<Vec<Outcome>> {
     let mut outcomes: Vec<Outcome> = Vec::new();
-    let mut number = 0;
+    let mut number = 0usize;
     while let Some(rest) = jobs.get(outcomes.len()..).filter(|rest| !rest.is_empty()) {
         let run = |(program, subtest): &Job| Step::Run {
             program: program.clone(),
             subtest: subtest.clone(),
             seconds: args.longest,
         };
-        let steps: Vec<Step> = [Step::Probe].into_iter().chain(rest.iter().map(run)).collect();
-        let report = guest(args, linux, number, &steps)?;
+        // Without firmware the driver resets nothing.
+        let fragile = (args.mode == Mode::Execlists).then_some(Step::Fragile);
+        let steps: Vec<Step> = [Step::Probe].into_iter().chain(fragile).chain(rest.iter().map(run)).collect();
+        let report = guest(args, linux, &number.to_string(), &steps)?;
         number = number.saturating_add(1);
         let mut told = report.steps.iter().skip(1);
         let Some(probe) = told.next() else {

@@ -43,6 +43,10 @@ pub struct ServeArgs {
     /// When a peer has left, reset the device and wait for the next one
     #[arg(long)]
     keep: bool,
+    /// Take only memory that the peer cannot shrink (a memfd with that seal); any other kills the server if the peer cuts
+    /// it short
+    #[arg(long)]
+    sealed: bool,
     /// Exit with status 1 if the peer's driver broke rules of the hardware
     #[arg(long)]
     strict: bool,
@@ -101,6 +105,7 @@ impl ServeArgs {
             c6: self.c6 == SleepAtBoot::On,
             tlb_outlives_restore: self.tlb == Translations::Kept,
             keep: self.keep,
+            sealed: self.sealed,
             strict: self.strict,
             trace: self.trace.clone().map(|path| (path, self.trace_events)),
         })

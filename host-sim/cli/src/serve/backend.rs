@@ -1,6 +1,6 @@
 //! What the protocol asks of the device.
 
-use super::guest_memory::{Protection, SharedFile};
+use super::guest_memory::{Protection, SharedFile, is_sealed};
 use super::line::MessageLine;
 use super::pace::WallClock;
 use super::regions::{BAR0, CONFIG, MSI};
@@ -35,13 +35,23 @@ pub struct Backend {
     line: Arc<MessageLine>,
     engines: Option<Thread>,
     counts: Counts,
+    /// Only memory that the peer cannot shrink is taken.
+    sealed: bool,
 }
 
 impl Backend {
     /// The device `function`, whose engines execute in the thread `engines`.
     #[must_use]
     pub const fn new(function: PciFunction, clock: WallClock, line: Arc<MessageLine>, engines: Option<Thread>) -> Self {
-        Self { function, clock, line, engines, counts: Counts { reads: 0, writes: 0, resets: 0, mappings: 0 } }
+        let counts = Counts { reads: 0, writes: 0, resets: 0, mappings: 0 };
+        Self { function, clock, line, engines, counts, sealed: false }
+    }
+
+    /// The same, which takes only memory that the peer cannot shrink, if `sealed`.
+    #[must_use]
+    pub const fn with_sealed(mut self, sealed: bool) -> Self {
+        self.sealed = sealed;
+        self
     }
 
     /// What the peer did so far.
@@ -78,6 +88,10 @@ impl Backend {
         file: File,
     ) -> io::Result<Box<dyn Backing>> {
         let len = usize::try_from(len_bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+        if self.sealed && !is_sealed(&file) {
+            let text = "memory that the peer can shrink: it needs a memfd with F_SEAL_SHRINK";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
         let mapped = SharedFile::new(file, offset_bytes, len, protection)?;
         Ok(Box::new(mapped))
     }

@@ -37,7 +37,8 @@ impl Closing {
         let _ = std::fs::remove_file(&left.socket);
         let Some((path, file)) = left.trace else { return Ok(()) };
         let mut file = BufWriter::new(file);
-        let written = left.sim.timeline().write_perfetto(&mut file).and_then(|()| file.flush());
+        let written =
+            left.sim.timeline().write_perfetto(&left.sim.unknown_registers(), &mut file).and_then(|()| file.flush());
         written.map_err(|error| (path, error))
     }
 

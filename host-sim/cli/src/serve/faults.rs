@@ -2,6 +2,8 @@
 //!
 //! A list of faults. Each says what it waits for (`match`), which of the matches is the first that goes wrong (`nth`,
 //! from 1, 1 if left out), how many go wrong then (`times`: a number or `"always"`, 1 if left out), and how (`action`).
+//! `after` names something else that must have happened before matches count: a write to a place in configuration space
+//! that means nothing is a way to choose the moment from the other side of the bus.
 //!
 //! ```json
 //! [
@@ -9,7 +11,8 @@
 //!   { "match": "msi", "nth": 2, "times": "always", "action": "drop" },
 //!   { "match": { "command": { "engine": "bcs0", "name": "MI_FLUSH_DW" } }, "action": { "delay-us": 500 } },
 //!   { "match": { "submission": { "engine": "bcs0" } }, "action": "hang" },
-//!   { "match": { "reset": { "engine": "bcs0" } }, "action": "drop" }
+//!   { "match": { "reset": { "engine": "bcs0" } }, "action": "drop" },
+//!   { "after": { "config-write": { "offset": "0xfc" } }, "match": "msi", "action": "drop" }
 //! ]
 //! ```
 //!
@@ -61,6 +64,7 @@ struct Entry {
 struct Raw {
     #[serde(rename = "match")]
     what: Match,
+    after: Option<Match>,
     #[serde(default = "one")]
     nth: u64,
     #[serde(default)]
@@ -103,11 +107,12 @@ impl TryFrom<Raw> for Entry {
 
     fn try_from(raw: Raw) -> Result<Self, String> {
         let (occasion, action) = (raw.what.occasion()?, raw.action.action());
+        let after = raw.after.as_ref().map(Match::occasion).transpose()?;
         if !action.fits(&occasion) {
             return Err(format!("field `action`: {:?} cannot happen to {:?}", raw.action, raw.what));
         }
         let skip = raw.nth.checked_sub(1).ok_or("field `nth`: matches are counted from 1")?;
-        Ok(Self { rule: Rule { occasion, skip, times: raw.times.0, action } })
+        Ok(Self { rule: Rule { after, occasion, skip, times: raw.times.0, action } })
     }
 }
 
@@ -253,7 +258,7 @@ mod tests {
         let json: Vec<&str> = page.skip_while(|line| *line != "[").take_while(|line| *line != "```").collect();
         let rules = plan(&json.join("\n")).unwrap();
         let bcs0 = Some((EngineClass::Copy, 0));
-        let rule = |occasion, skip, times, action| Rule { occasion, skip, times, action };
+        let rule = |occasion, skip, times, action| Rule { after: None, occasion, skip, times, action };
         let delay = Action::Delay(Nanos::from_micros(500));
         assert_eq!(
             rules,
@@ -263,6 +268,7 @@ mod tests {
                 rule(Occasion::Command(bcs0, Some("MI_FLUSH_DW")), 0, 1, delay),
                 rule(Occasion::Submission(bcs0), 0, 1, Action::Hang),
                 rule(Occasion::Reset(bcs0), 0, 1, Action::Drop),
+                Rule { after: Some(Occasion::ConfigWrite(Some(0xFC))), ..rule(Occasion::Msi, 0, 1, Action::Drop) },
             ]
         );
     }
@@ -286,6 +292,7 @@ mod tests {
                 "field `engine`",
                 "line 1",
             ),
+            ("[{\"after\": \"now\", \"match\": \"msi\", \"action\": \"drop\"}]", "unknown variant `now`", "line 1"),
             ("[{\"match\": {\"command\": {\"name\": \"NOP\"}}, \"action\": \"hang\"}]", "field `name`", "line 1"),
         ];
         for (text, part, line) in rows {

@@ -5,9 +5,17 @@
 
 use barexe_sim::Backing;
 use core::sync::atomic::Ordering;
+use rustix::fs::{SealFlags, fcntl_get_seals};
 use std::fs::File;
 use std::io;
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
+
+/// Whether nobody can make a file shorter. Memory beyond the end of a file is none: whoever touches it is killed.
+#[must_use]
+pub fn is_sealed(file: &File) -> bool {
+    // No memfd: no seals.
+    fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::SHRINK))
+}
 
 /// What may be done with a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +125,15 @@ mod tests {
         let file = memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
         ftruncate(&file, len).unwrap();
         File::from(file)
+    }
+
+    #[test]
+    fn a_file_that_cannot_shrink_is_told_from_one_that_can() {
+        let sealed = File::from(memfd_create("test", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap());
+        assert!(!is_sealed(&sealed));
+        rustix::fs::fcntl_add_seals(&sealed, SealFlags::SHRINK).unwrap();
+        assert!(is_sealed(&sealed) && !is_sealed(&file(4096)));
+        assert!(!is_sealed(&File::open(std::env::current_exe().unwrap()).unwrap()), "it is no memfd");
     }
 
     const BOTH: Protection = Protection { read: true, write: true };

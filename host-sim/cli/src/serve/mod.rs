@@ -69,6 +69,8 @@ pub struct Options {
     pub tlb_outlives_restore: bool,
     /// Serve one peer after the other.
     pub keep: bool,
+    /// Only memory that the peer cannot shrink is taken.
+    pub sealed: bool,
     /// Rules that a peer's driver broke make the server fail.
     pub strict: bool,
     /// What goes wrong.
@@ -106,7 +108,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     end_on_signals(Arc::clone(&closing)).map_err(cannot("signal handlers"))?;
     let regions = regions::regions(&options.platform, memory.as_ref().map(File::as_raw_fd));
     let server = Server::from_owned_fd(OwnedFd::from(listener), true, regions::interrupts(), regions);
-    let mut served = Served::new(&sim);
+    let mut served = Served::new(&sim, options.sealed);
     // Whoever waits for this line may connect now.
     let _ = writeln!(out, "listening on {}", options.socket.display()).and_then(|()| out.flush());
     let result = loop {
@@ -118,6 +120,9 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     };
     drop(served);
     let closed = closing.close().map_err(|(path, error)| Failure::Failed(format!("{}: {error}", path.display())));
+    if options.trace.is_some() {
+        show_unknown(&sim, out);
+    }
     result.and(closed).and_then(|()| rules_kept(&sim, options.strict, out))
 }
 
@@ -176,6 +181,13 @@ fn end_on_signals(closing: Arc<Closing>) -> io::Result<()> {
     Ok(())
 }
 
+/// Says which registers were used that mean nothing to the device.
+fn show_unknown(sim: &Sim, out: &mut dyn Write) {
+    for register in sim.unknown_registers() {
+        let _ = writeln!(out, "unknown register {register}");
+    }
+}
+
 /// Says which rules were broken.
 fn rules_kept(sim: &Sim, strict: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let broken = sim.violations();
@@ -197,10 +209,10 @@ struct Served {
 }
 
 impl Served {
-    fn new(sim: &Sim) -> Self {
+    fn new(sim: &Sim, sealed: bool) -> Self {
         let (function, clock, line) = (sim.function(), WallClock::new(), Arc::new(MessageLine::default()));
         let engines = Engines::start(function.clone(), clock, Arc::clone(&line));
-        let backend = Backend::new(function, clock, Arc::clone(&line), engines.sleeper());
+        let backend = Backend::new(function, clock, Arc::clone(&line), engines.sleeper()).with_sealed(sealed);
         Self { sim: sim.clone(), backend, line, _engines: engines }
     }
 
@@ -216,10 +228,13 @@ impl Served {
         if left(&result) {
             let Counts { reads, writes, resets, mappings } = self.backend.counts();
             let (delivered, unheard) = self.line.counts();
+            let unknown = self.sim.unknown_registers();
+            let uses: u64 = unknown.iter().map(|register| register.reads.saturating_add(register.writes)).sum();
             let _ = writeln!(
                 out,
                 "the peer left: {reads} reads, {writes} writes, {mappings} memory maps, {resets} resets, \
-                 {delivered} interrupts, {unheard} while it did not listen"
+                 {delivered} interrupts, {unheard} while it did not listen; {uses} uses of {} unknown registers",
+                unknown.len()
             );
         }
         for (engine, why) in self.sim.halted() {

@@ -131,6 +131,23 @@ fn the_device_reaches_no_memory_without_leave() {
 }
 
 #[test]
+fn a_server_may_want_memory_that_does_not_shrink() {
+    for (sealed, complaints) in [(false, 1), (true, 0)] {
+        let server = Server::start(&["--sealed"]);
+        let mut client = server.client();
+        let ram = Ram::new();
+        if sealed {
+            ram.seal();
+        }
+        ram.map_part(&mut client, 0, BASE, 1 << 20);
+        drop(client);
+        let ended = server.end();
+        assert_eq!((ended.status, ended.err.matches("F_SEAL_SHRINK").count()), (Some(0), complaints), "{}", ended.err);
+        assert!(ended.out.contains(if sealed { "1 memory maps" } else { "0 memory maps" }), "{}", ended.out);
+    }
+}
+
+#[test]
 fn a_strict_server_fails_where_a_driver_is_wrong() {
     let server = Server::start(&["--strict"]);
     let mut client = server.client();

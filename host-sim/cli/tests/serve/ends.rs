@@ -156,6 +156,30 @@ fn signals_end_a_server_in_order_at_any_time() {
 }
 
 #[test]
+fn registers_that_mean_nothing_are_listed_with_a_trace_and_counted_without() {
+    let used = |args: &[&str]| {
+        let server = Server::start(&[args, &["--c6", "off"]].concat());
+        let mut client = server.client();
+        write32(&mut client, CONFIG, 4, 2);
+        write32(&mut client, BAR0, 0x9424, 1);
+        for offset in [0x9424, 0x9424, 0x9140, 0xB158] {
+            read32(&mut client, BAR0, offset);
+        }
+        drop(client);
+        let ended = server.end();
+        assert_eq!((ended.status, ended.broken_rules()), (Some(0), Vec::new()));
+        assert!(ended.out.contains("; 4 uses of 2 unknown registers\n"), "{}", ended.out);
+        ended.out.lines().filter(|line| line.starts_with("unknown register")).map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(used(&[]), Vec::<String>::new());
+    let trace = Scratch::new("trace.json");
+    let listed = ["unknown register 0x9424: 2 reads, 1 writes", "unknown register 0xb158: 1 reads, 0 writes"];
+    assert_eq!(used(&["--trace", trace.text()]), listed);
+    let value: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(trace.path()).unwrap()).unwrap();
+    assert_eq!(value["otherData"]["unknownRegisters"][0]["offset"], "0x9424");
+}
+
+#[test]
 fn a_trace_has_what_happened_and_no_more_than_it_may() {
     for (limit, least_dropped) in [("200000", 0), ("50", 50)] {
         let trace = Scratch::new("trace.json");

@@ -4,7 +4,7 @@
 
 use barexe_hal::{BusAddr, DmaBuffer, DmaRequest, HalError, HalErrorKind};
 use core::ptr::NonNull;
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -30,10 +30,15 @@ pub(crate) struct Ram {
 
 impl Ram {
     pub(crate) fn new() -> Self {
-        let file = File::from(memfd_create("ram", MemfdFlags::CLOEXEC).unwrap());
+        let file = File::from(memfd_create("ram", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap());
         ftruncate(&file, BYTES).unwrap();
         let memory = MmapRegion::from_file(FileOffset::new(file.try_clone().unwrap(), 0), BYTES as usize).unwrap();
         Self { file, memory, free: BTreeMap::from([(0, BYTES)]), given: 0, returned: 0 }
+    }
+
+    /// Sees to it that nobody makes it shorter.
+    pub(crate) fn seal(&self) {
+        fcntl_add_seals(&self.file, SealFlags::SHRINK).unwrap();
     }
 
     /// Hands it to the device, in pieces that do not end where buffers do: accesses straddle them.

@@ -39,7 +39,7 @@ fn pass(rig: &mut Rig<'_>, millis: u64) {
 
 /// Milliseconds of a number of ticks, on the GT of the client's engines.
 fn millis(rig: &Rig<'_>, ticks: u64) -> u64 {
-    ticks * 1000 / u64::from(rig.device.info().timestamp_hz(0))
+    ticks.saturating_mul(1000).checked_div(rig.device.info().timestamp_hz(0).into()).unwrap()
 }
 
 /// Milliseconds that engines of a class have worked for the rig's client.

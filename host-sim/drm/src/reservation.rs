@@ -104,7 +104,7 @@ impl Node {
     }
 }
 
-fn check(about: u32) -> Result<(), Refusal> {
+const fn check(about: u32) -> Result<(), Refusal> {
     if about == 0 || about & !(READS | WRITES) != 0 { Err(Refusal::INVALID) } else { Ok(()) }
 }
 

@@ -133,7 +133,7 @@ fn a_folder_and_a_stream_lead_to_the_same_files() {
     let mut text = [0u8; 8];
     // SAFETY: room for eight bytes.
     let len = unsafe { libc::read(fd, text.as_mut_ptr().cast(), text.len()) };
-    assert_eq!(text.get(..len as usize).unwrap(), b"123\n");
+    assert_eq!(text.get(..len.cast_unsigned()).unwrap(), b"123\n");
     let path = std::ffi::CString::new(format!("{ENGINES}/bcs/timeslice_duration_us")).unwrap();
     // SAFETY: C strings.
     let stream = unsafe { libc::fopen(path.as_ptr(), c"r+".as_ptr()) };

@@ -89,6 +89,12 @@ impl LrcLayout {
         self.slot(slot::CTX_TIMESTAMP)
     }
 
+    /// Offset of its upper half; a word of other use on families with 32-bit timestamps.
+    #[must_use]
+    pub const fn context_timestamp_upper(&self) -> u32 {
+        self.slot(slot::CTX_TIMESTAMP_UPPER)
+    }
+
     /// Offset of the ring head, which the hardware saves at switch-out.
     #[must_use]
     pub const fn ring_head(&self) -> u32 {

@@ -32,6 +32,7 @@ mod power;
 pub mod request;
 mod scheduling;
 mod ticket;
+mod usage;
 pub mod wait;
 
 pub use binds::commit::TableWriter;
@@ -54,6 +55,7 @@ pub use objects::syncobj::{SyncobjLook, TimelineLook};
 pub use objects::transfer::SyncobjPoint;
 pub use scheduling::Scheduling;
 pub use ticket::{Ticket, TicketState};
+pub use usage::{EngineTicks, MemoryUse};
 
 use crate::chain::Chain;
 use crate::exec::migration::Migrations;

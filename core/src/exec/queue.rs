@@ -56,6 +56,8 @@ pub struct ExecPart {
     pub watch: Watch,
     /// Whether an engine might touch its context when its oldest job was last looked at.
     pub was_on_an_engine: bool,
+    /// The context's own clock when it was looked at last, in ticks.
+    pub clock: u64,
     /// When its turn is, among the queues that are ready.
     pub turn: u64,
     /// How many resets that others were to blame for have hit its oldest job.

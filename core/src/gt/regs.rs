@@ -199,6 +199,10 @@ pub const GFX_MODE_OFFSET: u32 = 0x29C;
 pub const TIMESTAMP_OFFSET: u32 = 0x358;
 /// Timestamp that never stops, upper half, from an engine's base.
 pub const TIMESTAMP_UDW_OFFSET: u32 = 0x35C;
+/// Ticks that the context on the engine has run, lower half, from an engine's base (§4.3).
+pub const CTX_TIMESTAMP_OFFSET: u32 = 0x3A8;
+/// Ticks that the context on the engine has run, upper half where there is one, from an engine's base.
+pub const CTX_TIMESTAMP_UDW_OFFSET: u32 = 0x3AC;
 /// First of twelve slots for registers that batches may touch, from an engine's base.
 pub const FORCE_TO_NONPRIV_OFFSET: u32 = 0x4D0;
 /// How many such slots there are.

@@ -30,6 +30,10 @@ pub struct Bo {
     pub no_compression: bool,
     /// Offset under which CPU mappings are made.
     pub mmap_offset: u64,
+    /// It has a name, which is its id.
+    pub named: bool,
+    /// Exports of it that are not closed.
+    pub exports: u32,
     /// Parts of VMs and CPU mappings that keep it alive beside the handle.
     pub uses: u32,
     /// The parts that VMs have in it.
@@ -67,6 +71,8 @@ impl Bo {
             vm: None,
             no_compression: false,
             mmap_offset: 0,
+            named: false,
+            exports: 0,
             uses: 0,
             parts: VmBoList::EMPTY,
             blocks,

@@ -1,4 +1,4 @@
-//! Calls on buffer objects: `XE_GEM_CREATE`, `XE_GEM_MMAP_OFFSET`, `GEM_CLOSE` (bind-and-exec sheet §2.5, §3.10,
+//! Calls on buffer objects: `XE_GEM_CREATE`, `XE_GEM_MMAP_OFFSET`, `GEM_CLOSE`, `GEM_FLINK`, `GEM_OPEN` (bind-and-exec sheet §2.5, §3.10,
 //! §3.11).
 
 use super::client::SharedMemory;
@@ -45,6 +45,23 @@ mod mmap {
 }
 
 const CLOSE_HANDLE: Field<u32> = Field::at(0);
+
+/// Layout of the argument struct of flink.
+mod flink {
+    use super::Field;
+
+    pub(super) const HANDLE: Field<u32> = Field::at(0);
+    pub(super) const NAME: Field<u32> = Field::at(4);
+}
+
+/// Layout of the argument struct of open.
+mod open {
+    use super::Field;
+
+    pub(super) const NAME: Field<u32> = Field::at(0);
+    pub(super) const HANDLE: Field<u32> = Field::at(4);
+    pub(super) const SIZE: Field<u64> = Field::at(8);
+}
 
 pub(super) fn create<H: Hal>(
     device: &mut Device<'_, H>,
@@ -119,4 +136,28 @@ pub(super) fn mmap_offset<H: Hal>(device: &Device<'_, H>, client: ClientId, arg:
 pub(super) fn close<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg: &[u8]) -> Result<Answer, Error> {
     device.bo_close(client, read(arg, CLOSE_HANDLE))?;
     DONE
+}
+
+pub(super) fn flink<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg: &mut [u8]) -> Result<Answer, Error> {
+    check_trusted(device, client)?;
+    let name = device.bo_name(client, read(arg, flink::HANDLE))?;
+    write(arg, flink::NAME, name);
+    DONE
+}
+
+pub(super) fn open<H: Hal>(device: &mut Device<'_, H>, client: ClientId, arg: &mut [u8]) -> Result<Answer, Error> {
+    check_trusted(device, client)?;
+    let handle = device.bo_open(client, read(arg, open::NAME))?;
+    let size = device.bo_size(client, handle)?;
+    write(arg, open::HANDLE, handle);
+    write(arg, open::SIZE, size);
+    DONE
+}
+
+/// Names are easily guessed: only those who are trusted have to do with them.
+fn check_trusted<H: Hal>(device: &Device<'_, H>, client: ClientId) -> Result<(), Error> {
+    if device.client_is_privileged(client)? {
+        return Ok(());
+    }
+    Err(Error::NoAccess { what: "names of buffer objects, for client", value: u64::from(client.id()) })
 }

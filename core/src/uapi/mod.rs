@@ -172,6 +172,8 @@ fn dispatch<H: Hal>(
         Call::GemCreate => gem::create(device, client, arg, memory),
         Call::GemMmapOffset => gem::mmap_offset(device, client, arg),
         Call::GemClose => gem::close(device, client, arg),
+        Call::GemFlink => gem::flink(device, client, arg),
+        Call::GemOpen => gem::open(device, client, arg),
         Call::VmCreate => vm::create(device, client, arg),
         Call::VmDestroy => vm::destroy(device, client, arg),
         Call::VmGetProperty => vm::get_property(device, client, arg),

@@ -65,6 +65,10 @@ calls! {
     SetVersion, SET_VERSION = 0xC010_6407;
     /// Close a buffer-object handle.
     GemClose, GEM_CLOSE = 0x4008_6409;
+    /// A name for a buffer object that any client can use.
+    GemFlink, GEM_FLINK = 0xC008_640A;
+    /// A handle to the buffer object of a name.
+    GemOpen, GEM_OPEN = 0xC010_640B;
     /// What the driver can.
     GetCap, GET_CAP = 0xC010_640C;
     /// What the client can.
@@ -153,13 +157,13 @@ impl Call {
         found.copied().ok_or(Error::invalid("ioctl number", u64::from(wanted)))
     }
 
-    /// Whether only clients at the primary node may make it: on a render node there are no modes to set and nobody to
-    /// be trusted by.
+    /// Whether only clients at the primary node may make it: on a render node there are no modes to set, nobody to be
+    /// trusted by, and no names that everybody knows.
     #[must_use]
     pub const fn needs_primary_node(self) -> bool {
         use Call::{
-            AuthMagic, DropMaster, GetMagic, GetUnique, ModeGetPlaneResources, ModeGetResources, SetClientCap,
-            SetMaster, SetVersion,
+            AuthMagic, DropMaster, GemFlink, GemOpen, GetMagic, GetUnique, ModeGetPlaneResources, ModeGetResources,
+            SetClientCap, SetMaster, SetVersion,
         };
         matches!(
             self,
@@ -172,6 +176,8 @@ impl Call {
                 | DropMaster
                 | ModeGetResources
                 | ModeGetPlaneResources
+                | GemFlink
+                | GemOpen
         )
     }
 
@@ -191,8 +197,8 @@ mod tests {
     fn struct_sizes_are_those_of_the_sheet() {
         // Bind-and-exec sheet §2.5, behind those of the generic calls.
         let sizes = [
-            64, 16, 4, 16, 8, 16, 16, 4, 0, 0, 12, 12, 64, 16, 40, 56, 40, 32, 24, 136, 48, 24, 40, 56, 72, 40, 56, 8,
-            8, 24, 24, 40, 16, 16, 48, 24, 32, 24,
+            64, 16, 4, 16, 8, 8, 16, 16, 16, 4, 0, 0, 12, 12, 64, 16, 40, 56, 40, 32, 24, 136, 48, 24, 40, 56, 72, 40,
+            56, 8, 8, 24, 24, 40, 16, 16, 48, 24, 32, 24,
         ];
         assert!(Call::ALL.iter().map(|call| call.size_bytes()).eq(sizes));
     }

@@ -1,6 +1,7 @@
 //! The device as a client's side has it: in the same process, or with a server.
 
 use crate::arena::Arena;
+use crate::attributes::Attribute;
 use crate::carry::NOTHING;
 use crate::mapping::{MapId, Mapped};
 use crate::node::{FileId, Node, Refusal};
@@ -199,6 +200,64 @@ impl Access {
         match self {
             Self::Here(node) => Arena::fd(node.arena()),
             Self::There(remote) => remote.arena().as_raw_fd(),
+        }
+    }
+
+    /// What is read in a file that acts.
+    ///
+    /// # Errors
+    /// Those of [`Node::show`]; the server is gone.
+    pub fn show(self, file: Attribute) -> Result<String, Refusal> {
+        match self {
+            Self::Here(node) => node.show(file),
+            Self::There(remote) => remote.show(file),
+        }
+    }
+
+    /// Writes to a file that acts.
+    ///
+    /// # Errors
+    /// Those of [`Node::store`]; the server is gone.
+    pub fn store(self, file: Attribute, text: &[u8]) -> Result<(), Refusal> {
+        match self {
+            Self::Here(node) => node.store(file, text),
+            Self::There(remote) => remote.store(file, text),
+        }
+    }
+
+    /// What the client of a file uses, as text.
+    ///
+    /// # Errors
+    /// Those of [`Node::usage`]; the server is gone.
+    pub fn usage(self, file: FileId) -> Result<String, Refusal> {
+        match self {
+            Self::Here(node) => node.usage(file),
+            Self::There(remote) => remote.usage(file),
+        }
+    }
+
+    /// Puts the fence of a sync file on a shared buffer.
+    ///
+    /// # Errors
+    /// Those of [`Node::add_fence`]; the server is gone.
+    pub fn add_fence(self, buffer: SharedId, about: u32, file: SharedId) -> Result<(), Refusal> {
+        match self {
+            Self::Here(node) => node.add_fence(buffer.token(), about, file.token()),
+            Self::There(remote) => remote.add_fence(Key(buffer.0), about, Key(file.0)),
+        }
+    }
+
+    /// A sync file of what has to be waited for before a shared buffer is used.
+    ///
+    /// # Errors
+    /// Those of [`Node::fence_of`]; the server is gone.
+    pub fn fence_of(self, buffer: SharedId, wants: u32) -> Result<New<Shared>, Refusal> {
+        match self {
+            Self::Here(node) => {
+                let token = node.fence_of(buffer.token(), wants)?;
+                Ok(New { what: (of_token(token), SharedKind::SyncFile), descriptor: None })
+            }
+            Self::There(remote) => remote.fence_of(Key(buffer.0), wants).map(of_left),
         }
     }
 

@@ -11,11 +11,14 @@
 //! | [`mapping`] | objects in a client's address space, and user pages that change |
 //! | [`shared`] | what is behind file descriptors: sync objects, sync files, buffer objects |
 //! | [`worker`] | the thread that lets the GPU and the driver work |
+//! | [`attributes`] | files beside the node that act: scheduling, resets |
 //! | [`arena`] | the one file of memory that everybody maps |
 //! | [`process`] | memory of processes, read and written through the system |
 //! | [`wall`] | the simulated GPU on the machine's clock |
 //! | [`access`] | the device for a client's side: here, or with a server |
 //! | [`server`], [`remote`], [`wire`] | the node behind a socket, its client, the messages between them |
+//! | [`usage`] | what a client uses, as text |
+//! | [`reservation`] | fences on shared buffers |
 //! | [`carry`] | calls with descriptors in them |
 //! | [`sketch`], [`state`] | what is shown of the device beside its node; what is in use |
 //! | [`locked`] | a lock that survives fork |
@@ -26,6 +29,7 @@
 
 pub mod access;
 pub mod arena;
+pub mod attributes;
 pub mod carry;
 mod complaints;
 pub mod locked;
@@ -34,17 +38,20 @@ pub mod node;
 pub mod process;
 pub mod record;
 pub mod remote;
+pub mod reservation;
 pub mod server;
 pub mod settings;
 pub mod shared;
 pub mod sketch;
 pub mod state;
 mod storage;
+pub mod usage;
 pub mod wall;
 pub mod wire;
 pub mod worker;
 
 pub use access::{Access, SharedId};
+pub use attributes::Attribute;
 pub use mapping::{MapId, Mapped, Piece};
 pub use node::{FileId, Idle, Node, Refusal};
 pub use process::Process;

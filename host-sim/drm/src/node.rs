@@ -1,6 +1,7 @@
 //! The node: files and calls.
 
 use crate::arena::Arena;
+use crate::attributes::Classes;
 use crate::complaints::Complaints;
 use crate::mapping::MapId;
 use crate::process::{Process, Processes};
@@ -85,6 +86,8 @@ pub(crate) struct State {
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) mappings: BTreeMap<MapId, (ClientId, MappingId)>,
     pub(crate) last_mapping: u64,
+    /// How engine classes are scheduled, and between what that may be set.
+    pub(crate) classes: Classes,
     next_file: u64,
 }
 
@@ -148,7 +151,8 @@ impl Node {
         let recorder = recorder.filter(|recorder| recorder.begins(settings, device.info(), MEMORY_BYTES));
         let own = device.client_open(true).map_err(|error| error.to_string())?;
         let files = BTreeMap::from([(FileId::NODE, File { client: own, process: Process::own() })]);
-        let state = State { device, files, mappings: BTreeMap::new(), last_mapping: 0, next_file: 1 };
+        let classes = Classes::of(&device);
+        let state = State { device, files, mappings: BTreeMap::new(), last_mapping: 0, classes, next_file: 1 };
         let (state, shared) = (Mutex::new(state), Mutex::default());
         let (waiting, doorbell) = (AtomicU32::new(0), Doorbell::default());
         let complaints = Complaints::new(settings.complain);

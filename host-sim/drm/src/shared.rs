@@ -5,6 +5,7 @@
 
 use crate::mapping::Mapped;
 use crate::node::{FileId, Node, Refusal, State};
+use crate::reservation::BufferFence;
 use barexe_core::Error;
 use barexe_core::device::{ExportedBo, TicketState};
 use barexe_core::uapi::{Descriptors, Shared};
@@ -31,16 +32,23 @@ pub enum SharedKind {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     all: BTreeMap<Token, Arc<Shared>>,
+    /// Fences on buffers, by what tells those apart.
+    pub(crate) fences: BTreeMap<u32, Vec<BufferFence>>,
     last: i32,
 }
 
 impl Table {
-    fn insert(&mut self, shared: Shared) -> Token {
+    pub(crate) fn insert(&mut self, shared: Shared) -> Token {
         // There are far fewer things than numbers: none is used twice.
         self.last = self.last.saturating_add(1);
         let token = Token(self.last);
         self.all.insert(token, Arc::new(shared));
         token
+    }
+
+    /// The buffers.
+    pub(crate) fn buffers(&self) -> Vec<Arc<Shared>> {
+        self.all.values().filter(|shared| matches!(&***shared, Shared::Bo(_))).cloned().collect()
     }
 }
 
@@ -79,8 +87,13 @@ impl Drop for Tokens<'_> {
 }
 
 impl Node {
+    /// What a token stands for, kept until it is [let go](Self::let_go).
+    pub(crate) fn kept(&self, token: Token) -> Option<Arc<Shared>> {
+        self.shared().all.get(&token).cloned()
+    }
+
     /// Gives a thing back once nobody has it any more.
-    fn let_go(&self, shared: Arc<Shared>) {
+    pub(crate) fn let_go(&self, shared: Arc<Shared>) {
         if let Some(shared) = Arc::into_inner(shared) {
             let _ = shared.close(&mut self.lock().device);
         }
@@ -90,6 +103,7 @@ impl Node {
     pub fn close_shared(&self, token: Token) {
         let gone = self.shared().all.remove(&token);
         if let Some(gone) = gone {
+            self.left(&gone);
             self.let_go(gone);
         }
     }

@@ -1,5 +1,6 @@
 //! What is shown of a device beside its node: ids, GTs, page attributes. Plain data, so that it can be sent.
 
+use crate::attributes::CLASSES;
 use barexe_core::gt::{DeviceInfo, EngineClass, Gt};
 use serde::{Deserialize, Serialize};
 
@@ -60,13 +61,6 @@ impl GtSketch {
 }
 
 /// What clients call a class; nothing, if they never see it.
-const fn short_name(class: EngineClass) -> Option<&'static str> {
-    match class {
-        EngineClass::Render => Some("rcs"),
-        EngineClass::Copy => Some("bcs"),
-        EngineClass::VideoDecode => Some("vcs"),
-        EngineClass::VideoEnhance => Some("vecs"),
-        EngineClass::Compute => Some("ccs"),
-        EngineClass::Gsc => None,
-    }
+fn short_name(class: EngineClass) -> Option<&'static str> {
+    CLASSES.into_iter().find(|(known, _)| *known == class).map(|(_, name)| name)
 }

@@ -81,6 +81,16 @@ kinds! {
     Settle = 15;
     /// A descriptor comes with this: what is it? Answered by what it leads to, its kind and size.
     Adopt = 16;
+    /// What is read in a file that acts? Its number ([`code`](crate::Attribute::code)). Answered by text.
+    Show = 17;
+    /// Write to a file that acts: its number; what is written.
+    Store = 18;
+    /// What does the client of a file use? The file. Answered by text.
+    Usage = 19;
+    /// Put a fence on a buffer: that, what it is about, a sync file.
+    AddFence = 20;
+    /// What is to be waited for before a buffer is used: that, what for. Answered by a sync file; its leash comes with it.
+    FenceOf = 21;
     /// An answer; word 4 says whether the device ever used pages of the process.
     Done = 0x80;
     /// An answer: no, with an error number.

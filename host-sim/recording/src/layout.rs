@@ -249,6 +249,8 @@ layouts! {
         word("di_major", 0).both(), word("di_minor", 4).both(), word("dd_major", 8).both(), word("dd_minor", 12).both(),
     ] [];
     0x09 "GEM_CLOSE" [word("handle", 0), word("pad", 4)] [];
+    0x0A "GEM_FLINK" [word("handle", 0), word("name", 4).out()] [];
+    0x0B "GEM_OPEN" [word("name", 0), word("handle", 4).out(), long("size", 8).out()] [];
     0x0C "GET_CAP" [long("capability", 0), long("value", 8).out()] [];
     0x0D "SET_CLIENT_CAP" [long("capability", 0), long("value", 8)] [];
     0x11 "AUTH_MAGIC" [word("magic", 0)] [];

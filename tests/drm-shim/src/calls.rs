@@ -34,6 +34,7 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: libc::c_ulong, arg: *m
             drop(object);
             sync_files::call(device, (id, kind), code, arg.addr() as u64)
         }
+        Kind::Acts(_) => Err(Refusal(libc::ENOTTY)),
     };
     match answer {
         Ok(value) => value.cast_signed(),
@@ -66,11 +67,11 @@ fn call(device: Access, id: FileId, request: u32, addr: u64, blocked: &Blocked) 
 }
 
 /// What left the device and has this descriptor.
-fn shared_behind(fd: c_int) -> Option<SharedId> {
+pub(crate) fn shared_behind(fd: c_int) -> Option<SharedId> {
     came_from_elsewhere(fd, 0);
     match table::get(fd)?.kind {
         Kind::Shared(id, _) => Some(id),
-        Kind::File { .. } => None,
+        Kind::File { .. } | Kind::Acts(_) => None,
     }
 }
 

@@ -129,7 +129,7 @@ fn buffer_bytes(fd: c_int) -> Option<i64> {
     let _blocked = Blocked::new();
     match table::get(fd)?.kind {
         Kind::Shared(_, SharedKind::Bo(size)) => i64::try_from(size).ok(),
-        Kind::Shared(..) | Kind::File { .. } => None,
+        Kind::Shared(..) | Kind::File { .. } | Kind::Acts(_) => None,
     }
 }
 

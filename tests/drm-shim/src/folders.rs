@@ -1,4 +1,4 @@
-//! Functions that only need another path: opendir, scandir, fopen, access.
+//! Functions that only need another path: opendir, scandir, access.
 
 use crate::paths::{bytes, node_at, rewritten};
 use crate::real;
@@ -6,7 +6,7 @@ use core::ffi::{c_char, c_int, c_void};
 use std::ffi::CString;
 
 /// The path that the system has.
-struct Found {
+pub(crate) struct Found {
     given: *const c_char,
     other: Option<CString>,
 }
@@ -14,7 +14,7 @@ struct Found {
 impl Found {
     /// # Safety
     /// A C string.
-    unsafe fn new(dir: c_int, given: *const c_char) -> Self {
+    pub(crate) unsafe fn new(dir: c_int, given: *const c_char) -> Self {
         // SAFETY: the caller's promise.
         let name = unsafe { bytes(given) };
         // Everybody may do with a node what can be done with this one.
@@ -22,7 +22,12 @@ impl Found {
         Self { given, other: node.or_else(|| rewritten(name)) }
     }
 
-    fn as_ptr(&self) -> *const c_char {
+    /// It is another than the one that was given.
+    pub(crate) const fn is_other(&self) -> bool {
+        self.other.is_some()
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const c_char {
         self.other.as_ref().map_or(self.given, |other| other.as_ptr())
     }
 }
@@ -49,8 +54,6 @@ with_path! {
     opendir = opendir() -> *mut c_void;
     scandir = scandir(list: *mut c_void, filter: *mut c_void, order: *mut c_void) -> c_int;
     scandir64 = scandir(list: *mut c_void, filter: *mut c_void, order: *mut c_void) -> c_int;
-    fopen = fopen(mode: *const c_char) -> *mut c_void;
-    fopen64 = fopen(mode: *const c_char) -> *mut c_void;
     access = access(how: c_int) -> c_int;
     euidaccess = access(how: c_int) -> c_int;
     eaccess = access(how: c_int) -> c_int;

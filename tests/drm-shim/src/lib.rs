@@ -7,9 +7,10 @@
 //! | module | stands in for |
 //! |---|---|
 //! | `open`, `descriptors` | open and its kin; close, dup, fcntl |
+//! | `acting`, `streams` | write and its kin, for files that act; fopen, fclose |
 //! | `calls`, `sync_files` | ioctl; ioctl and poll of descriptors that came out of it |
 //! | `memory` | mmap, munmap, mremap, madvise |
-//! | `status`, `links`, `folders` | stat and its kin; readlink, realpath; opendir, fopen, access |
+//! | `status`, `links`, `folders` | stat and its kin; readlink, realpath; opendir, access |
 //!
 //! | module | holds |
 //! |---|---|
@@ -41,6 +42,8 @@
 
 // In a test program these would stand in for the C library's, too.
 #[cfg(not(test))]
+mod acting;
+#[cfg(not(test))]
 mod calls;
 #[cfg(not(test))]
 mod descriptors;
@@ -59,10 +62,11 @@ mod paths;
 #[cfg(not(test))]
 mod real;
 #[cfg(not(test))]
-#[cfg(not(test))]
 mod signals;
 #[cfg(not(test))]
 mod status;
+#[cfg(not(test))]
+mod streams;
 #[cfg(not(test))]
 mod sync_files;
 #[cfg(not(test))]

@@ -168,6 +168,7 @@ fn map_object((addr, len): (*mut c_void, usize), (prot, flags): (c_int, c_int), 
         Kind::File { id, .. } => device.map(id, offset, len as u64),
         Kind::Shared(id, _) if offset == 0 => device.map_shared(id, len as u64),
         Kind::Shared(..) => return failed(libc::EINVAL),
+        Kind::Acts(_) => return failed(libc::ENODEV),
     };
     let note = |start: *mut c_void, result| {
         if let Kind::File { id, .. } = object.kind {

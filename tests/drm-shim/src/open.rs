@@ -1,5 +1,6 @@
 //! open and its kin.
 
+use crate::acting;
 use crate::node::node;
 use crate::paths::{bytes, descriptor_of, node_at, rewritten};
 use crate::real::{self, fail};
@@ -62,6 +63,7 @@ fn opened(dir: c_int, path: &[u8], flags: c_int) -> Option<c_int> {
     match object.kind {
         Kind::File { primary, .. } => Some(open_node(primary, flags)),
         Kind::Shared(..) => Some(fail(libc::ENXIO)),
+        Kind::Acts(file) => Some(acting::open(file, flags)),
     }
 }
 
@@ -76,7 +78,8 @@ unsafe fn open_any(dir: c_int, path: *const c_char, flags: c_int, mode: c_uint) 
     let other = rewritten(name);
     let path = other.as_ref().map_or(path, |other| other.as_ptr());
     // SAFETY: a C string, and what the caller gave.
-    unsafe { real::openat(dir, path, flags, mode) }
+    let fd = unsafe { real::openat(dir, path, flags, mode) };
+    if other.is_some() || acting::may_be_one(name) { acting::stand_in(fd, flags) } else { fd }
 }
 
 macro_rules! opens {

@@ -1,6 +1,7 @@
 //! Which paths are the device's, and where its generated files are.
 
 use crate::node::node;
+use crate::real;
 use crate::signals::Blocked;
 use crate::tree::{self, Facts, PREFIXES};
 use core::ffi::{CStr, c_char, c_int};
@@ -100,8 +101,17 @@ pub(crate) fn node_at(dir: c_int, path: &[u8]) -> Option<bool> {
         return node_of(path);
     }
     let primary = node_named(name)?;
-    let folder = std::fs::read_link(format!("/proc/self/fd/{dir}")).ok()?;
-    (original(folder.as_os_str().as_bytes()) == Some(b"/dev/dri".as_slice())).then_some(primary)
+    (original(&path_of(dir)) == Some(b"/dev/dri".as_slice())).then_some(primary)
+}
+
+/// The path that a descriptor leads to, as the system has it; none for what has no path, or a longer one than any.
+pub(crate) fn path_of(fd: c_int) -> Vec<u8> {
+    let mut path = vec![0; libc::PATH_MAX as usize];
+    let Ok(link) = CString::new(format!("/proc/self/fd/{fd}")) else { return Vec::new() };
+    // SAFETY: a C string, and room for so many bytes.
+    let len = unsafe { real::readlinkat(libc::AT_FDCWD, link.as_ptr(), path.as_mut_ptr().cast(), path.len()) };
+    path.truncate(usize::try_from(len).unwrap_or(0));
+    path
 }
 
 /// The descriptor that a path of the process's own folder of descriptors names.

@@ -63,6 +63,10 @@ real! {
     close(fd: c_int) -> c_int, else missing();
     close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int, else missing();
     lseek(fd: c_int, offset: i64, from: c_int) -> i64, else i64::from(missing());
+    read(fd: c_int, into: *mut c_void, len: usize) -> isize, else -1;
+    write(fd: c_int, from: *const c_void, len: usize) -> isize, else -1;
+    pwrite64(fd: c_int, from: *const c_void, len: usize, offset: i64) -> isize, else -1;
+    writev(fd: c_int, pieces: *const libc::iovec, count: c_int) -> isize, else -1;
     dup(fd: c_int) -> c_int, else missing();
     dup2(fd: c_int, to: c_int) -> c_int, else missing();
     dup3(fd: c_int, to: c_int, flags: c_int) -> c_int, else missing();
@@ -88,4 +92,5 @@ real! {
     opendir(path: Path) -> *mut c_void, else core::ptr::null_mut();
     scandir(path: Path, list: *mut c_void, filter: *mut c_void, order: *mut c_void) -> c_int, else missing();
     fopen(path: Path, mode: Path) -> *mut c_void, else core::ptr::null_mut();
+    fclose(stream: *mut c_void) -> c_int, else missing();
 }

@@ -1,11 +1,10 @@
 //! stat and its kin.
 
-use crate::paths::{bytes, node_at, original, rewritten};
+use crate::paths::{bytes, node_at, original, path_of, rewritten};
 use crate::real;
 use crate::signals::Blocked;
 use crate::table::{self, Kind};
 use core::ffi::{c_char, c_int, c_uint};
-use std::os::unix::ffi::OsStrExt;
 
 /// Major number of DRM devices.
 const DRM_MAJOR: u32 = 226;
@@ -29,7 +28,7 @@ pub(crate) fn node_of_descriptor(fd: c_int) -> Option<bool> {
     let _blocked = Blocked::new();
     match table::get(fd)?.kind {
         Kind::File { primary, .. } => Some(primary),
-        Kind::Shared(..) => None,
+        Kind::Shared(..) | Kind::Acts(_) => None,
     }
 }
 
@@ -215,8 +214,7 @@ pub(crate) unsafe extern "C" fn fstatfs(fd: c_int, into: *mut libc::statfs) -> c
     // SAFETY: the caller's promise.
     let done = unsafe { real::fstatfs(fd, into) };
     if done == 0
-        && let Ok(path) = std::fs::read_link(format!("/proc/self/fd/{fd}"))
-        && let Some(path) = original(path.as_os_str().as_bytes())
+        && let Some(path) = original(&path_of(fd))
     {
         // SAFETY: it was just filled.
         unsafe { name_system(path, into) };

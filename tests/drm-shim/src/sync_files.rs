@@ -1,6 +1,6 @@
 //! Sync files and shared buffers: the calls on their own descriptors, and waiting for fences with poll.
 
-use crate::calls::descriptor;
+use crate::calls::{descriptor, shared_behind};
 use crate::real;
 use crate::signals::Blocked;
 use crate::table::{self, Kind};
@@ -13,6 +13,10 @@ use std::time::Instant;
 const MERGE: u32 = 0xC030_3E03;
 /// `SYNC_IOC_FILE_INFO`: a name, the state at 32, the number of fences at 40.
 const FILE_INFO: u32 = 0xC038_3E04;
+/// `DMA_BUF_IOCTL_EXPORT_SYNC_FILE`: what for, the new descriptor at 4.
+const BUFFER_EXPORT: u32 = 0xC008_6202;
+/// `DMA_BUF_IOCTL_IMPORT_SYNC_FILE`: what about, the descriptor at 4.
+const BUFFER_IMPORT: u32 = 0x4008_6203;
 /// `DMA_BUF_IOCTL_SYNC`: the CPU begins or ends an access. Memory is coherent here.
 const BUFFER_SYNC: u32 = 0x4008_6200;
 
@@ -33,7 +37,26 @@ pub(crate) fn call(
             if told { Ok(0) } else { Err(Refusal::FAULT) }
         }
         (SharedKind::Bo(_), BUFFER_SYNC) => Ok(0),
+        (SharedKind::Bo(_), BUFFER_EXPORT) => {
+            let [wants, _] = two_words(addr)?;
+            let fd = descriptor(device, device.fence_of(id, wants)?)?;
+            if Process::own().write(addr.saturating_add(4), &fd.to_le_bytes()) { Ok(0) } else { Err(Refusal::FAULT) }
+        }
+        (SharedKind::Bo(_), BUFFER_IMPORT) => {
+            let [about, fd] = two_words(addr)?;
+            let file = shared_behind(fd.cast_signed()).ok_or(Refusal::INVALID)?;
+            device.add_fence(id, about, file).map(|()| 0)
+        }
         _ => Err(Refusal(libc::ENOTTY)),
+    }
+}
+
+fn two_words(addr: u64) -> Result<[u32; 2], Refusal> {
+    let mut words = [[0; 4]; 2];
+    if Process::own().read(addr, words.as_flattened_mut()) {
+        Ok(words.map(u32::from_le_bytes))
+    } else {
+        Err(Refusal::FAULT)
     }
 }
 

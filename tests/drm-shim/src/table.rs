@@ -2,7 +2,7 @@
 
 use crate::node;
 use barexe_drm::locked::Locked;
-use barexe_drm::{Access, FileId, SharedId, SharedKind};
+use barexe_drm::{Access, Attribute, FileId, SharedId, SharedKind};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     },
     /// Something that left the device by a call.
     Shared(SharedId, SharedKind),
+    /// A file that acts when it is written.
+    Acts(Attribute),
 }
 
 /// What several descriptors may lead to. The last one that goes closes it.
@@ -50,6 +52,7 @@ impl Drop for Object {
         match self.kind {
             Kind::File { id, .. } => node.close_file(id),
             Kind::Shared(id, _) => node.close_shared(id.token()),
+            Kind::Acts(_) => {}
         }
     }
 }

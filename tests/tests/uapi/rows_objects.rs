@@ -1,8 +1,8 @@
 //! Buffer objects: bind-and-exec sheet §3.10, §3.11 and GEM_CLOSE.
 
 use crate::table::{ARRAY, NOWHERE, Row, accepts, refuses, row};
-use barexe_core::Errno::{E2BIG, EFAULT, EINVAL, ENODEV, ENOENT, EOPNOTSUPP};
-use barexe_core::uapi::request::{GEM_CLOSE, XE_GEM_CREATE, XE_GEM_MMAP_OFFSET};
+use barexe_core::Errno::{E2BIG, EACCES, EFAULT, EINVAL, ENODEV, ENOENT, EOPNOTSUPP};
+use barexe_core::uapi::request::{GEM_CLOSE, GEM_FLINK, GEM_OPEN, XE_GEM_CREATE, XE_GEM_MMAP_OFFSET};
 use barexe_tests::rig::on_each_platform;
 use barexe_tests::wire::{Bytes, Ram};
 
@@ -106,5 +106,34 @@ fn close_refuses_what_is_no_handle() {
         rig.client = own;
         accepts(rig, GEM_CLOSE, &close(bo.bo), &Ram::new());
         refuses(rig, GEM_CLOSE, vec![row("closed handle", close(bo.bo), EINVAL, "GEM handle")]);
+    });
+}
+
+/// `drm_gem_flink`, `drm_gem_open`: names that every trusted client at the primary node can use.
+#[test]
+fn names_are_for_trusted_clients_at_the_primary_node() {
+    on_each_platform(|rig| {
+        let bo = rig.bo(0x3000);
+        let flink = Bytes::new(8).u32(0, bo.bo);
+        let open = |name| Bytes::new(16).u32(0, name);
+        let at_render_node = rig.client;
+        refuses(rig, GEM_FLINK, vec![row("render node", flink.clone(), EACCES, "primary node")]);
+        refuses(rig, GEM_OPEN, vec![row("render node", open(1), EACCES, "primary node")]);
+        rig.device.client_at_primary(at_render_node).unwrap();
+        refuses(rig, GEM_FLINK, vec![row("unknown handle", Bytes::new(8).u32(0, 0x7777), ENOENT, "no Bo")]);
+        let name = accepts(rig, GEM_FLINK, &flink, &Ram::new()).get_u32(4);
+        assert_eq!(accepts(rig, GEM_FLINK, &flink, &Ram::new()).get_u32(4), name);
+        refuses(rig, GEM_OPEN, vec![row("unknown name", open(name ^ 0x5555), ENOENT, "no Bo")]);
+        for (privileged, errno) in [(false, Some(EACCES)), (true, None)] {
+            rig.client = rig.device.client_open(privileged).unwrap();
+            rig.device.client_at_primary(rig.client).unwrap();
+            if let Some(errno) = errno {
+                refuses(rig, GEM_OPEN, vec![row("not trusted", open(name), errno, "names of buffer objects")]);
+            } else {
+                let opened = accepts(rig, GEM_OPEN, &open(name), &Ram::new());
+                assert_eq!(opened.get_u64(8), 0x3000);
+                assert_eq!(rig.device.bo_size(rig.client, opened.get_u32(4)), Ok(0x3000));
+            }
+        }
     });
 }

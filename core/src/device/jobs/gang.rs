@@ -180,6 +180,7 @@ impl<H: Hal> Device<'_, H> {
             scheduling: self.scheduling_of(place.first),
             watch: Watch::NEW,
             was_on_an_engine: false,
+            clock: 0,
             turn: 0,
             hits: 0,
             blame: None,

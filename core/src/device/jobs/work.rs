@@ -277,6 +277,7 @@ impl<H: Hal> Device<'_, H> {
             vm.queues = vm.queues.saturating_sub(1);
         }
         if let QueueKind::Exec(exec) = queue.kind {
+            self.count_last_ticks(queue.client, &exec);
             exec.lrc.free(&mut self.ggtt, &mut self.hal);
         }
     }

@@ -3,6 +3,7 @@
 use crate::device::Device;
 use crate::device::jobs::ready::Turns;
 use crate::device::ticket::OwnFailures;
+use crate::device::usage::EngineTicks;
 use crate::exec::queue::{Queue, Queues};
 use crate::pool::Handle;
 use crate::shares::Owner;
@@ -23,6 +24,8 @@ pub struct Client {
     pub(in crate::device) closed: bool,
     /// The turn that its next queue gets, of each class of engines.
     pub(in crate::device) turns: Turns,
+    /// How long engines have worked for it, as far as that was counted.
+    pub(in crate::device) ticks: EngineTicks,
     /// How queues of it ended that are gone.
     pub(in crate::device) failures: OwnFailures,
 }
@@ -31,7 +34,7 @@ impl Client {
     /// A client that has nothing.
     pub(in crate::device) fn new(privileged: bool, space: Option<UserSpace>) -> Self {
         let (turns, failures) = (Turns::default(), OwnFailures::default());
-        Self { privileged, space, primary: false, closed: false, turns, failures }
+        Self { privileged, space, primary: false, closed: false, turns, ticks: EngineTicks::default(), failures }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Buffer objects that leave their client: export, and import by another.
 //!
 //! What is exported is the object itself, memory and caching mode included; a client that imports it gets a handle of its
-//! own to it. An object that is private to a VM stays there (bind-and-exec sheet §3.10).
+//! own to it. An object that is private to a VM stays there (bind-and-exec sheet §3.10). Export is by a value that the
+//! embedder hands on, or by a name that any client can use.
 
 use super::client::{Client, ClientId};
 use crate::device::Device;
@@ -36,11 +37,8 @@ impl<H: Hal> Device<'_, H> {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::NotPermitted`] for an object that is private to a VM.
     pub fn bo_export(&mut self, client: ClientId, handle: u32) -> Result<ExportedBo, Error> {
-        self.check_client(client)?;
-        let bo = self.bo_of(client, handle)?;
-        if let Some(vm) = self.pools.bos.get(bo).and_then(|bo| bo.vm) {
-            return Err(Error::NotPermitted { what: "export of an object private to VM", value: vm.id().into() });
-        }
+        let bo = self.bo_to_share(client, handle)?;
+        self.count_export(bo, 1);
         self.use_bo(bo);
         Ok(ExportedBo { tag: self.config.tag, bo })
     }
@@ -51,8 +49,61 @@ impl<H: Hal> Device<'_, H> {
     /// [`Error::NotFound`] for one of another device.
     pub fn bo_export_close(&mut self, exported: ExportedBo) -> Result<(), Error> {
         let bo = self.exported(&exported)?;
+        self.count_export(bo, -1);
         self.unuse_bo(bo);
         Ok(())
+    }
+
+    fn count_export(&mut self, bo: Handle<Bo>, change: i32) {
+        if let Some(bo) = self.pools.bos.get_mut(bo) {
+            bo.exports = bo.exports.saturating_add_signed(change);
+        }
+    }
+
+    /// Tells exported objects apart: the same for all exports of one; `None` for one of another device.
+    #[must_use]
+    pub fn bo_export_id(&self, exported: &ExportedBo) -> Option<u32> {
+        self.exported(exported).ok().map(Handle::id)
+    }
+
+    /// Gives an object a name, which lives as long as a client has a handle to it; always the same.
+    ///
+    /// # Errors
+    /// As [`bo_export`](Self::bo_export).
+    pub fn bo_name(&mut self, client: ClientId, handle: u32) -> Result<u32, Error> {
+        let bo = self.bo_to_share(client, handle)?;
+        if let Some(bo) = self.pools.bos.get_mut(bo) {
+            bo.named = true;
+        }
+        Ok(bo.id())
+    }
+
+    /// Gives a client a new handle to the object of a name, each time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Exhausted`].
+    pub fn bo_open(&mut self, client: ClientId, name: u32) -> Result<u32, Error> {
+        self.check_client(client)?;
+        let named = self.pools.bos.by_id(name).filter(|bo| self.pools.bos.get(*bo).is_some_and(|bo| bo.named));
+        let named = named.filter(|bo| self.bo_handles(*bo) > 0);
+        self.new_import(client, named.ok_or(Error::NotFound { kind: ObjectKind::Bo, id: name })?)
+    }
+
+    /// The client's object, if it may leave the client.
+    fn bo_to_share(&self, client: ClientId, handle: u32) -> Result<Handle<Bo>, Error> {
+        self.check_client(client)?;
+        let bo = self.bo_of(client, handle)?;
+        if let Some(vm) = self.pools.bos.get(bo).and_then(|bo| bo.vm) {
+            return Err(Error::NotPermitted { what: "export of an object private to VM", value: vm.id().into() });
+        }
+        Ok(bo)
+    }
+
+    /// How many handles clients have to an object.
+    pub(in crate::device) fn bo_handles(&self, bo: Handle<Bo>) -> usize {
+        let own = self.pools.bos.get(bo).is_some_and(|bo| bo.client.is_some());
+        let imports = self.pools.bo_imports.iter().filter(|(_, import)| import.bo == bo);
+        imports.count().saturating_add(usize::from(own))
     }
 
     /// Size of an exported object in bytes; 0 for one of another device.
@@ -76,6 +127,10 @@ impl<H: Hal> Device<'_, H> {
         if let Some((import, _)) = self.pools.bo_imports.iter().find(|(_, import)| has(import)) {
             return Ok(import.id() | IMPORTED);
         }
+        self.new_import(client, bo)
+    }
+
+    fn new_import(&mut self, client: ClientId, bo: Handle<Bo>) -> Result<u32, Error> {
         let import = self.pools.bo_imports.insert_for(Owner::of(client), BoImport { client, bo });
         let import = import.map_err(|_| Error::Exhausted(Capacity::BoImports))?;
         self.use_bo(bo);
@@ -101,7 +156,7 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Whether the client got a handle to the object by import.
-    pub(super) fn has_imported(&self, client: ClientId, bo: Handle<Bo>) -> bool {
+    pub(in crate::device) fn has_imported(&self, client: ClientId, bo: Handle<Bo>) -> bool {
         self.pools.bo_imports.iter().any(|(_, import)| import.client == client && import.bo == bo)
     }
 

@@ -16,6 +16,7 @@ mod memory;
 pub use memory::{free_ggtt_memory, ggtt_memory, show_ggtt_memory};
 
 use crate::Error;
+use crate::context::batches::TIMESTAMP_RUNNING;
 use crate::context::descriptor::Descriptor;
 use crate::context::layout::{LrcAddrs, LrcLayout, SEQNO_BYTES, START_SEQNO_BYTES};
 use crate::gt::DeviceInfo;
@@ -163,6 +164,21 @@ impl Lrc {
         dma.observe(&self.buffer, at..at.saturating_add(4));
         // The offset comes from the layout of this very buffer.
         self.buffer.read_u32(at).unwrap_or(0)
+    }
+
+    /// As [`saved_clock`](Self::saved_clock), all of it: `wide` says whether it has an upper half. `None` while an engine
+    /// runs the context: then that engine shows it.
+    #[must_use]
+    pub fn clock(&self, dma: &mut impl DmaMemory, wide: bool) -> Option<u64> {
+        let lower = self.saved_clock(dma);
+        let upper = if wide {
+            let at = usize_of(self.layout.context_timestamp_upper());
+            dma.observe(&self.buffer, at..at.saturating_add(4));
+            self.buffer.read_u32(at).unwrap_or(0)
+        } else {
+            0
+        };
+        (upper != 0 || lower != TIMESTAMP_RUNNING).then_some(u64::from(upper) << 32 | u64::from(lower))
     }
 
     /// Stores the ring's tail in the context image; the descriptor to submit.

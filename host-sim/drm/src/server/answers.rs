@@ -5,6 +5,7 @@ use super::connection::Connection;
 use super::leashes::Identity;
 use super::told::{number, piece_bytes};
 use super::{Key, Server};
+use crate::attributes::Attribute;
 use crate::carry::NOTHING;
 use crate::mapping::Mapped;
 use crate::node::Refusal;
@@ -83,6 +84,11 @@ pub(super) fn answer(connection: &mut Connection, asked: Message) -> io::Result<
             Answer::Done(done(&[]))
         }
         Kind::Adopt => adopt(server, asked).into(),
+        Kind::Show => show(server, a).into(),
+        Kind::Store => store(server, a, &asked.bytes).into(),
+        Kind::Usage => usage(server, Key(a)).into(),
+        Kind::AddFence => add_fence(server, Key(a), b, Key(c)).into(),
+        Kind::FenceOf => fence_of(server, Key(a), b).into(),
         Kind::Hello | Kind::Interrupt | Kind::Done | Kind::Refused | Kind::Waiting => return nonsense(),
     })
 }
@@ -223,6 +229,35 @@ fn adopt(server: &Server, asked: Message) -> Result<Message, Refusal> {
         Known::Shared(kind) => number(kind),
     };
     Ok(done(&[key.0, kind, size]))
+}
+
+/// A file that acts; of a number that is none's: there is no such file.
+fn attribute(code: u64) -> Result<Attribute, Refusal> {
+    Attribute::of_code(code).ok_or(Refusal(libc::ENOENT))
+}
+
+fn show(server: &Server, code: u64) -> Result<Message, Refusal> {
+    Ok(done(&[]).with_bytes(server.node.show(attribute(code)?)?.into_bytes()))
+}
+
+fn store(server: &Server, code: u64, text: &[u8]) -> Result<Message, Refusal> {
+    server.node.store(attribute(code)?, text).map(|()| done(&[]))
+}
+
+fn usage(server: &Server, file: Key) -> Result<Message, Refusal> {
+    let id = server.books().file(file).ok_or(Refusal::BAD_FILE)?;
+    Ok(done(&[]).with_bytes(server.node.usage(id)?.into_bytes()))
+}
+
+fn add_fence(server: &Server, buffer: Key, about: u64, file: Key) -> Result<Message, Refusal> {
+    let [buffer, file] = [buffer, file].map(|key| server.books().shared(key).map_or(NOTHING, |(token, _)| token));
+    server.node.add_fence(buffer, u32::try_from(about).map_err(|_| Refusal::INVALID)?, file).map(|()| done(&[]))
+}
+
+fn fence_of(server: &Server, buffer: Key, wants: u64) -> Result<Message, Refusal> {
+    let (buffer, _) = server.books().shared(buffer).ok_or(Refusal::BAD_FILE)?;
+    let wants = u32::try_from(wants).map_err(|_| Refusal::INVALID)?;
+    leave(server, (server.node.fence_of(buffer, wants)?, SharedKind::SyncFile))
 }
 
 fn json(value: &impl Serialize) -> io::Result<Answer> {

@@ -1,6 +1,7 @@
 //! Nodes, bus, module and debug folder of the device.
 
 use super::{CARD_MINOR, DRM_MAJOR, Entry, Facts, RENDER_MINOR, SLOT};
+use barexe_drm::usage::DRIVER;
 
 /// The device's own folder.
 pub(super) const FOLDER: &str = "sys/devices/pci0000:00/0000:00:02.0";
@@ -8,8 +9,6 @@ pub(super) const FOLDER: &str = "sys/devices/pci0000:00/0000:00:02.0";
 const INTEL: u16 = 0x8086;
 /// Display controller, VGA compatible.
 const CLASS: u32 = 0x03_0000;
-/// The driver whose interface clients meet.
-const DRIVER: &str = "xe";
 
 /// The folder below debugfs; the other names lead to it.
 pub(super) fn debug_folder() -> String {

@@ -1,13 +1,12 @@
 //! What the driver found out about the device, in the words of the files.
 
 use super::{Facts, Frequencies, GtFacts, PatFacts};
+use barexe_drm::attributes::CLASSES;
 use barexe_drm::sketch::{GtSketch, Sketch};
 
 /// The simulated clock does not change with what these files say: any plausible numbers do.
 const FREQUENCIES: Frequencies = Frequencies { rp0: 1300, rpe: 400, rpn: 100 };
 
-/// Engine classes by their short names.
-const CLASSES: [&str; 5] = ["rcs", "bcs", "vcs", "vecs", "ccs"];
 /// What the driver uses rows of page attributes for, in the order of the sketch.
 const USES: [&str; 4] = ["NONE", "WT", "WB", "NONE_COMPRESSION"];
 
@@ -24,7 +23,7 @@ impl Facts {
 }
 
 fn of_gt(gt: &GtSketch) -> GtFacts {
-    let known = |name: &String| CLASSES.into_iter().find(|class| class == name);
+    let known = |name: &String| CLASSES.into_iter().map(|(_, class)| class).find(|class| class == name);
     let classes = gt.classes.iter().filter_map(known).collect();
     GtFacts { id: gt.id, tile: gt.tile, media: gt.media, classes, frequencies: FREQUENCIES }
 }

@@ -1,6 +1,7 @@
 //! What is shown for each GT: frequencies, idleness, engine classes, resets.
 
-use super::{Entry, PatFacts, scheduling};
+use super::{Entry, PatFacts};
+use barexe_drm::attributes::{PROPERTIES, RESETS, START};
 
 /// A GT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,20 +58,25 @@ const THROTTLE: [&str; 9] = [
     "reason_vr_thermalert",
 ];
 
-/// Files that clients write to, or open to keep the device awake.
-const DEBUG: [&str; 2] = ["force_reset", "force_reset_sync"];
-
 /// Everything of one GT.
 pub(super) fn entries(gt: &GtFacts) -> Vec<Entry> {
     let folder = format!("{}/tile{}/gt{}", super::device::FOLDER, gt.tile, gt.id);
     let mut all = speed(&folder, gt.frequencies);
     all.extend(idleness(&folder, gt));
     for class in &gt.classes {
-        all.extend(scheduling::entries(&format!("{folder}/engines/{class}")));
+        all.extend(scheduling(&format!("{folder}/engines/{class}")));
     }
     let debug = super::device::debug_folder();
-    all.extend(DEBUG.map(|name| Entry::File(format!("{debug}/gt{}/{name}", gt.id), Vec::new())));
+    all.extend(RESETS.map(|(name, _)| Entry::File(format!("{debug}/gt{}/{name}", gt.id), Vec::new())));
     all
+}
+
+/// The numbers of one engine class below `folder`, their limits, and what they were at the start.
+fn scheduling(folder: &str) -> impl Iterator<Item = Entry> + '_ {
+    let names = PROPERTIES.into_iter().flat_map(|(_, names, _)| names);
+    names.flat_map(move |name| {
+        [format!("{folder}/{name}"), format!("{folder}/{START}/{name}")].map(|path| Entry::File(path, Vec::new()))
+    })
 }
 
 /// The table of page attributes, beside the files of the GT's resets.

@@ -1,4 +1,5 @@
 use super::*;
+use barexe_drm::Attribute;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -98,12 +99,13 @@ fn configuration_space_says_what_the_files_say() {
 }
 
 #[test]
-fn each_gt_shows_its_classes_with_what_they_were_at_the_start() {
+fn each_gt_shows_its_classes() {
     let scratch = Scratch::new("gts");
     write(&scratch.0, &facts()).unwrap();
     let device = "sys/dev/char/226:0/device/tile0";
-    assert_eq!(scratch.read(&format!("{device}/gt0/engines/ccs/.defaults/preempt_timeout_us")), "640000\n");
-    assert_eq!(scratch.read(&format!("{device}/gt1/engines/vcs/job_timeout_max")), "10000\n");
+    for path in ["gt0/engines/ccs/.defaults/preempt_timeout_us", "gt1/engines/vcs/job_timeout_max"] {
+        assert!(scratch.0.join(device).join(path).exists(), "{path}");
+    }
     assert!(!scratch.0.join(device).join("gt1/engines/rcs").exists());
     assert_eq!(scratch.read(&format!("{device}/gt1/gtidle/name")), "gt1-mc\n");
     assert_eq!(scratch.read(&format!("{device}/gt0/gtidle/idle_status")), "gt-c6\n");
@@ -113,14 +115,9 @@ fn each_gt_shows_its_classes_with_what_they_were_at_the_start() {
 }
 
 #[test]
-fn a_write_means_what_its_path_says() {
-    let engines = "/sys/devices/pci0000:00/0000:00:02.0/tile0/gt1/engines";
-    assert_eq!(
-        live(&format!("{engines}/vcs/job_timeout_ms")),
-        Some(Live::Scheduling { gt: 1, class: "vcs", attribute: "job_timeout_ms" })
-    );
-    assert_eq!(live(&format!("{engines}/vcs/.defaults/job_timeout_ms")), Some(Live::ReadOnly));
-    assert_eq!(live("/sys/kernel/debug/dri/0/gt0/force_reset"), Some(Live::Reset { gt: 0, wait: false }));
-    assert_eq!(live("/any/root/sys/kernel/debug/dri/0/gt1/force_reset_sync"), Some(Live::Reset { gt: 1, wait: true }));
-    assert_eq!(live("/sys/class/drm/card0/uevent"), None);
+fn files_that_act_are_there_under_the_paths_that_say_so() {
+    let all = entries(&facts());
+    let acting = all.iter().filter_map(|entry| Attribute::of(&format!("/{}", entry.path())));
+    // Three classes with nine files each, twice; two GTs with two.
+    assert_eq!(acting.count(), 3 * 9 * 2 + 4);
 }

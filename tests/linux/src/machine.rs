@@ -36,8 +36,8 @@ pub(crate) const CONSOLE: &str = "kernel.log";
 /// What the server said.
 pub(crate) const SERVER: &str = "server.log";
 const INITRD: &str = "initramfs";
-/// Memory of the guest.
-const MEMORY: &str = "1G";
+/// Memory of the guest: `xe_vm` makes a buffer of two GiB, and of what there is the driver gives a half to buffers.
+const MEMORY: &str = "5G";
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(50);
 /// Longest time until the server listens, and until it ends when its peer has left.

@@ -2,6 +2,7 @@
 
 use super::Scheduler;
 use super::context::{Context, Leaving};
+use crate::guc::messages::context::INDICES;
 use crate::guc::messages::status;
 use crate::guc::requests::{Policy, Refusal, Registration, Request};
 
@@ -39,10 +40,12 @@ impl Scheduler {
 
     fn register(&mut self, registration: Registration) -> Result<(), Refusal> {
         let taken = registration.context..registration.context.saturating_add(registration.images.len() as u32);
-        let overlaps = |(index, context): (&u32, &Context)| {
-            *index < taken.end && taken.start < index.saturating_add(context.width() as u32)
-        };
-        if self.contexts.iter().any(overlaps) {
+        if taken.end > INDICES {
+            return Err(status::INVALID_CONTEXT_INDEX);
+        }
+        // No two overlap, so only the last one that begins before this one's end can reach into it.
+        let reaches = |(index, context): (&u32, &Context)| taken.start < index.saturating_add(context.width() as u32);
+        if self.contexts.range(..taken.end).next_back().is_some_and(reaches) {
             return Err(status::INVALID_CONTEXT_REGISTRATION);
         }
         if registration.images.is_empty() || self.places(&registration).next().is_none() {

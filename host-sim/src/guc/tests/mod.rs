@@ -4,5 +4,6 @@ mod driver;
 mod loading;
 mod messages;
 mod noise;
+mod pools;
 mod rings;
 mod vectors;

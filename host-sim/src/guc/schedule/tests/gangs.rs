@@ -145,6 +145,15 @@ fn indices_of_all_are_taken_and_the_engines_have_to_lie_side_by_side() {
     let one =
         Registration { context: 5, kernel: true, class: VideoDecode, engines: 2, images: vec![image], queue: None };
     assert_eq!(rig.ask(Request::Register(one.clone())), Err(status::INVALID_CONTEXT_REGISTRATION));
-    let two = Registration { context: 8, images: vec![image; 2], ..one };
+    let two = Registration { context: 8, images: vec![image; 2], ..one.clone() };
     assert_eq!(rig.ask(Request::Register(two)), Err(status::INVALID_ENGINE), "there is no third decoder");
+    for (context, engines, answer) in [
+        (3, 1, Err(status::INVALID_CONTEXT_REGISTRATION)),
+        (6, 1, Ok(())),
+        (65_534, 1, Err(status::INVALID_CONTEXT_INDEX)),
+        (65_533, 1, Ok(())),
+    ] {
+        let two = Registration { context, engines, images: vec![image; 2], ..one.clone() };
+        assert_eq!(rig.ask(Request::Register(two)), answer, "{context}");
+    }
 }

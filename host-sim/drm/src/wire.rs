@@ -19,7 +19,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Version of these messages: both sides have the same, or do not talk.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 /// Most bytes behind the head of what a client asks: the largest argument struct that a request code can name.
 pub const MOST_ASKED: usize = 1 << 14;
 /// Most bytes behind the head of an answer.

@@ -3,9 +3,9 @@
 //! Signals are held back by the caller, and let in while it waits through a [`Patience`]: a handler may leave a waiting
 //! call by `longjmp`. The call's connection is then hung up at the next call of the thread, and the server gives the wait up.
 
+mod beside;
 mod lines;
 
-use crate::attributes::Attribute;
 use crate::carry::Carried;
 use crate::locked::Locked;
 use crate::mapping::{MapId, Mapped};
@@ -16,7 +16,7 @@ use crate::server::told::{pieces, shared_kind};
 use crate::shared::SharedKind;
 use crate::sketch::Sketch;
 use crate::state::NodeState;
-use crate::wire::{Kind, MOST_ASKED, Message, VERSION};
+use crate::wire::{Kind, Message, VERSION};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use lines::{Lease, Lines, high};
@@ -271,51 +271,6 @@ impl Remote {
         parsed(&self.ask(Kind::Sketch, &[])?)
     }
 
-    /// What is read in a file that acts.
-    ///
-    /// # Errors
-    /// The node's; the server is gone.
-    pub fn show(&self, file: Attribute) -> Result<String, Refusal> {
-        text(self.ask(Kind::Show, &[file.code()])?)
-    }
-
-    /// Writes to a file that acts. What no message holds is no number either.
-    ///
-    /// # Errors
-    /// The node's; the server is gone.
-    pub fn store(&self, file: Attribute, text: &[u8]) -> Result<(), Refusal> {
-        if text.len() > MOST_ASKED {
-            return Err(Refusal::INVALID);
-        }
-        let question = Message::new(Kind::Store, &[file.code()]).with_bytes(text.to_vec());
-        accepted(self.exchange(&question, &mut Deaf)?).map(drop)
-    }
-
-    /// What the client of a file uses.
-    ///
-    /// # Errors
-    /// The node's; the server is gone.
-    pub fn usage(&self, file: FileId) -> Result<String, Refusal> {
-        text(self.ask(Kind::Usage, &[file.0])?)
-    }
-
-    /// Puts the fence of a sync file on a buffer.
-    ///
-    /// # Errors
-    /// The node's; the server is gone.
-    pub fn add_fence(&self, buffer: Key, about: u32, file: Key) -> Result<(), Refusal> {
-        self.ask(Kind::AddFence, &[buffer.0, about.into(), file.0]).map(drop)
-    }
-
-    /// A sync file of what has to be waited for before a buffer is used.
-    ///
-    /// # Errors
-    /// The node's; the server is gone.
-    pub fn fence_of(&self, buffer: Key, wants: u32) -> Result<Left, Refusal> {
-        let leashed = leashed(self.ask(Kind::FenceOf, &[buffer.0, wants.into()])?)?;
-        Ok(Left { leashed, kind: SharedKind::SyncFile })
-    }
-
     /// What is in use at the node.
     ///
     /// # Errors
@@ -399,10 +354,6 @@ fn leashed(mut answer: Message) -> Result<Leashed, Refusal> {
 fn mapped(answer: Message) -> Mapped {
     let [id, ..] = answer.words;
     Mapped { id: MapId(id), pieces: pieces(&answer.bytes) }
-}
-
-fn text(answer: Message) -> Result<String, Refusal> {
-    String::from_utf8(answer.bytes).map_err(|_| Refusal::NO_DEVICE)
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(answer: &Message) -> Result<T, Refusal> {

@@ -3,6 +3,7 @@
 use crate::pages;
 use crate::space::{PLENTY, Room, Space, in_space};
 use barexe_core::vm::index::Census;
+use barexe_core::vm::plan::Request;
 use barexe_tests::random::{Random, Seed, seeds};
 
 const HUGE: Room = Room { nodes: 40_000, cells: 64, steps: 4 };
@@ -64,20 +65,30 @@ fn a_tree_is_as_high_as_its_mappings_ask_for() {
 #[test]
 fn four_levels_grow_and_shrink_back_to_nothing() {
     in_space(HUGE, |space| {
-        // Descending order leaves nodes no fuller than they must be.
-        let mut count = 0;
-        while levels(space, count) < 4 {
-            map(space, 4_000_000 - count);
-            count += 1;
+        const END: u64 = 1 << 21;
+        let slots = |first: u64, last: u64| pages(2 * first, 2 * last);
+        // Cut from its end down, one great mapping becomes two more with every request. Descending order leaves nodes no
+        // fuller than they must be.
+        space.map(Space::null(slots(0, END)));
+        let mut low = END;
+        while levels(space, low) < 4 {
+            low -= 1;
+            space.ask_only(Request::map(Space::null(pages(2 * low, 2 * low + 1))));
         }
-        assert!(count > u64::from(LEAF / 2 * BRANCH / 2 * BRANCH / 2), "{count}");
-        let mut seen = vec![4];
-        for at in 0..count {
-            let low = 4_000_000 - count + 1;
-            // From both ends.
-            let at = if at % 2 == 0 { low + at / 2 } else { 4_000_000 - at / 2 };
-            space.unmap(slot(at));
-            let now = levels(space, at);
+        let count = space.index.len();
+        assert_eq!(u64::from(count), 2 * (END - low) + 1);
+        assert!(count > LEAF / 2 * BRANCH / 2 * BRANCH / 2, "{count}");
+        space.unmap(slots(0, low));
+        let (mut high, mut seen) = (END, vec![4]);
+        while low < high {
+            // From both ends: few at once below, more than a leaf has above. The last ones go a few at a time.
+            space.ask_only(Request::unmap(slots(low, low + 1)));
+            low += 1;
+            let wide = if high - low > 1000 { 33 } else { 1 };
+            let from = low.max(high - wide);
+            space.ask_only(Request::unmap(slots(from, high)));
+            high = from;
+            let now = levels(space, low);
             if seen.last() != Some(&now) {
                 seen.push(now);
             }

@@ -86,6 +86,13 @@ impl<'a> Space<'a> {
         Ok(planned)
     }
 
+    /// The same of null mappings, without a look at what it comes to: for very many.
+    pub(crate) fn ask_only(&mut self, request: Request) {
+        let plan = self.index.plan(&self.store, request);
+        self.index.check_room(&mut self.store, &plan).unwrap();
+        self.index.apply(&mut self.store, &plan, |_| ()).unwrap();
+    }
+
     pub(crate) fn map(&mut self, vma: Vma) -> Vec<SubOp> {
         self.ask(Request::map(vma)).unwrap()
     }

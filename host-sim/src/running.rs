@@ -1,6 +1,6 @@
 //! Letting time pass: engines execute in turns, interrupts leave, the clock advances.
 
-use crate::cs::State;
+use crate::cs::{State, Streamer};
 use crate::fault::{Action, Occasion};
 use crate::gpu::Gpu;
 use crate::self_clearing::{self, Deferred};
@@ -10,6 +10,8 @@ use crate::trace::Event;
 
 /// Commands an engine executes before the next one has its turn.
 const TURN: u32 = 64;
+/// The same of one that spins: a few times round.
+const GLANCE: u32 = 16;
 /// Most commands of a turn that ends in a ring.
 const LONGEST_TURN: u32 = 512;
 
@@ -23,17 +25,25 @@ pub struct RunReport {
 }
 
 impl Gpu {
+    /// Whether somebody else's clock counts. An engine that spins is then looked at now and then only: it would take a
+    /// processor from those it waits for.
+    const fn is_behind_bus(&self) -> bool {
+        self.shared.mapped.is_some()
+    }
+
     /// One turn of every engine; whether any of them got anywhere.
     fn turn(&mut self, report: &mut RunReport) -> bool {
         let (mut moved, mut took_ns) = (false, 0);
         let per_tile = self.shared.platform.engines.len().max(1);
+        let paced = self.is_behind_bus();
         for (index, engine) in self.engines.iter_mut().enumerate() {
             self.shared.tiles.select(index / per_tile);
-            let before = engine.state();
-            let progress = engine.run_turn(&mut self.shared, TURN, LONGEST_TURN);
+            let (before, spins) = (engine.state(), paced && engine.is_spinning());
+            let turn = if spins { GLANCE } else { TURN };
+            let progress = engine.run_turn(&mut self.shared, turn, LONGEST_TURN);
             report.commands += u64::from(progress.commands);
             took_ns = took_ns.max(progress.took_ns);
-            let waits = progress.state == State::Waiting && progress.commands <= 1;
+            let waits = progress.state == State::Waiting && progress.commands <= 1 || spins && engine.is_spinning();
             moved |= !waits && (progress.commands > 0 || progress.state != before);
             if progress.raised != 0 {
                 let TileState { registers, interrupts, .. } = self.shared.tiles.one_mut();
@@ -51,7 +61,7 @@ impl Gpu {
     pub(crate) fn catch_up(&mut self, index: usize) {
         /// Turns in which an engine comes to a point of arbitration, if its batch has one.
         const TURNS: u32 = 64;
-        if self.shared.mapped.is_none() || !self.execution || self.shared.plan.is_gone() {
+        if !self.is_behind_bus() || !self.execution || self.shared.plan.is_gone() {
             return;
         }
         for _ in 0..TURNS {
@@ -127,7 +137,8 @@ impl Gpu {
         if !idle {
             return Some(self.shared.time_ns.saturating_sub(LEAD_NS));
         }
-        let looks_again = self.engines.iter().any(|engine| engine.state() == State::Waiting);
+        let looks = |engine: &Streamer| engine.state() == State::Waiting || engine.is_spinning();
+        let looks_again = self.engines.iter().any(looks);
         let looks_again = looks_again.then(|| now_ns.saturating_add(LOOK_NS));
         self.shared.deferred.iter().map(|(at, ..)| *at).chain(looks_again).chain(self.guc_due_ns()).min()
     }
@@ -163,7 +174,7 @@ impl Gpu {
 
 /// How far the engines of a device behind a bus may be ahead of the bus's clock.
 const LEAD_NS: u64 = 50_000;
-/// Time between two looks of a semaphore at memory that somebody else writes.
+/// Time between two looks of a semaphore, or of a batch that spins, at memory that somebody else writes.
 const LOOK_NS: u64 = 100_000;
 /// Step of the clock when nothing is going on and nobody said how long to wait.
 const IDLE_STEP_NS: u64 = 1_000_000;

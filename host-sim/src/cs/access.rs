@@ -14,7 +14,7 @@ pub(super) enum Space {
     Ppgtt,
 }
 
-const PAGE: u64 = 4096;
+pub(super) const PAGE: u64 = 4096;
 
 /// GGTT entry bits (page-tables sheet §4.2).
 const GGTT_PRESENT: u64 = 1;

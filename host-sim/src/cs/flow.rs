@@ -1,7 +1,7 @@
 //! Batches, predicates and semaphores (commands sheet §1.2, §1.4).
 #![expect(clippy::indexing_slicing, reason = "the table of commands allows each only with dwords for all its fields")]
 
-use super::access::Space;
+use super::access::{PAGE, Space};
 use super::kept::LEVELS;
 use super::store::address;
 use super::streamer::{Frame, Place, vector};
@@ -105,6 +105,9 @@ impl Streamer {
         if place == Place::Ring && bus.is_watched() {
             self.note_batch(addr);
         }
+        let back = |top: &Frame| !calls && top.space == space && (addr..addr.saturating_add(PAGE)).contains(&top.addr);
+        let goes_round = self.state.frames.last().is_some_and(back);
+        self.rounds = if goes_round { self.rounds.saturating_add(1) } else { 0 };
         let depth = self.state.frames.len();
         match self.state.frames.last_mut() {
             Some(top) if !calls => *top = frame,

@@ -140,6 +140,8 @@ pub struct Streamer {
     pub(super) hung: bool,
     /// Nothing whole is left in the ring, though head and tail differ: until the tail is read again.
     pub(super) dry: bool,
+    /// Jumps back in the batch, one after the other without any other start of a batch.
+    pub(super) rounds: u32,
     /// The last command was an arbitration point.
     pub(super) at_arbitration: bool,
     pub(super) elapsed_ns: u64,
@@ -177,6 +179,7 @@ impl Streamer {
             waiting: false,
             hung: false,
             dry: false,
+            rounds: 0,
             at_arbitration: false,
             elapsed_ns: 0,
             raised: 0,
@@ -327,6 +330,13 @@ impl Streamer {
     /// Whether its next command is the ring's.
     const fn is_in_ring(&self) -> bool {
         self.running.is_some() && self.state.frames.is_empty() && self.transfer.is_none()
+    }
+
+    /// Whether it has gone round in a batch for so long that it most likely waits for somebody.
+    pub(crate) const fn is_spinning(&self) -> bool {
+        /// A loop that counts is seldom longer.
+        const MANY: u32 = 4096;
+        self.rounds >= MANY && self.running.is_some() && !self.state.frames.is_empty() && self.halted.is_none()
     }
 
     /// Whether ring and batches have nothing left.

@@ -136,7 +136,7 @@ impl Streamer {
 
     fn leave(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
         self.save(bus)?;
-        (self.waiting, self.at_arbitration, self.dry) = (false, false, false);
+        (self.waiting, self.at_arbitration, self.dry, self.rounds) = (false, false, false, 0);
         let Some(running) = self.running.take() else { return Ok(()) };
         let (descriptor, head) = (running.descriptor, running.head);
         bus.trace_at(self.elapsed_ns, Event::SwitchOut { engine: self.engine(), descriptor, head });

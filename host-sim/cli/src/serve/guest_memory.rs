@@ -97,9 +97,10 @@ impl Backing for SharedFile {
         let mut at = usize::try_from(at_bytes).unwrap_or(usize::MAX);
         let mut rest = into;
         while !rest.is_empty() {
-            let (now, later) = core::mem::take(&mut rest).split_at_mut(piece(at, rest.len()));
+            let bytes = piece(at, rest.len());
+            let (now, later) = rest.split_at_mut(bytes);
             self.load(at, now);
-            at = at.saturating_add(now.len());
+            at = at.saturating_add(bytes);
             rest = later;
         }
     }
@@ -119,6 +120,7 @@ impl Backing for SharedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::sync::atomic::AtomicBool;
     use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
     fn file(len: u64) -> File {
@@ -154,6 +156,37 @@ mod tests {
                 assert_eq!(all, model, "{at} {len}");
             }
         }
+    }
+
+    /// Somebody writes all ones and all zeros in turns: a read that is cut into bytes sees both.
+    #[test]
+    fn a_word_is_read_and_written_at_once() {
+        let file = file(4096);
+        let other = SharedFile::new(file.try_clone().unwrap(), 0, 4096, BOTH).unwrap();
+        let memory = SharedFile::new(file, 0, 4096, BOTH).unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut turns = 0u32;
+                while !over.load(Ordering::Relaxed) {
+                    let byte = if turns.is_multiple_of(2) { 0xFF } else { 0 };
+                    other.write(64, &[byte; 12]);
+                    turns = turns.wrapping_add(1);
+                }
+                turns
+            });
+            let (mut changes, mut last) = (0, 0);
+            while changes < 1000 {
+                let (mut wide, mut word) = ([0; 8], [0; 4]);
+                memory.read(64, &mut wide);
+                memory.read(72, &mut word);
+                assert!(wide == [wide[0]; 8] && word == [word[0]; 4], "{wide:x?} {word:x?}");
+                changes += u32::from(wide[0] != last);
+                last = wide[0];
+            }
+            over.store(true, Ordering::Relaxed);
+            assert!(writer.join().unwrap() > 1);
+        });
     }
 
     #[test]

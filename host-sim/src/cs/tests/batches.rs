@@ -44,9 +44,12 @@ fn a_spinner_runs_for_its_budget_and_ends_when_told() {
     let progress = rig.go(1000);
     assert_eq!((progress.commands, progress.state), (1000, State::Running));
     assert_eq!(rig.bus.get32(DATA + 0x208), 0xC0_FFEE);
+    assert!(!rig.streamer.is_spinning(), "it may only be counting");
+    rig.streamer.run(&mut rig.bus, 10_000);
+    assert!(rig.streamer.is_spinning());
     rig.bus.put32(DATA + 0x20C, &[0]);
     assert_eq!(rig.streamer.run(&mut rig.bus, 1000).state, State::Idle);
-    assert_eq!(rig.fence(), 0xFFFF_FF81);
+    assert_eq!((rig.fence(), rig.streamer.is_spinning()), (0xFFFF_FF81, false));
 }
 
 #[test]

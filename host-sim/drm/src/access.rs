@@ -5,7 +5,7 @@ use crate::attributes::Attribute;
 use crate::carry::NOTHING;
 use crate::mapping::{MapId, Mapped};
 use crate::node::{FileId, Node, Refusal};
-use crate::process::Process;
+use crate::process::{Caller, Process};
 use crate::remote::{Changing, Found, Leashed, Left, Patience, Remote};
 use crate::server::Key;
 use crate::shared::{SharedKind, Token};
@@ -82,7 +82,7 @@ impl Access {
         }
     }
 
-    /// One call on a file; `arg` is its argument struct, as long as the request says. `given`: what the descriptor in it
+    /// One call on a file; `arg` is its argument struct, as long as the request says, which lies at an address. `given`: what the descriptor in it
     /// leads to. Its return value, and what left the device by it.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl Access {
         self,
         file: FileId,
         request: u32,
-        arg: &mut [u8],
+        (arg, addr): (&mut [u8], u64),
         given: Option<SharedId>,
         patience: &mut dyn Patience,
     ) -> Result<(u32, Option<New<Shared>>), Refusal> {
@@ -99,7 +99,13 @@ impl Access {
             Self::Here(node) => {
                 let given = given.map_or(NOTHING, SharedId::token);
                 let mut idle = |longest| patience.nap(longest);
-                let (value, left) = node.call_with((file, Process::own()), request, arg, given, &mut idle)?;
+                let (value, left) = node.call_with(
+                    (file, Caller { back: Some(addr), ..Caller::own() }),
+                    request,
+                    arg,
+                    given,
+                    &mut idle,
+                )?;
                 Ok((value, left.map(|(token, kind)| New { what: (of_token(token), kind), descriptor: None })))
             }
             Self::There(remote) => {

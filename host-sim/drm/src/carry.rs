@@ -1,7 +1,7 @@
 //! Calls whose argument struct has a descriptor: what stands there for the node is a token.
 
 use crate::node::{FileId, Idle, Node, Refusal};
-use crate::process::Process;
+use crate::process::Caller;
 use crate::shared::{SharedKind, Token};
 
 /// The type byte of DRM's calls.
@@ -53,7 +53,7 @@ impl Node {
     /// As there.
     pub fn call_with(
         &self,
-        caller: (FileId, Process),
+        caller: (FileId, Caller),
         request: u32,
         arg: &mut [u8],
         given: Token,

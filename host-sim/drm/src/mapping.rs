@@ -1,6 +1,6 @@
 //! Objects in a client's address space, and user pages that change.
 
-use crate::node::{Caller, FileId, Idle, Node, Refusal};
+use crate::node::{FileId, Idle, Lent, Node, Refusal};
 use crate::process::Process;
 use barexe_core::device::wait::Lend;
 use barexe_core::device::{InvalidationTicket, TicketState};
@@ -85,7 +85,7 @@ impl Node {
     ) -> Option<InvalidationTicket> {
         let addr = ClientAddr::new(addr)?;
         let ticket = self.lock().device.user_invalidate(process.space(), addr, len_bytes);
-        let mut caller = Caller { node: self, idle };
+        let mut caller = Lent { node: self, by: None, idle };
         loop {
             let (state, now) = caller.with(|device| (device.invalidation_state(ticket), device.now()));
             if state != TicketState::Pending {

@@ -4,7 +4,7 @@ use crate::arena::Arena;
 use crate::attributes::Classes;
 use crate::complaints::Complaints;
 use crate::mapping::MapId;
-use crate::process::{Process, Processes};
+use crate::process::{Caller, Process, Processes};
 use crate::record::{Noted, Recorder, Watched};
 use crate::settings::Settings;
 use crate::shared::{Table, Tokens};
@@ -63,6 +63,8 @@ impl Refusal {
     pub const INVALID: Self = Self(libc::EINVAL);
     /// The caller's memory is not there.
     pub const FAULT: Self = Self(libc::EFAULT);
+    /// Only for the system's administrator.
+    pub const NO_ACCESS: Self = Self(libc::EACCES);
     /// There is no device, or none any more.
     pub const NO_DEVICE: Self = Self(libc::ENODEV);
     /// A signal came.
@@ -76,7 +78,15 @@ pub type Idle<'i> = &'i mut dyn FnMut(Duration) -> bool;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct File {
     pub(crate) client: ClientId,
+    /// Whoever opened it.
     pub(crate) process: Process,
+}
+
+/// Whoever makes a call on a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct By {
+    pub(crate) client: ClientId,
+    pub(crate) caller: Caller,
 }
 
 /// What is behind the lock.
@@ -158,6 +168,7 @@ impl Node {
         let complaints = Complaints::new(settings.complain);
         let node = Self { state, shared, sim, arena, processes, waiting, doorbell, complaints, recorder };
         let node = Box::leak(Box::new(node));
+        node.sim.set_faults(&settings.faults);
         crate::worker::start(node)?;
         Ok(node)
     }
@@ -222,7 +233,7 @@ impl Node {
     /// There is no room for more.
     pub fn open_file(&self, process: Process, primary: bool) -> Result<FileId, Refusal> {
         let mut state = self.lock();
-        let client = state.device.client_open_in(true, process.space())?;
+        let client = state.device.client_open_in(false, process.space())?;
         if primary {
             state.device.client_at_primary(client)?;
         }
@@ -263,38 +274,45 @@ impl Node {
     /// The code of the interface.
     pub fn call(
         &self,
-        (id, process): (FileId, Process),
+        (id, caller): (FileId, Caller),
         request: u32,
         arg: &mut [u8],
         idle: Idle<'_>,
     ) -> Result<u32, Refusal> {
         let client = self.lock().files.get(&id).ok_or(Refusal::BAD_FILE)?.client;
-        let file = File { client, process };
+        let by = By { client, caller };
         match &self.recorder {
-            Some(recorder) => self.record_call(recorder, (id, file), request, arg, idle),
-            None => self.make_call(file, request, arg, idle),
+            Some(recorder) => self.record_call(recorder, (id, by), request, arg, idle),
+            None => self.make_call(by, request, arg, idle),
         }
     }
 
     /// The call itself.
-    pub(crate) fn make_call(&self, file: File, request: u32, arg: &mut [u8], idle: Idle<'_>) -> Result<u32, Refusal> {
-        let mut lend = Caller { node: self, idle };
-        let (mut memory, mut tokens) = (self.memory_of(file.process), Tokens::new(self));
-        let answer = ioctl_blocking_with(&mut lend, file.client, request, arg, (&mut memory, &mut tokens));
+    pub(crate) fn make_call(&self, by: By, request: u32, arg: &mut [u8], idle: Idle<'_>) -> Result<u32, Refusal> {
+        let mut lend = Lent { node: self, by: Some(by), idle };
+        let (mut memory, mut tokens) = (self.memory_of(by.caller.process), Tokens::new(self));
+        let answer = ioctl_blocking_with(&mut lend, by.client, request, arg, (&mut memory, &mut tokens));
         self.doorbell.ring();
         Ok(answer?)
     }
 }
 
-/// A thread that makes a call: it has the device only for looks, and lets it work in between.
-pub(crate) struct Caller<'n, 'i> {
+/// The device for a thread that makes a call: it has it only for looks, and lets it work in between.
+pub(crate) struct Lent<'n, 'i> {
     pub(crate) node: &'n Node,
+    /// Whose call it is.
+    pub(crate) by: Option<By>,
     pub(crate) idle: Idle<'i>,
 }
 
-impl Lend<'static, WallHal> for Caller<'_, '_> {
+impl Lend<'static, WallHal> for Lent<'_, '_> {
     fn with<T>(&mut self, work: impl FnOnce(&mut NodeDevice) -> T) -> T {
-        work(&mut self.node.lock().device)
+        let device = &mut self.node.lock().device;
+        if let Some(By { client, caller }) = self.by {
+            // Another process with the same file may have had its turn meanwhile. A client that is gone the work finds out.
+            let _ = device.client_acts_as(client, caller.privileged);
+        }
+        work(device)
     }
 
     fn idle(&mut self, until: Nanos) -> Result<(), Interrupted> {

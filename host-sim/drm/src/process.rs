@@ -5,6 +5,7 @@ use barexe_hal::{ClientAddr, ClientFault, ClientMemory, UserSpace};
 use barexe_sim::ClientPages;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, Ordering};
+use rustix::thread::{CapabilitySet, capabilities};
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,30 @@ const PAGE: u64 = 4096;
 /// A process, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process(pub libc::pid_t);
+
+/// Who makes a call: in whose memory all that it points to lies, and what it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The process.
+    pub process: Process,
+    /// It may do what takes `CAP_SYS_NICE`.
+    pub privileged: bool,
+    /// Where the argument struct lies, for whoever records what the caller gets back.
+    pub back: Option<u64>,
+}
+
+impl Caller {
+    /// This thread, as it is now.
+    #[must_use]
+    pub fn own() -> Self {
+        let effective = capabilities(None).map(|sets| sets.effective);
+        Self {
+            process: Process::own(),
+            privileged: effective.is_ok_and(|set| set.contains(CapabilitySet::SYS_NICE)),
+            back: None,
+        }
+    }
+}
 
 /// One of the two calls.
 type Copy = unsafe extern "C" fn(libc::pid_t, *const libc::iovec, u64, *const libc::iovec, u64, u64) -> libc::ssize_t;

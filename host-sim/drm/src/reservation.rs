@@ -135,7 +135,7 @@ fn merge(device: &mut NodeDevice, own: ClientId, files: &[&SyncFile]) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::Process;
+    use crate::process::{Caller, Process};
     use crate::settings::Settings;
 
     /// A node with a client, two tokens of one buffer, and a sync object that is signalled by hand.
@@ -144,7 +144,7 @@ mod tests {
         let file = node.open_file(Process::own(), true).unwrap();
         let call = |request, arg: &mut [u32]| {
             let mut bytes: Vec<u8> = arg.iter().flat_map(|word| word.to_le_bytes()).collect();
-            node.call((file, Process::own()), request, &mut bytes, &mut |_| false).unwrap();
+            node.call((file, Caller::own()), request, &mut bytes, &mut |_| false).unwrap();
             let words = bytes.chunks_exact(4).filter_map(<[u8]>::first_chunk);
             arg.iter_mut().zip(words).for_each(|(place, word)| *place = u32::from_le_bytes(*word));
         };

@@ -1,6 +1,6 @@
 //! What a node is like.
 
-use barexe_sim::Platform;
+use barexe_sim::{Fault, Platform};
 
 /// The choices.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Settings {
     pub execution: bool,
     /// What the simulated GPU complains of is told on standard error.
     pub complain: bool,
+    /// What goes wrong in the simulated GPU, from when the node is there.
+    pub faults: Vec<Fault>,
     /// The file in which what the client does is recorded, if it is. `%p` in its name is the process's number.
     pub record: Option<String>,
 }
@@ -42,7 +44,7 @@ impl Settings {
         let found = Platform::by_name(platform);
         let platform = found.ok_or_else(|| format!("no platform `{platform}` is simulated (BAREXE_PLATFORM)"))?;
         let (execution, complain) = (switch("BAREXE_EXECUTION", execution)?, switch("BAREXE_COMPLAIN", complain)?);
-        Ok(Self { platform, execution, complain, record: None })
+        Ok(Self { platform, execution, complain, faults: Vec::new(), record: None })
     }
 }
 

@@ -9,12 +9,14 @@
 //! and gets one answer; [`Kind::Waiting`] may come before it, [`Kind::Interrupt`] may go behind what was asked. A message
 //! that is none ends the connection.
 
+use crate::process::Process;
 use core::mem::MaybeUninit;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+    SendFlags, UCred, recvmsg, sendmsg,
 };
+use rustix::process::{getegid, geteuid, getpid};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -29,6 +31,27 @@ const MOST_DESCRIPTORS: usize = 2;
 
 const WORDS: usize = 5;
 const HEAD: usize = 8 + 8 * WORDS;
+
+/// Who sent a message, as the system vouches for it: whoever sends says who that is, and may not lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The process.
+    pub process: Process,
+    /// Its effective user, or one that it can be at once.
+    pub user: u32,
+}
+
+impl Sender {
+    fn own() -> UCred {
+        UCred { pid: getpid(), uid: geteuid(), gid: getegid() }
+    }
+
+    /// A process that the receiver cannot see is nobody.
+    fn of(sender: UCred) -> Option<Self> {
+        let process = Process(sender.pid.as_raw_pid());
+        (process.0 > 0).then_some(Self { process, user: sender.uid.as_raw() })
+    }
+}
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)+) => {
@@ -52,7 +75,7 @@ kinds! {
     Hello = 1;
     /// Open a file: at the primary node. Answered by the file; its leash comes with it.
     Open = 2;
-    /// A call: file, request, what its descriptor leads to or 0; the argument struct. Answered, or refused, by return
+    /// A call: file, request, what its descriptor leads to or 0, whether the thread has `CAP_SYS_NICE`; the argument struct. Answered, or refused, by return
     /// value or error number, and if something left the device, that, its kind and size; the struct. Its leash comes with it.
     Call = 3;
     /// A signal came: whoever made the call wants it back. Not answered.
@@ -91,6 +114,9 @@ kinds! {
     AddFence = 20;
     /// What is to be waited for before a buffer is used: that, what for. Answered by a sync file; its leash comes with it.
     FenceOf = 21;
+    /// A line comes with this: a connection, for a child of fork, which need not be able to reach the path of the socket.
+    /// Answered when it is one.
+    Line = 22;
     /// An answer; word 4 says whether the device ever used pages of the process.
     Done = 0x80;
     /// An answer: no, with an error number.
@@ -110,6 +136,8 @@ pub struct Message {
     pub bytes: Vec<u8>,
     /// What came with it, or goes.
     pub descriptors: Vec<OwnedFd>,
+    /// Who sent it, where the receiver wants to know: nobody if it was not one process alone.
+    pub sender: Option<Sender>,
 }
 
 impl Message {
@@ -120,7 +148,7 @@ impl Message {
         for (word, value) in words.iter_mut().zip(first) {
             *word = *value;
         }
-        Self { kind, words, bytes: Vec::new(), descriptors: Vec::new() }
+        Self { kind, words, bytes: Vec::new(), descriptors: Vec::new(), sender: None }
     }
 
     /// With bytes.
@@ -152,12 +180,16 @@ impl Message {
     pub fn send(&self, socket: impl AsFd) -> io::Result<()> {
         let all = self.encode()?;
         let lent: Vec<BorrowedFd<'_>> = self.descriptors.iter().map(AsFd::as_fd).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS), ScmCredentials(1))];
+        let own = Sender::own();
         let mut sent = 0;
         while let Some(rest) = all.get(sent..).filter(|rest| !rest.is_empty()) {
             let mut control = SendAncillaryBuffer::new(&mut space);
             // They go with the first byte.
             if sent == 0 && !lent.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&lent)) {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            if !control.push(SendAncillaryMessage::ScmCredentials(own)) {
                 return Err(io::ErrorKind::InvalidInput.into());
             }
             match sendmsg(&socket, &[IoSlice::new(rest)], &mut control, SendFlags::NOSIGNAL) {
@@ -174,8 +206,8 @@ impl Message {
     /// # Errors
     /// The system's; `InvalidData` for what is no message.
     pub fn receive(socket: impl AsFd, most_bytes: usize) -> io::Result<Option<Self>> {
-        let (mut head, mut descriptors) = ([0; HEAD], Vec::new());
-        if !fill(&socket, &mut head, &mut descriptors)? {
+        let (mut head, mut came) = ([0; HEAD], Came::default());
+        if !fill(&socket, &mut head, &mut came)? {
             return Ok(None);
         }
         let (numbers, words) = head.split_at(8);
@@ -188,29 +220,55 @@ impl Message {
             *word = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         }
         message.bytes.resize(size.ok_or(io::ErrorKind::InvalidData)?, 0);
-        if !fill(&socket, &mut message.bytes, &mut descriptors)? {
+        if !fill(&socket, &mut message.bytes, &mut came)? {
             return Ok(None);
         }
-        Ok(Some(message.with(descriptors)))
+        message.sender = came.sender();
+        Ok(Some(message.with(came.descriptors)))
+    }
+}
+
+/// What comes beside the bytes of a message.
+#[derive(Debug, Default)]
+struct Came {
+    descriptors: Vec<OwnedFd>,
+    /// Who sent each piece.
+    senders: Vec<Option<Sender>>,
+}
+
+impl Came {
+    /// Whoever sent all of it. A process that begins a message which another one ends is no sender of it.
+    fn sender(&self) -> Option<Sender> {
+        let first = self.senders.first().copied().flatten();
+        first.filter(|_| self.senders.iter().all(|sender| *sender == first))
+    }
+
+    /// Takes what came with one piece.
+    fn take(&mut self, control: &mut RecvAncillaryBuffer<'_>) {
+        let mut sender = None;
+        for message in control.drain() {
+            match message {
+                RecvAncillaryMessage::ScmRights(came) => self.descriptors.extend(came),
+                RecvAncillaryMessage::ScmCredentials(own) => sender = Sender::of(own),
+                _ => {}
+            }
+        }
+        self.senders.push(sender);
     }
 }
 
 /// Reads so many bytes and what comes with them; false: the other side is gone, and not all was there.
-fn fill(socket: &impl AsFd, into: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> io::Result<bool> {
+fn fill(socket: &impl AsFd, into: &mut [u8], came: &mut Came) -> io::Result<bool> {
     let mut filled = 0;
     while let Some(rest) = into.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         match recvmsg(socket, &mut [IoSliceMut::new(rest)], &mut control, RecvFlags::CMSG_CLOEXEC) {
             Ok(more) if more.bytes == 0 => return Ok(false),
             Ok(more) => {
                 filled = filled.saturating_add(more.bytes);
-                for message in control.drain() {
-                    if let RecvAncillaryMessage::ScmRights(came) = message {
-                        descriptors.extend(came);
-                    }
-                }
-                if more.flags.contains(ReturnFlags::CTRUNC) || descriptors.len() > MOST_DESCRIPTORS {
+                came.take(&mut control);
+                if more.flags.contains(ReturnFlags::CTRUNC) || came.descriptors.len() > MOST_DESCRIPTORS {
                     return Err(io::ErrorKind::InvalidData.into());
                 }
             }

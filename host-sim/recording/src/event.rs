@@ -94,6 +94,9 @@ pub struct Call {
     /// Outputs that depend on time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volatile: Vec<String>,
+    /// It was carried out, and then its struct could not be copied back: the client was told EFAULT and no output.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub unwritable: bool,
     /// Number of the buffer object it created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bo: Option<u64>,

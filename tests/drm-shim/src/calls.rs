@@ -51,7 +51,7 @@ fn call(device: Access, id: FileId, request: u32, addr: u64, blocked: &Blocked) 
     }
     let carried = Carried::of(request);
     let given = carried.filter(|carried| !carried.comes_out).and_then(|carried| shared_behind(carried.get(&arg)));
-    let answer = device.call(id, request, &mut arg, given, &mut &*blocked);
+    let answer = device.call(id, request, (&mut arg, addr), given, &mut &*blocked);
     // What left the device has a descriptor before the caller is told of it.
     let answer = answer.and_then(|(value, left)| {
         if let (Some(carried), Some(left)) = (carried, left) {
@@ -60,10 +60,8 @@ fn call(device: Access, id: FileId, request: u32, addr: u64, blocked: &Blocked) 
         Ok(value)
     });
     let told = !request::copies_back(request) || own.write(addr, &arg);
-    match answer {
-        Ok(_) if !told => Err(Refusal::FAULT),
-        answer => answer,
-    }
+    // Whatever became of it: so it is with a kernel.
+    if told { answer } else { Err(Refusal::FAULT) }
 }
 
 /// What left the device and has this descriptor.

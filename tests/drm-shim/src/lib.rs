@@ -18,6 +18,7 @@
 //! | `paths` | which paths are the device's, and where its generated files are |
 //! | `table` | which descriptors are the device's |
 //! | `node` | the device: of this process, or of a server |
+//! | `heirs` | children of fork at the device of their parent's process |
 //! | `signals` | signals held back while the device is held |
 //! | [`tree`] | the generated files |
 //!
@@ -35,9 +36,10 @@
 //!
 //! - A caller may leave a waiting call by `longjmp` out of a signal handler. So signals are held back whenever something
 //!   is locked, and let in only while a call sleeps and holds nothing.
-//! - A child of `fork` has the files' numbers and the mapped memory; a device in the same process stayed with the parent.
-//!   Calls on such a file are refused with ENODEV, and a file that the child opens itself is of a device of its own. With a
-//!   server the child's calls work as the parent's do.
+//! - A child of `fork` has its parent's files and mapped memory. A device in the parent's process serves the child's calls on
+//!   them, as long as that process lives (ENODEV afterwards), for one thread of the child at a time. A file that the child opens itself is
+//!   of a device of its own. With a server the child's calls work as the parent's do.
+//! - A call may what its thread may at that moment: `CAP_SYS_NICE` for high priority, as a kernel asks.
 #![cfg_attr(not(test), expect(unsafe_code, reason = "functions of the C library are replaced and called"))]
 
 // In a test program these would stand in for the C library's, too.
@@ -49,6 +51,8 @@ mod calls;
 mod descriptors;
 #[cfg(not(test))]
 mod folders;
+#[cfg(not(test))]
+mod heirs;
 #[cfg(not(test))]
 mod links;
 #[cfg(not(test))]

@@ -1,7 +1,7 @@
 //! The device of this process: its own, or that of a server.
 
 use crate::signals::Blocked;
-use crate::{memory, table};
+use crate::{heirs, memory, table};
 use barexe_drm::locked::Locked;
 use barexe_drm::{Access, Node, Remote, Settings};
 use core::ptr::null_mut;
@@ -79,6 +79,7 @@ static AT_END: extern "C" fn() = at_end;
 
 extern "C" fn before_fork() {
     let blocked = Blocked::new();
+    heirs::before_fork(current(), memory::has_pieces());
     memory::before_fork();
     if let Some(Access::There(remote)) = current() {
         remote.before_fork(memory::has_pieces());
@@ -98,6 +99,7 @@ fn after_fork() {
 }
 
 extern "C" fn in_parent() {
+    heirs::in_parent();
     if let Some(Access::There(remote)) = current() {
         remote.in_parent();
     }
@@ -112,5 +114,6 @@ extern "C" fn in_child() {
         Some(Access::Here(_)) => DEVICE.store(null_mut(), Ordering::Release),
         None => {}
     }
+    heirs::in_child();
     after_fork();
 }

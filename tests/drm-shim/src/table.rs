@@ -1,6 +1,6 @@
 //! Which descriptors are the device's.
 
-use crate::node;
+use crate::{heirs, node};
 use barexe_drm::locked::Locked;
 use barexe_drm::{Access, Attribute, FileId, SharedId, SharedKind};
 use core::ffi::c_int;
@@ -40,7 +40,17 @@ impl Object {
     pub(crate) fn device(&self) -> Option<Access> {
         match self.device {
             Access::There(_) => Some(self.device),
-            Access::Here(_) => (self.generation == node::generation()).then_some(self.device),
+            Access::Here(_) if self.generation == node::generation() => Some(self.device),
+            // A parent serves its files to its children.
+            Access::Here(_) => self.file().and_then(|_| heirs::of(self.generation)),
+        }
+    }
+
+    /// The file, if it is one.
+    pub(crate) const fn file(&self) -> Option<FileId> {
+        match self.kind {
+            Kind::File { id, .. } => Some(id),
+            Kind::Shared(..) | Kind::Acts(_) => None,
         }
     }
 }
@@ -100,6 +110,14 @@ pub(crate) fn remove(fd: c_int) {
         let gone = TABLE.lock().remove(&fd);
         drop(gone);
     }
+}
+
+/// What this process has of the device in it, which began so many forks away from the first.
+pub(crate) fn all_of(generation: u32) -> Vec<Arc<Object>> {
+    let table = TABLE.lock();
+    let own =
+        table.values().filter(|object| object.generation == generation && matches!(object.device, Access::Here(_)));
+    own.map(Arc::clone).collect()
 }
 
 /// Those of a range.

@@ -25,6 +25,9 @@ use std::time::Instant;
 const ENGINES: &str = "/sys/dev/char/226:128/device/tile0/gt0/engines";
 const RESET: &str = "/sys/kernel/debug/dri/128/gt0/force_reset_sync";
 
+/// A user that may nothing.
+const NOBODY: libc::uid_t = 65_534;
+
 /// A folder for the generated files, gone with the value.
 struct Tree(PathBuf);
 
@@ -161,6 +164,11 @@ fn what_a_program_writes_steers_the_device_of_all() {
             assert_eq!(set("rcs/job_timeout_ms", "301"), Err(libc::EINVAL), "limits are shared, too");
             assert_eq!(write(RESET, "1"), Ok(1));
             assert_eq!(write(RESET, "perhaps"), Err(libc::EINVAL));
+            // SAFETY: only numbers.
+            if unsafe { libc::geteuid() == 0 && libc::setresuid(NOBODY, NOBODY, NOBODY) == 0 } {
+                assert_eq!(write(RESET, "1"), Err(libc::EACCES), "it is for root, and for the user of the server");
+                assert_eq!(set("rcs/job_timeout_ms", "200"), Err(libc::EACCES));
+            }
             return;
         }
         None => {}

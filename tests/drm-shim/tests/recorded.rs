@@ -255,6 +255,60 @@ fn a_file_that_cannot_be_written_is_named_and_the_program_runs_as_without() {
     assert!(fine && said.contains("nothing is recorded: /no/such/folder/file: No such file or directory"), "{said}");
 }
 
+/// What the client is told of a call whose struct lies where it cannot be written; the object is made nevertheless.
+fn refused_outputs(client: &Client) {
+    let page = map(4096, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
+    let structs: [(u32, [u64; 7]); 3] = [
+        (0xC038_6441, [0, 4096, pair(1, 0), 0, 1, 0, 0]),
+        (0xC020_6443, [0; 7]),
+        (0xC020_6443, [0, 1 << 20, 0, 0, 0, 0, 0]),
+    ];
+    for (request, arg) in structs {
+        let prot = |prot| {
+            // SAFETY: the page that was mapped above.
+            assert_eq!(unsafe { libc::mprotect(page.cast(), 4096, prot) }, 0);
+        };
+        prot(libc::PROT_READ | libc::PROT_WRITE);
+        for (at, word) in (0..).step_by(2).zip(arg) {
+            put(page, at, &[word as u32, high(word)]);
+        }
+        prot(libc::PROT_READ);
+        // SAFETY: the struct is as long as the request says.
+        let answer = unsafe { libc::ioctl(client.fd(), libc::c_ulong::from(request), page) };
+        let error = std::io::Error::last_os_error().raw_os_error();
+        assert_eq!((answer, error), (-1, Some(libc::EFAULT)), "{request:#x}");
+    }
+}
+
+#[test]
+fn a_call_whose_struct_cannot_be_written_is_recorded_as_the_client_saw_it() {
+    const TEST: &str = "a_call_whose_struct_cannot_be_written_is_recorded_as_the_client_saw_it";
+    if is_client() {
+        let client = Client::new();
+        refused_outputs(&client);
+        return client.store_twice();
+    }
+    let folder = Folder::new("fault");
+    let file = folder.0.join("fault.jsonl");
+    let (fine, said) = client(TEST, "tgl", &file);
+    assert!(fine, "{said}");
+    let recording: Recording = std::fs::read_to_string(&file).unwrap().parse().unwrap();
+    let calls = recording.events.iter().filter_map(|event| recording.call_of(event));
+    let refused: Vec<_> = calls.filter(|call| call.unwritable).collect();
+    let told = refused.iter().map(|call| (call.name.as_str(), call.ret, call.errno.as_deref(), call.bo));
+    let fault = Some("EFAULT");
+    let expected = [
+        ("XE_GEM_CREATE", -14, fault, Some(1)),
+        ("XE_VM_CREATE", -14, fault, None),
+        ("XE_VM_CREATE", -14, fault, None),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    assert!(refused.iter().all(|call| call.out.is_none() && call.out_fields.is_empty()), "{refused:?}");
+    assert!(recording.header.has_tag("error_returns"));
+    let report = replay_file(&file, &Options::default()).unwrap();
+    assert_eq!(report.differences, 0, "{report}");
+}
+
 #[test]
 fn a_child_has_a_file_of_its_own() {
     const TEST: &str = "a_child_has_a_file_of_its_own";

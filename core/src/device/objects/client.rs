@@ -14,7 +14,7 @@ use barexe_hal::{Hal, UserSpace};
 /// An open client.
 #[derive(Debug)]
 pub struct Client {
-    /// May use what only privileged callers may.
+    /// May use what only privileged callers may: by what was said last of whoever calls.
     pub privileged: bool,
     /// Where its ordinary memory is, if it may be mapped.
     pub space: Option<UserSpace>,
@@ -74,6 +74,19 @@ impl<H: Hal> Device<'_, H> {
     /// [`Error::NotFound`].
     pub fn client_is_privileged(&self, client: ClientId) -> Result<bool, Error> {
         Ok(self.check_client(client)?.privileged)
+    }
+
+    /// Says with which right the client's calls are made from now on. A file may be used by several processes, and a process
+    /// may give rights up: an embedder says this under the same borrow as each call, as a kernel asks who calls.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn client_acts_as(&mut self, client: ClientId, privileged: bool) -> Result<(), Error> {
+        self.check_client(client)?;
+        if let Some(client) = self.pools.clients.get_mut(client) {
+            client.privileged = privileged;
+        }
+        Ok(())
     }
 
     /// Whether the client came in at the primary node, as [`client_at_primary`](Self::client_at_primary) says.

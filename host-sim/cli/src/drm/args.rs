@@ -2,6 +2,7 @@
 
 use super::{Failure, Options};
 use crate::args::PlatformName;
+use crate::serve::faults;
 use barexe_drm::Settings;
 use barexe_sim::Platform;
 use clap::Args;
@@ -22,8 +23,11 @@ pub struct DrmArgs {
     /// Engines of the simulated GPU take work and never run it: shows what rests on execution
     #[arg(long)]
     no_execution: bool,
+    /// What goes wrong in the simulated GPU once it serves: a plan in JSON, as `barexe serve` takes it
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
     /// Ask the server that listens there what is in use, print it as a line of JSON, and end
-    #[arg(long, conflicts_with_all = ["platform", "complain", "no_execution"])]
+    #[arg(long, conflicts_with_all = ["platform", "complain", "no_execution", "faults"])]
     state: bool,
 }
 
@@ -36,7 +40,9 @@ impl DrmArgs {
         let name = self.platform.name();
         let unusable = || Failure::Unusable(format!("platform {name} is not simulated"));
         let platform = Platform::by_name(name).ok_or_else(unusable)?;
-        let settings = Settings { platform, execution: !self.no_execution, complain: self.complain, record: None };
+        let faults = self.faults.as_deref().map(|path| faults::read(path).map_err(Failure::Unusable)).transpose()?;
+        let (execution, faults) = (!self.no_execution, faults.unwrap_or_default());
+        let settings = Settings { platform, execution, complain: self.complain, faults, record: None };
         Ok(Options { socket: self.socket.clone(), settings, ask: self.state })
     }
 }

@@ -56,6 +56,8 @@ impl Player<'_, '_> {
 
     fn judge_return(&mut self, n: usize, call: &Call, end: &End) {
         let returned = match end {
+            // Here every struct can be copied back.
+            End::Done(_) | End::Refused(_) if call.unwritable => Some(call.ret),
             End::Done(value) => Some(i64::from(*value)),
             End::Refused(error) => Some(-i64::from(error.errno().code())),
             End::Stuck => None,

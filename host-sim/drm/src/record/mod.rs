@@ -46,7 +46,7 @@ pub use maps::{Change, Shown};
 pub(crate) use watch::{Noted, Watched};
 
 use crate::arena::Arena;
-use crate::process::Process;
+use crate::process::{Caller, Process};
 use crate::settings::Settings;
 use barexe_core::gt::DeviceInfo;
 use barexe_recording::{Addr, Client, DeviceId, FORMAT, Header, VENDOR, VERSION};
@@ -151,7 +151,7 @@ fn header(settings: &Settings, info: &DeviceInfo, memory: u64) -> Header {
         va_bits: 48,
         dialect: "U".into(),
         byte_order: "little".into(),
-        privileged: true,
+        privileged: Caller::own().privileged,
         system_memory: memory,
         gts: u8::try_from(gts).unwrap_or(u8::MAX),
         engines: info.client_engines().filter_map(of_engine).collect(),

@@ -5,7 +5,8 @@ use super::book::Fresh;
 use super::calls::Asked;
 use super::jobs::Key;
 use super::known::JobId;
-use crate::node::{File, FileId, Idle, Node, Refusal};
+use crate::node::{By, FileId, Idle, Node, Refusal};
+use crate::process::Caller;
 use barexe_core::uapi::request;
 use barexe_recording::describe::Given;
 use barexe_recording::hex::Packed;
@@ -58,7 +59,7 @@ impl Recorder {
 /// A call that is being made.
 struct Begun {
     id: FileId,
-    file: File,
+    by: By,
     request: u32,
     given: Vec<u8>,
     described: Given,
@@ -75,16 +76,23 @@ impl Begun {
         Asked { file: self.id.0, request: self.request, arg: &self.given, payloads: &self.described.payloads }
     }
 
-    /// The call as the file has it.
-    fn told(&self, left: &[u8], answer: Answer) -> Call {
+    /// Whether the client gets what the call left: its struct is copied back here, so that what is written down is what the
+    /// client sees.
+    fn reaches_client(&self, left: &[u8]) -> bool {
+        let Caller { process, back, .. } = self.by.caller;
+        !request::copies_back(self.request) || back.is_none_or(|addr| process.write(addr, left))
+    }
+
+    /// The call as the file has it, of which the client gets what it left, or not.
+    fn told(&self, left: &[u8], answer: Answer, reaches: bool) -> Call {
         let (request, given) = (self.request, &self.given);
-        let mut read = |addr: u64, into: &mut [u8]| self.file.process.read(addr, into);
+        let mut read = |addr: u64, into: &mut [u8]| self.by.caller.process.read(addr, into);
         let got = describe::got(request, (given, left), answer.is_err(), &mut read);
-        let (ret, errno) = match answer {
+        let (ret, errno) = match if reaches { answer } else { Err(Refusal::FAULT) } {
             Ok(value) => (i64::from(value), None),
             Err(refusal) => (refusal.returned(), Some(describe::errno_name(refusal.0))),
         };
-        let changed = request::copies_back(request) && left != given;
+        let changed = request::copies_back(request) && left != given && reaches;
         let [nr, ..] = request.to_le_bytes();
         Call {
             name: self.described.name.clone(),
@@ -98,9 +106,10 @@ impl Begun {
             ret,
             errno,
             out: changed.then(|| Packed(left.to_vec())),
-            out_fields: got.fields,
+            out_fields: if reaches { got.fields } else { Default::default() },
             out_payloads: got.payloads,
             volatile: got.volatile,
+            unwritable: !reaches,
             bo: None,
             now_ns: self.now_ns,
         }
@@ -119,19 +128,19 @@ impl Node {
     pub(crate) fn record_call(
         &self,
         recorder: &Recorder,
-        (id, file): (FileId, File),
+        (id, by): (FileId, By),
         request: u32,
         arg: &mut [u8],
         idle: Idle<'_>,
     ) -> Answer {
         let mut turn = recorder.turns.take();
         let given = arg.to_vec();
-        let mut read = |addr: u64, into: &mut [u8]| file.process.read(addr, into);
+        let mut read = |addr: u64, into: &mut [u8]| by.caller.process.read(addr, into);
         let described = describe::given(request, &given, &mut read);
         let now_ns = now_of(request, &given);
-        let mut begun = Begun { id, file, request, given, described, now_ns, fresh: Vec::new(), job: None };
+        let mut begun = Begun { id, by, request, given, described, now_ns, fresh: Vec::new(), job: None };
         self.before(recorder, &mut begun);
-        let answer = self.make_call(file, request, arg, &mut |nap| turn.aside(|| idle(nap)));
+        let answer = self.make_call(by, request, arg, &mut |nap| turn.aside(|| idle(nap)));
         self.after(recorder, begun, arg, (answer, turn.shared));
         answer
     }
@@ -142,14 +151,15 @@ impl Node {
         let state = self.lock();
         let Some(mut book) = recorder.book() else { return };
         book.catch_up(&recorder.arena);
-        let root = |(_, vm): Key| state.device.vm_root(begun.file.client, vm).ok();
+        let root = |(_, vm): Key| state.device.vm_root(begun.by.client, vm).ok();
         let (fresh, job) = (book.expect_ranges(&begun.asked()), book.job(&begun.asked(), root));
         (begun.fresh, begun.job) = (fresh, job);
     }
 
     /// Tells of a call, and of what it shows to be over. Others may have had their turn while it waited.
     fn after(&self, recorder: &Recorder, mut begun: Begun, left: &[u8], (answer, shared): (Answer, bool)) {
-        let mut call = begun.told(left, answer);
+        let reaches = begun.reaches_client(left);
+        let mut call = begun.told(left, answer, reaches);
         let _state = self.lock();
         let Some(mut book) = recorder.book() else { return };
         if shared {
@@ -170,7 +180,7 @@ impl Node {
             return;
         }
         call.thread = book.thread(thread());
-        book.tag(&asked, answer.err());
+        book.tag(&asked, answer.err().or((!reaches).then_some(Refusal::FAULT)));
         let (bo, over) = if answer.is_ok() { book.done(&asked, left, begun.job) } else { (None, Vec::new()) };
         call.bo = bo;
         book.out.call(call);

@@ -9,8 +9,8 @@ mod lines;
 use crate::carry::Carried;
 use crate::locked::Locked;
 use crate::mapping::{MapId, Mapped};
-use crate::node::{FileId, Refusal};
-use crate::process::Process;
+use crate::node::{FileId, Node, Refusal};
+use crate::process::{Caller, Process};
 use crate::server::Key;
 use crate::server::told::{pieces, shared_kind};
 use crate::shared::SharedKind;
@@ -84,15 +84,28 @@ struct Session {
     _leash: OwnedFd,
 }
 
+/// What a child of fork begins with.
+#[derive(Debug, Default)]
+struct Child {
+    /// That of the child, if it has its parent's mappings.
+    session: Option<Session>,
+    /// A connection that nobody used yet. The child may have given up the rights that it takes to make one.
+    line: Option<OwnedFd>,
+}
+
 /// A node that a server has.
 #[derive(Debug)]
 pub struct Remote {
     path: PathBuf,
+    /// The server's process.
+    server: Option<Process>,
     arena: OwnedFd,
     lines: Lines,
     session: Locked<Option<Session>>,
-    /// That of the child to come.
-    child: Locked<Option<Session>>,
+    /// The child to come.
+    child: Locked<Child>,
+    /// A connection that this process, a child, got from its parent.
+    spare: Locked<Option<OwnedFd>>,
     /// The device has used pages of this process.
     pinned: AtomicBool,
 }
@@ -107,28 +120,52 @@ impl Remote {
     /// # Errors
     /// The system's: nobody listens there. `InvalidData`: whoever does is no such server.
     pub fn connect(path: &Path) -> io::Result<Self> {
-        let (socket, session, arena) = first(path)?;
+        let socket = UnixStream::connect(path)?;
+        let server = Process::at_other_end(&socket);
+        let socket = OwnedFd::from(socket);
+        let (session, arena) = first(&socket, server)?;
         let remote = Self {
             path: path.to_path_buf(),
+            server,
             arena: high(arena),
             lines: Lines::new(),
             session: Locked::new(Some(session)),
-            child: Locked::new(None),
+            child: Locked::new(Child { session: None, line: None }),
+            spare: Locked::new(None),
             pinned: AtomicBool::new(false),
         };
         drop(remote.lines.lease(|| Ok(socket))?);
         Ok(remote)
     }
 
+    /// The node of a process whose child will have `line`, one that the process [admits](crate::Server::admit). The child
+    /// says hello when it first asks; one of its threads at a time can.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn of_parent(node: &Node, line: UnixStream) -> io::Result<Self> {
+        Ok(Self {
+            path: PathBuf::new(),
+            server: Some(Process::own()),
+            arena: high(node.arena().as_fd().try_clone_to_owned()?),
+            lines: Lines::new(),
+            session: Locked::new(None),
+            child: Locked::new(Child { session: None, line: None }),
+            spare: Locked::new(Some(high(line.into()))),
+            pinned: AtomicBool::new(false),
+        })
+    }
+
     /// One more connection, of the process's session; the first of a process makes one.
     fn another(&self) -> io::Result<OwnedFd> {
+        let spare = self.spare.lock().take();
+        let socket = spare.map_or_else(|| UnixStream::connect(&self.path).map(OwnedFd::from), Ok)?;
         let known = self.session.lock().as_ref().map(|session| session.key);
         let Some(key) = known else {
-            let (socket, session, _) = first(&self.path)?;
+            let (session, _) = first(&socket, self.server)?;
             *self.session.lock() = Some(session);
             return Ok(socket);
         };
-        let socket = OwnedFd::from(UnixStream::connect(&self.path)?);
         hello(&socket, key)?;
         Ok(socket)
     }
@@ -179,7 +216,9 @@ impl Remote {
         given: Key,
         patience: &mut dyn Patience,
     ) -> Result<(u32, Option<Left>), Refusal> {
-        let question = Message::new(Kind::Call, &[file.0, u64::from(request), given.0]).with_bytes(arg.to_vec());
+        let privileged = u64::from(Caller::own().privileged);
+        let words = [file.0, u64::from(request), given.0, privileged];
+        let question = Message::new(Kind::Call, &words).with_bytes(arg.to_vec());
         let answer = self.exchange(&question, patience)?;
         for (place, byte) in arg.iter_mut().zip(&answer.bytes) {
             *place = *byte;
@@ -282,16 +321,26 @@ impl Remote {
     /// The process is about to fork. `maps`: it has mappings, which the child will have as well.
     pub fn before_fork(&self, maps: bool) {
         let session = if maps { self.ask(Kind::Fork, &[]).and_then(leashed).ok() } else { None };
-        *self.child.lock() = session.map(|session| Session { key: session.key, _leash: session.descriptor });
+        let session = session.map(|session| Session { key: session.key, _leash: session.descriptor });
+        *self.child.lock() = Child { session, line: self.line_for_another().ok() };
         self.lines.before_fork();
         self.session.take();
+        self.spare.take();
         self.child.take();
+    }
+
+    /// A connection that another process will say hello on.
+    fn line_for_another(&self) -> Result<OwnedFd, Refusal> {
+        let (ours, theirs) = UnixStream::pair().map_err(|_| Refusal::NO_DEVICE)?;
+        let question = Message::new(Kind::Line, &[]).with(vec![theirs.into()]);
+        accepted(self.exchange(&question, &mut Deaf)?)?;
+        Ok(high(ours.into()))
     }
 
     /// It has forked; this is the parent.
     pub fn in_parent(&self) {
         self.after_fork();
-        drop(self.child.lock().take());
+        drop(core::mem::take(&mut *self.child.lock()));
     }
 
     /// It has forked; this is the child.
@@ -299,12 +348,17 @@ impl Remote {
         self.after_fork();
         self.lines.forget();
         self.pinned.store(false, Ordering::Release);
-        let own = self.child.lock().take();
-        drop(core::mem::replace(&mut *self.session.lock(), own));
+        let Child { session, line } = core::mem::take(&mut *self.child.lock());
+        drop(core::mem::replace(&mut *self.session.lock(), session));
+        drop(core::mem::replace(&mut *self.spare.lock(), line));
+        if let Some(server) = self.server {
+            server.trust();
+        }
     }
 
     fn after_fork(&self) {
         self.child.release();
+        self.spare.release();
         self.session.release();
         self.lines.after_fork();
     }
@@ -319,16 +373,14 @@ impl Changing<'_> {
 }
 
 /// The first connection of a process: with a session and the arena.
-fn first(path: &Path) -> io::Result<(OwnedFd, Session, OwnedFd)> {
-    let socket = UnixStream::connect(path)?;
-    if let Some(server) = Process::at_other_end(&socket) {
+fn first(socket: &OwnedFd, server: Option<Process>) -> io::Result<(Session, OwnedFd)> {
+    if let Some(server) = server {
         server.trust();
     }
-    let socket = OwnedFd::from(socket);
-    let answer = hello(&socket, Key(0))?;
+    let answer = hello(socket, Key(0))?;
     let [key, ..] = answer.words;
     let [leash, arena]: [OwnedFd; 2] = answer.descriptors.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
-    Ok((socket, Session { key: Key(key), _leash: high(leash) }, arena))
+    Ok((Session { key: Key(key), _leash: high(leash) }, arena))
 }
 
 fn hello(socket: &OwnedFd, session: Key) -> io::Result<Message> {

@@ -9,13 +9,19 @@ use crate::attributes::Attribute;
 use crate::carry::NOTHING;
 use crate::mapping::Mapped;
 use crate::node::Refusal;
+use crate::process::Caller;
 use crate::shared::{SharedKind, Token};
 use crate::sketch::Sketch;
-use crate::wire::{Kind, MOST_ANSWERED, Message, VERSION};
+use crate::wire::{Kind, MOST_ANSWERED, Message, Sender, VERSION};
 use barexe_core::uapi::request;
+use rustix::process::geteuid;
 use serde::Serialize;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+/// The user that may everything.
+const ROOT: u32 = 0;
 
 /// An answer.
 #[derive(Debug)]
@@ -37,6 +43,15 @@ impl From<Result<Message, Refusal>> for Answer {
     }
 }
 
+fn is_root(sender: Option<Sender>) -> bool {
+    sender.is_some_and(|sender| sender.user == ROOT)
+}
+
+/// Whoever may say how engines are shared: root, and the user whose device it is.
+fn is_administrator(sender: Option<Sender>) -> bool {
+    is_root(sender) || sender.is_some_and(|sender| sender.user == geteuid().as_raw())
+}
+
 /// What no client of ours sends.
 fn nonsense<T>() -> io::Result<T> {
     Err(io::ErrorKind::InvalidData.into())
@@ -56,16 +71,19 @@ fn done(words: &[u64]) -> Message {
 /// # Errors
 /// It makes no sense.
 pub(super) fn answer(connection: &mut Connection, asked: Message) -> io::Result<Answer> {
-    let [a, b, c, ..] = asked.words;
+    let [a, b, c, d, ..] = asked.words;
     if asked.kind == Kind::Hello {
-        return hello(connection, (a, Key(b)));
+        return hello(connection, (a, Key(b)), asked.sender);
     }
     let Some(session) = connection.session else { return nonsense() };
     let server = connection.server;
     Ok(match asked.kind {
         Kind::Open => open(connection, a != 0).into(),
-        Kind::Call => return call(connection, (Key(a), b, Key(c)), asked.bytes),
-        Kind::Map => map(server, session, Key(a), (b, c)).into(),
+        Kind::Call => {
+            let privileged = d != 0 && is_root(asked.sender);
+            return call(connection, privileged, (Key(a), b, Key(c)), asked.bytes);
+        }
+        Kind::Map => map(connection, session, Key(a), (b, c)).into(),
         Kind::MapShared => map_shared(server, session, Key(a), b).into(),
         Kind::Unmap => {
             let gone = server.books().unmap(session, Key(a));
@@ -85,16 +103,25 @@ pub(super) fn answer(connection: &mut Connection, asked: Message) -> io::Result<
         }
         Kind::Adopt => adopt(server, asked).into(),
         Kind::Show => show(server, a).into(),
+        Kind::Store if !is_administrator(asked.sender) => Refusal::NO_ACCESS.into(),
         Kind::Store => store(server, a, &asked.bytes).into(),
         Kind::Usage => usage(server, Key(a)).into(),
         Kind::AddFence => add_fence(server, Key(a), b, Key(c)).into(),
         Kind::FenceOf => fence_of(server, Key(a), b).into(),
+        Kind::Line => {
+            let [line]: [OwnedFd; 1] = asked.descriptors.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
+            server.admit(UnixStream::from(line), connection.inherited.clone());
+            Answer::Done(done(&[]))
+        }
         Kind::Hello | Kind::Interrupt | Kind::Done | Kind::Refused | Kind::Waiting => return nonsense(),
     })
 }
 
-fn hello(connection: &mut Connection, (version, session): (u64, Key)) -> io::Result<Answer> {
-    if version != VERSION || connection.session.is_some() {
+fn hello(connection: &mut Connection, (version, session): (u64, Key), sender: Option<Sender>) -> io::Result<Answer> {
+    if version != VERSION
+        || connection.session.is_some()
+        || !sender.is_some_and(|sender| connection.becomes(sender.process))
+    {
         return nonsense();
     }
     let server = connection.server;
@@ -110,7 +137,7 @@ fn hello(connection: &mut Connection, (version, session): (u64, Key)) -> io::Res
 }
 
 /// An answer with a new thing and its leash.
-fn held(held: io::Result<(Key, std::os::fd::OwnedFd)>, more: &[u64]) -> Result<Message, Refusal> {
+fn held(held: io::Result<(Key, OwnedFd)>, more: &[u64]) -> Result<Message, Refusal> {
     let (key, leash) = held.map_err(|error| full(&error))?;
     let words: Vec<u64> = [key.0].into_iter().chain(more.iter().copied()).collect();
     Ok(done(&words).with(vec![leash]))
@@ -129,16 +156,21 @@ fn open(connection: &Connection, primary: bool) -> Result<Message, Refusal> {
     held(server.hold_file(id, process, primary), &[])
 }
 
-fn call(connection: &mut Connection, (file, code, given): (Key, u64, Key), mut arg: Vec<u8>) -> io::Result<Answer> {
+fn call(
+    connection: &mut Connection,
+    privileged: bool,
+    (file, code, given): (Key, u64, Key),
+    mut arg: Vec<u8>,
+) -> io::Result<Answer> {
     let Ok(code) = u32::try_from(code) else { return nonsense() };
     if arg.len() != request::size_bytes(code) {
         return nonsense();
     }
-    let (server, process) = (connection.server, connection.process);
+    let (server, caller) = (connection.server, Caller { process: connection.process, privileged, back: None });
     let given = server.books().shared(given).map_or(NOTHING, |(token, _)| token);
-    let Some(id) = server.books().file(file) else { return Ok(Answer::Refused(Refusal::BAD_FILE, arg)) };
+    let Some(id) = connection.file(file) else { return Ok(Answer::Refused(Refusal::BAD_FILE, arg)) };
     let mut idle = |longest| connection.idle(longest);
-    let answer = server.node.call_with((id, process), code, &mut arg, given, &mut idle);
+    let answer = server.node.call_with((id, caller), code, &mut arg, given, &mut idle);
     let (value, left) = match answer {
         Ok(answer) => answer,
         Err(refusal) => return Ok(Answer::Refused(refusal, arg)),
@@ -163,9 +195,11 @@ fn leave(server: &Server, (token, kind): (Token, SharedKind)) -> Result<Message,
     held(server.hold_shared(token, kind), &[number, size])
 }
 
-fn map(server: &Server, session: Key, file: Key, (offset, len): (u64, u64)) -> Result<Message, Refusal> {
-    let id = server.books().file(file).ok_or(Refusal::BAD_FILE)?;
-    keep(server, session, server.node.map(id, offset, len)?, Some(file))
+fn map(connection: &Connection, session: Key, file: Key, (offset, len): (u64, u64)) -> Result<Message, Refusal> {
+    let (server, id) = (connection.server, connection.file(file).ok_or(Refusal::BAD_FILE)?);
+    // What was inherited stays open in any case.
+    let kept = (id.0 != file.0).then_some(file);
+    keep(server, session, server.node.map(id, offset, len)?, kept)
 }
 
 fn map_shared(server: &Server, session: Key, shared: Key, len: u64) -> Result<Message, Refusal> {

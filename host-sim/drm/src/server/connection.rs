@@ -3,24 +3,45 @@
 use super::answers::{self, Answer};
 use super::leashes::readable;
 use super::{Key, Server};
-use crate::node::Refusal;
+use crate::node::{FileId, Refusal};
 use crate::process::Process;
 use crate::wire::{Kind, MOST_ASKED, Message};
 use barexe_core::device::InvalidationTicket;
+use core::any::Any;
+use core::fmt;
 use core::time::Duration;
 use rustix::event::Timespec;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+/// Files that a child of fork has from the process that the device lives in: they have no keys, but the node's numbers.
+#[derive(Clone, Default)]
+pub struct Inherited {
+    /// Which.
+    pub files: Vec<FileId>,
+    /// Keeps them open as long as the child is there.
+    pub kept: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Inherited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Inherited").field(&self.files).finish()
+    }
+}
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) server: &'static Server,
     socket: UnixStream,
+    /// Whose it is: whoever made it, until somebody says hello on it; that process then, and no other.
     pub(super) process: Process,
     /// The session of its process, once it said so.
     pub(super) session: Option<Key>,
+    /// Files of the server's own process that a child of it has.
+    pub(super) inherited: Inherited,
     /// Pages of the process that are changing.
     pub(super) changing: Option<InvalidationTicket>,
     /// The client was told that its call waits.
@@ -30,8 +51,19 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) const fn new(server: &'static Server, socket: UnixStream, process: Process) -> Self {
-        Self { server, socket, process, session: None, changing: None, told: false, lost: false }
+    pub(super) const fn new(
+        server: &'static Server,
+        socket: UnixStream,
+        process: Process,
+        inherited: Inherited,
+    ) -> Self {
+        Self { server, socket, process, inherited, session: None, changing: None, told: false, lost: false }
+    }
+
+    /// The file that the client names.
+    pub(super) fn file(&self, key: Key) -> Option<FileId> {
+        let inherited = self.inherited.files.iter().find(|file| file.0 == key.0);
+        inherited.copied().or_else(|| self.server.books().file(key))
     }
 
     /// Answers until the client leaves, or sends what is no message.
@@ -51,6 +83,9 @@ impl Connection {
             // It came too late: the call was over.
             return Ok(true);
         }
+        if !self.is_from_its_process(&asked) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         self.told = false;
         let mut answer = match answers::answer(self, asked)? {
             Answer::Done(message) => message,
@@ -63,6 +98,24 @@ impl Connection {
             answer.send(&self.socket)?;
         }
         Ok(true)
+    }
+
+    /// Whether a message is from the process that the connection is of. A child of fork has its parent's descriptors: what it
+    /// asks there would be about its parent's memory.
+    fn is_from_its_process(&self, asked: &Message) -> bool {
+        let sender = asked.sender.map(|sender| sender.process);
+        sender.is_some() && (self.session.is_none() || sender == Some(self.process))
+    }
+
+    /// The connection is of this process from now on, if that one may have one more.
+    pub(super) fn becomes(&mut self, process: Process) -> bool {
+        process == self.process || {
+            let fits = self.server.arrives(process);
+            if fits {
+                self.server.leaves(core::mem::replace(&mut self.process, process));
+            }
+            fits
+        }
     }
 
     /// Lets time pass for a call that waits; whether the client wants it back.

@@ -16,8 +16,10 @@
 //!
 //! # Trust
 //!
-//! A client names things by keys of 64 random bits, and can have only those that it was given; what it points to is read and
-//! written in the memory of the process that the system says is at the other end. It can send what it likes: what is no message ends
+//! A client names things by keys of 64 random bits, and can have only those that it was given. Who sends a message the
+//! system says with it: a connection is of one process, in whose memory all that it points to is read and written, and a call
+//! may what its sender may at that moment. Privileged is root that says that it has `CAP_SYS_NICE`; nobody else is believed.
+//! It can send what it likes: what is no message ends
 //! its connection, each connection has a thread of its own, and no lock is held while one waits for a client.
 //! All clients have the whole arena: who maps what is not its own is not stopped.
 
@@ -34,7 +36,9 @@ use crate::state::NodeState;
 pub use books::Key;
 use books::{Books, Gone};
 use connection::Connection;
+pub use connection::Inherited;
 use leashes::Leashes;
+use rustix::net::sockopt::set_socket_passcred;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -77,7 +81,7 @@ impl Server {
     pub fn serve(&'static self, listener: &UnixListener) -> io::Result<()> {
         loop {
             match listener.accept() {
-                Ok((socket, _)) => self.admit(socket),
+                Ok((socket, _)) => self.admit(socket, Inherited::default()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Too many descriptors: some will be closed, and who waits to connect waits on.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => {
@@ -89,13 +93,21 @@ impl Server {
         }
     }
 
+    /// Whether a process may have one more connection; then it has.
+    pub(crate) fn arrives(&self, process: Process) -> bool {
+        self.books().arrives(process, MOST_CONNECTIONS, MOST_OF_ONE)
+    }
+
     /// Gives a connection a thread; one too many, and one of a process that cannot be seen, is closed.
-    fn admit(&'static self, socket: UnixStream) {
+    ///
+    /// `inherited`: files of this process, which the client is a child of.
+    pub fn admit(&'static self, socket: UnixStream, inherited: Inherited) {
         let Some(process) = Process::at_other_end(&socket) else { return };
-        if !self.books().arrives(process, MOST_CONNECTIONS, MOST_OF_ONE) {
+        // Without it nobody says who sends.
+        if set_socket_passcred(&socket, true).is_err() || !self.arrives(process) {
             return;
         }
-        let connection = Connection::new(self, socket, process);
+        let connection = Connection::new(self, socket, process, inherited);
         let thread = thread::Builder::new().name("barexe-client".into()).stack_size(STACK_BYTES);
         // Without a thread the closure is dropped, and the connection with it.
         drop(thread.spawn(move || connection.run()));

@@ -2,6 +2,7 @@
 
 use super::library;
 use barexe_drm::{Node, NodeState, Remote, Server, Settings};
+use barexe_sim::{Action, Fault, Occasion, Rule};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::io::Read as _;
@@ -17,6 +18,35 @@ const SOCKET: &str = "BAREXE_SOCKET";
 /// Longest time that anything may take to begin or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// HAL calls of the driver from the start of a client's first call on: each fails in a row of its own.
+pub(crate) const FAILED_CALLS: u64 = 24;
+
+/// What goes wrong, counted from when the node is there. The first rows are the kinds; then come refused calls of the HAL.
+pub(crate) fn fault_rows() -> Vec<Vec<Fault>> {
+    let rule = |occasion, skip, times, action| vec![Fault::On(Rule { after: None, occasion, skip, times, action })];
+    let (submission, msi) = (Occasion::Submission(None), Occasion::Msi);
+    let hung = rule(submission, 1, u64::MAX, Action::Hang);
+    let reset_fails = Fault::On(Rule {
+        after: None,
+        occasion: Occasion::Reset(None),
+        skip: 0,
+        times: u64::MAX,
+        action: Action::Drop,
+    });
+    let kinds = [
+        rule(msi, 0, u64::MAX, Action::Drop),
+        rule(submission, 1, 1, Action::Gone),
+        rule(msi, 1, 1, Action::Gone),
+        rule(submission, 1, 1, Action::Drop),
+        hung.clone(),
+        [hung, vec![reset_fails]].concat(),
+        vec![Fault::GoneFromAccess(40)],
+        vec![Fault::GoneFromAccess(0)],
+    ];
+    let refused = (0..FAILED_CALLS).map(|number| vec![Fault::FailCall(number)]);
+    kinds.into_iter().chain(refused).collect()
+}
+
 /// What this process is; nothing in the test itself. A server does not come back.
 pub(crate) fn role() -> Option<String> {
     let role = std::env::var(ROLE).ok()?;
@@ -26,9 +56,14 @@ pub(crate) fn role() -> Option<String> {
     Some(role)
 }
 
+/// What can go wrong below a server, by the number that its process is told.
+const FAULTS: &str = "BAREXE_TEST_FAULTS";
+
 /// Serves until whoever started this process is gone.
 fn serve(path: &Path) -> ! {
-    let node = Node::open(&Settings::parse("tgl", ["on", "on"]).unwrap()).unwrap();
+    let faults = std::env::var(FAULTS).map(|row| fault_rows()[row.parse::<usize>().unwrap()].clone());
+    let settings = Settings::parse("tgl", ["on", "on"]).unwrap();
+    let node = Node::open(&Settings { faults: faults.unwrap_or_default(), ..settings }).unwrap();
     let (server, listener) = (Server::start(node).unwrap(), UnixListener::bind(path).unwrap());
     std::thread::spawn(move || server.serve(&listener));
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -48,10 +83,15 @@ pub(crate) struct Served {
 impl Served {
     /// Starts one for a test of this name.
     pub(crate) fn start(test: &'static str) -> Self {
+        Self::start_with(test, None)
+    }
+
+    /// Starts one below which a row of [`fault_rows`] goes wrong.
+    pub(crate) fn start_with(test: &'static str, faults: Option<usize>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let socket = std::env::temp_dir().join(format!("barexe-drm-{}-{number}", std::process::id()));
-        let child = spawn(test, "server", &socket);
+        let child = spawn(test, ("server", faults), &socket);
         let began = Instant::now();
         let remote = loop {
             match Remote::connect(&socket) {
@@ -66,7 +106,7 @@ impl Served {
 
     /// Starts a client: the test again, with the library before it.
     pub(crate) fn client(&self, role: &str) -> Running {
-        Running(Some(spawn(self.test, role, &self.socket)))
+        Running(Some(spawn(self.test, (role, None), &self.socket)))
     }
 
     /// Where it listens.
@@ -105,12 +145,13 @@ impl Drop for Served {
     }
 }
 
-fn spawn(test: &str, role: &str, socket: &Path) -> Child {
+fn spawn(test: &str, (role, faults): (&str, Option<usize>), socket: &Path) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--nocapture"]).env(ROLE, role).env(SOCKET, socket);
     if role != "server" {
         command.env("LD_PRELOAD", library());
     }
+    command.envs(faults.map(|row| (FAULTS, row.to_string())));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 

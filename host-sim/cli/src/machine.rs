@@ -3,6 +3,8 @@
 use barexe_core::device::{Config, Device};
 use barexe_core::gt::IrqFlag;
 use barexe_core::{DefaultStorage, Error};
+#[cfg(target_os = "linux")]
+use barexe_drm::with_storage;
 use barexe_hal::{Hal, Nanos};
 use barexe_sim::{Sim, SimHal};
 use std::sync::Arc;
@@ -46,8 +48,7 @@ pub fn with_device<R>(
     sim.on_msi(move || mark.handle().record());
     sim.mark("open");
     let own = sim.hwconfig();
-    let mut storage = storage();
-    let result = match Device::open(sim.hal(), storage.lend(), config, Some(&irq)) {
+    let result = with_storage(|storage| match Device::open(sim.hal(), storage, config, Some(&irq)) {
         Ok(mut device) => {
             device.set_hwconfig(hwconfig.unwrap_or(&own));
             let result = work(&mut device);
@@ -56,7 +57,7 @@ pub fn with_device<R>(
             Ok(result)
         }
         Err(failed) => Err(failed.error),
-    };
+    });
     result.map(|result| (result, Leftover::of(sim)))
 }
 
@@ -96,9 +97,16 @@ impl Patience {
     }
 }
 
-/// The driver's storage, on the heap. It is large and stacks are not: it comes from a constant, in a frame of its own.
+/// The driver's storage, as the core has it by default, on the heap. It is large and stacks are not: it comes from a constant,
+/// in a frame of its own.
 #[inline(never)]
 #[must_use]
 pub fn storage() -> Box<DefaultStorage> {
     Box::new(const { DefaultStorage::new() })
+}
+
+/// Lends storage where there are no device nodes.
+#[cfg(not(target_os = "linux"))]
+fn with_storage<R>(work: impl FnOnce(barexe_core::Storage<'_>) -> R) -> R {
+    work(storage().lend())
 }

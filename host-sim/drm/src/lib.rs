@@ -25,7 +25,7 @@
 //! | [`record`] | recording what a client does |
 //! | [`settings`] | platform, whether engines execute, whether it is recorded, by environment |
 //! | `complaints` | what the simulated GPU complains of |
-//! | `storage` | capacities |
+//! | `storage` | capacities, for a node and for whoever does again what was done at one |
 
 pub mod access;
 pub mod arena;
@@ -61,3 +61,4 @@ pub use server::Server;
 pub use settings::Settings;
 pub use shared::{SharedKind, Token};
 pub use state::NodeState;
+pub use storage::with_storage;

@@ -11,6 +11,12 @@ fn slots<T>(count: usize, empty: impl Fn() -> T) -> &'static mut [T] {
 
 macro_rules! storage {
     ($($field:ident: $count:expr, $empty:expr;)+) => {
+        /// Lends storage of the same size for a while: what a client could do at a node can be done again.
+        pub fn with_storage<R>(work: impl FnOnce(Storage<'_>) -> R) -> R {
+            $(let mut $field: Vec<_> = (0..$count).map(|_| $empty).collect();)+
+            work(Storage { $($field: &mut $field,)+ accounts: barexe_core::shares::Accounts::NONE })
+        }
+
         /// Storage for one device node.
         pub(crate) fn storage() -> Storage<'static> {
             Storage { $($field: slots($count, || $empty),)+ accounts: barexe_core::shares::Accounts::NONE }

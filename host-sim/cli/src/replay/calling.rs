@@ -78,12 +78,15 @@ impl Player<'_, '_> {
                 None => uapi::ioctl(self.device, client, request, arg, &mut self.memory),
                 Some(again) => uapi::ioctl_again(self.device, client, request, arg, &mut self.memory, again),
             };
-            again = Some(Again { began, interrupted: false });
+            let first = answer == Err(Error::Again);
+            again = if first { again } else { Some(Again { began, interrupted: false }) };
             self.memory.store(self.device);
             self.give_user();
             match answer {
                 Ok(Answer::Done(value)) => return End::Done(value),
                 Ok(Answer::Accepted(accepted)) => return self.wait_for_work(accepted.ticket, &mut patience),
+                // The client's device worked meanwhile: there was room.
+                Err(Error::Again) if call.ret >= 0 && patience.wait(self.device, None) => {}
                 Err(error) => return End::Refused(error),
                 Ok(Answer::Wait { until }) => {
                     if !patience.wait(self.device, until) {

@@ -113,6 +113,19 @@ fn pages_that_a_client_replaces_are_bound_anew() {
     assert!(empty.differences > 0, "fresh pages have no batch in them");
 }
 
+/// The recorder stops to look at memory, and begins again: the client had it all the time, and so has the job under way.
+#[test]
+fn memory_that_is_not_looked_at_is_still_the_clients() {
+    let lines = Lines::read(CUT_CLIENT_MEMORY);
+    let (range, batch) = (lines.line(lines.first("user_range")).clone(), lines.line(lines.first("cpu_write")).clone());
+    let end = json!({ "type": "user_range_end", "addr": range["addr"], "length": range["length"] });
+    let changed = lines.with_more(lines.call("XE_EXEC") + 1, &[end, range, batch]);
+    let writes = lines.all("cpu_write").count() + 1;
+    let changed = changed.with(changed.first("end"), |end| end["cpu_writes"] = Value::from(writes));
+    let report = replayed(&changed);
+    assert_eq!(report.differences, 0, "{report}");
+}
+
 #[test]
 fn every_byte_of_a_result_in_client_memory_counts() {
     let lines = Lines::read(CUT_CLIENT_MEMORY);

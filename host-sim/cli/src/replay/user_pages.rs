@@ -34,9 +34,13 @@ impl Player<'_, '_> {
         let _ = self.sim.user_write(SPACE, addr, &zeros);
     }
 
-    /// The range matters no longer: its pages go, but for those that another range is in.
+    /// The range matters no longer. Its pages go, but for those that another range is in; and the client still has them, so
+    /// they stay as long as a job may come back to them.
     pub(super) fn user_range_end(&mut self, n: usize, addr: u64, length: u64) {
         self.memory.untrack(addr, length);
+        if !self.device.is_quiet() {
+            return;
+        }
         for page in pages(addr, length).step_by(STEP) {
             if !self.memory.tracks(&(page..page.saturating_add(PAGE))) {
                 self.take_pages(n, page..page.saturating_add(PAGE));

@@ -96,13 +96,9 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Signals of the process are to come to this thread, which is not the only one: a test has one to run in.
+/// Does the work in a process that has no other thread: signals of the process come to it then.
 fn only_here(work: impl FnOnce() + Send + 'static) {
-    // SAFETY: all of it are numbers, for which zero will do.
-    let mut set: libc::sigset_t = unsafe { core::mem::zeroed() };
-    // SAFETY: the set is there to be changed.
-    unsafe { libc::sigaddset(&raw mut set, libc::SIGALRM) };
-    // SAFETY: the process is to end up with one thread, which does the work and ends it.
+    // SAFETY: the child does its work and ends without coming back.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let fine = std::panic::catch_unwind(core::panic::AssertUnwindSafe(work)).is_ok();

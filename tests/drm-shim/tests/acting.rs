@@ -13,7 +13,7 @@
 mod common;
 
 use common::served::{Served, role};
-use common::{Client, client, is_a_client};
+use common::{Client, client, is_a_client, spin};
 use core::time::Duration;
 use std::fs;
 use std::io::{Error, Read as _, Write as _};
@@ -59,19 +59,6 @@ fn write(path: &str, text: &str) -> Result<usize, i32> {
 
 fn set(file: &str, text: &str) -> Result<usize, i32> {
     write(&format!("{ENGINES}/{file}"), text)
-}
-
-/// Starts a batch on the copy engine that jumps to itself for good.
-fn spin(client: &Client) -> u32 {
-    let (handle, batch) = client.page();
-    client.bind((0, handle, 0), 0x10_0000);
-    for (at, command) in [0x0280_0000, 0x1880_0101, 0x10_0000, 0].into_iter().enumerate() {
-        // SAFETY: inside of a mapped page.
-        unsafe { batch.add(at).write_volatile(command) };
-    }
-    let queue = client.queue();
-    client.exec(queue, 0x10_0000).unwrap();
-    queue
 }
 
 /// How long a job that does not end is let run.

@@ -16,6 +16,7 @@
 
 mod common;
 
+use common::children::in_child;
 use common::served::{Served, role};
 use common::{Client, call, is_client, pair};
 use core::cell::UnsafeCell;
@@ -96,24 +97,10 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Does the work in a process that has no other thread: signals of the process come to it then.
-fn only_here(work: impl FnOnce() + Send + 'static) {
-    // SAFETY: the child does its work and ends without coming back.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let fine = std::panic::catch_unwind(core::panic::AssertUnwindSafe(work)).is_ok();
-        // SAFETY: ends the child here.
-        unsafe { libc::_exit(i32::from(!fine)) };
-    }
-    let mut status = 0;
-    // SAFETY: the test's own child.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!(status, 0);
-}
-
-/// `left`: descriptors that each wait leaves behind.
+/// `left`: descriptors that each wait leaves behind. All in a process that has no other thread: signals of the process come
+/// to it then.
 fn live(left: usize) {
-    only_here(move || {
+    let status = in_child(|| {
         let client = Client::new();
         FILE.store(client.fd(), Ordering::Relaxed);
         SYNCOBJ.store(client.syncobj.into(), Ordering::Relaxed);
@@ -131,6 +118,7 @@ fn live(left: usize) {
         assert_eq!((wait(), IN_HANDLER.load(Ordering::Relaxed)), (Err(libc::EINTR), 0));
         assert_eq!(call(client.fd(), 0xC020_6443, &mut [0; 4]), Ok(0));
     });
+    assert_eq!(status, 0);
 }
 
 #[test]

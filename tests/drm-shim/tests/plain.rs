@@ -14,6 +14,7 @@
 
 mod common;
 
+use common::children::in_child;
 use common::{Client, TIME_IS_UP, call, client, is_a_client, is_client, open, store};
 use std::os::fd::AsRawFd;
 
@@ -113,17 +114,10 @@ fn a_file_lives_until_its_last_descriptor_and_mapping_are_gone() {
 fn a_child_uses_its_parents_files_and_opens_some_of_its_own() {
     if is_client("a_child_uses_its_parents_files_and_opens_some_of_its_own", &[]) {
         let client = Client::new();
-        // SAFETY: the child only makes calls and exits.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            let reached = call(client.fd(), 0xC020_6443, &mut [0; 4]) == Ok(0);
-            let own = std::panic::catch_unwind(Client::new).is_ok();
-            // SAFETY: ends the child here.
-            unsafe { libc::_exit(if reached && own { 0 } else { 1 }) };
-        }
-        let mut status = 0;
-        // SAFETY: the test's own child.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        let status = in_child(|| {
+            assert_eq!(call(client.fd(), 0xC020_6443, &mut [0; 4]), Ok(0));
+            Client::new();
+        });
         assert_eq!(status, 0);
         assert_eq!(call(client.fd(), 0xC020_6443, &mut [0; 4]), Ok(0), "the parent goes on");
     }

@@ -14,6 +14,7 @@
 
 mod common;
 
+use common::children::{self, in_child};
 use common::served::{Served, role};
 use common::{Client, call, is_client, pair};
 
@@ -41,21 +42,6 @@ fn is_root() -> bool {
 fn be(real: libc::uid_t, effective: libc::uid_t, saved: libc::uid_t) {
     // SAFETY: only numbers.
     assert_eq!(unsafe { libc::setresuid(real, effective, saved) }, 0);
-}
-
-/// How a child of fork ended that did this.
-fn in_child(work: impl FnOnce()) -> i32 {
-    // SAFETY: the child does its work and ends without coming back.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let fine = std::panic::catch_unwind(core::panic::AssertUnwindSafe(work)).is_ok();
-        // SAFETY: ends the child here.
-        unsafe { libc::_exit(i32::from(!fine)) };
-    }
-    let mut status = 0;
-    // SAFETY: the test's own child.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    status
 }
 
 /// Whoever opened the file, and what was allowed before, does not matter.
@@ -108,25 +94,17 @@ fn a_file_stays_open_as_long_as_a_child_has_it() {
     }
     let (client, pipe) = (Client::new(), std::os::unix::net::UnixStream::pair().unwrap());
     let closed = client.fd();
-    // SAFETY: the child does its work and ends without coming back.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let mut told = [0];
-        let fine = std::io::Read::read(&mut &pipe.1, &mut told).is_ok() && queue(&client, NORMAL).is_ok() && {
-            let (handle, page) = client.page();
-            // SAFETY: inside of a mapped page.
-            unsafe { page.write_volatile(7) };
-            handle != 0
-        };
-        // SAFETY: ends the child here.
-        unsafe { libc::_exit(i32::from(!fine)) };
-    }
+    let child = children::start(|| {
+        std::io::Read::read_exact(&mut &pipe.1, &mut [0]).unwrap();
+        queue(&client, NORMAL).unwrap();
+        let (handle, page) = client.page();
+        // SAFETY: inside of a mapped page.
+        unsafe { page.write_volatile(7) };
+        assert_ne!(handle, 0);
+    });
     drop(client);
     assert_eq!(call(closed, 0xC020_6443, &mut [0; 4]), Err(libc::EBADF));
     std::io::Write::write_all(&mut &pipe.0, &[1]).unwrap();
-    let mut status = 0;
-    // SAFETY: the test's own child.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!(status, 0);
+    assert_eq!(child.status(), 0);
     assert_eq!(queue(&Client::new(), NORMAL), Ok(()), "the parent goes on");
 }

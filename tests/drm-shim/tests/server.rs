@@ -16,6 +16,7 @@
 
 mod common;
 
+use common::children::{self, in_child};
 use common::served::{Served, is_told_to_end, role};
 use common::{Client, call, client, is_a_client, open, pair, store};
 use core::mem::MaybeUninit;
@@ -96,26 +97,6 @@ fn what_a_client_of_a_server_does_is_not_recorded_and_that_is_said() {
     assert_nothing_left(&served);
 }
 
-/// Runs something in a child of fork; its number.
-fn in_child(work: impl FnOnce() -> bool) -> libc::pid_t {
-    // SAFETY: the child does its work and ends without coming back.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let fine = std::panic::catch_unwind(core::panic::AssertUnwindSafe(work)).unwrap_or(false);
-        // SAFETY: ends the child here.
-        unsafe { libc::_exit(i32::from(!fine)) };
-    }
-    child
-}
-
-/// How a child ended.
-fn status(child: libc::pid_t) -> i32 {
-    let mut status = 0;
-    // SAFETY: the test's own child.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    status
-}
-
 fn assert_nothing_left(served: &Served) {
     let state = served.settled();
     assert_eq!((state.clients, state.buffers, state.buffer_bytes, state.quiet), (0, 0, 0, true), "{state}");
@@ -168,19 +149,19 @@ fn a_child_uses_its_parents_file_also_when_the_parent_has_closed_it() {
         let (parents, (closed, told)) = (Stores::new(), UnixStream::pair().unwrap());
         assert_eq!(parents.store(1), 1);
         let fd = parents.client.fd();
-        let child = in_child(|| {
+        let child = children::start(|| {
             let mut vm = [0; 4];
             call(fd, 0xC020_6443, &mut vm).unwrap();
             call(fd, 0x4018_6444, &mut [vm[1] >> 32, 0, 0]).unwrap();
-            let first = parents.store(2) == 2;
+            assert_eq!(parents.store(2), 2);
             std::io::Read::read_exact(&mut &told, &mut [0]).unwrap();
-            first && parents.store(3) == 3
+            assert_eq!(parents.store(3), 3);
         });
         let result = parents.result;
         parents.unmap();
         drop(parents);
         std::io::Write::write_all(&mut &closed, &[1]).unwrap();
-        assert_eq!((status(child), result.is_null()), (0, false));
+        assert_eq!((child.status(), result.is_null()), (0, false));
         assert_eq!(Stores::new().store(4), 4, "the parent goes on");
         return;
     }
@@ -211,7 +192,7 @@ fn a_buffer_is_handed_to_another_process() {
     if role().is_some() {
         let (here, there) = UnixStream::pair().unwrap();
         // The child has a device of its own, and no part in its parent's.
-        let child = in_child(|| {
+        let child = children::start(|| {
             let (client, buffer) = (Client::new(), receive(&there));
             let mut import = [0, u64::from(buffer.as_raw_fd().unsigned_abs())];
             call(client.fd(), 0xC00C_642E, &mut import).unwrap();
@@ -222,7 +203,8 @@ fn a_buffer_is_handed_to_another_process() {
             client.bind((0, batch, 0), BATCH);
             store(at, RESULT, 0xCAFE);
             client.exec(client.queue(), BATCH).unwrap();
-            size == 4096 && client.wait(20_000).is_ok()
+            client.wait(20_000).unwrap();
+            assert_eq!(size, 4096);
         });
         let client = Client::new();
         let (handle, page) = client.page();
@@ -231,7 +213,7 @@ fn a_buffer_is_handed_to_another_process() {
         // SAFETY: the descriptor is new and nobody else's.
         let exported = unsafe { OwnedFd::from_raw_fd(export[1] as RawFd) };
         send(&here, exported.as_fd().as_raw_fd());
-        assert_eq!(status(child), 0);
+        assert_eq!(child.status(), 0);
         // SAFETY: inside of a mapped page.
         assert_eq!(unsafe { page.read_volatile() }, 0xCAFE);
         return;
@@ -304,7 +286,7 @@ fn without_its_server_a_client_is_refused_and_does_not_hang() {
 const KILLS: u32 = 500;
 
 /// What a client does until it is killed, each time something else.
-fn live(number: u32) -> bool {
+fn live(number: u32) -> ! {
     loop {
         let stores = Stores::new();
         let _ = stores.store(number);
@@ -324,7 +306,7 @@ fn live(number: u32) -> bool {
             }
             4 => drop((0..16).map(|_| stores.client.page()).collect::<Vec<_>>()),
             5 => {
-                let _ = status(in_child(|| stores.store(5) == 5));
+                let _ = in_child(|| assert_eq!(stores.store(5), 5));
             }
             _ => stores.unmap(),
         }
@@ -341,11 +323,10 @@ fn kill_clients() -> u32 {
         random ^= random << 13;
         random ^= random >> 17;
         random ^= random << 5;
-        let child = in_child(|| live(number));
+        let child = children::start(|| live(number));
         std::thread::sleep(Duration::from_micros(u64::from(random % 24_000)));
-        // SAFETY: the test's own child, which was not waited for.
-        assert_eq!(unsafe { libc::kill(child, libc::SIGKILL) }, 0);
-        killed += u32::from(libc::WTERMSIG(status(child)) == libc::SIGKILL);
+        child.kill();
+        killed += u32::from(libc::WTERMSIG(child.status()) == libc::SIGKILL);
     }
     assert_eq!(parents.store(9), 9);
     killed

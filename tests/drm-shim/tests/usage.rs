@@ -13,27 +13,10 @@
 mod common;
 
 use common::served::{Served, role};
-use common::{Client, call, client, high, is_a_client, pair};
+use common::{Client, call, client, end, high, is_a_client, pair, spin};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fs;
-
-/// A batch on the render engine that jumps to itself until it is told to end.
-fn spin(client: &Client) -> *mut u32 {
-    let (handle, batch) = client.page();
-    client.bind((0, handle, 0), 0x10_0000);
-    for (at, command) in [0x0280_0000, 0x1880_0101, 0x10_0000, 0].into_iter().enumerate() {
-        // SAFETY: inside of a mapped page.
-        unsafe { batch.add(at).write_volatile(command) };
-    }
-    client.exec(client.queue(), 0x10_0000).unwrap();
-    batch
-}
-
-fn end(batch: *mut u32) {
-    // SAFETY: inside of a mapped page.
-    unsafe { batch.add(1).write_volatile(0x0500_0000) };
-}
 
 /// What is said of a descriptor, by key.
 fn said(client: &Client) -> BTreeMap<String, String> {

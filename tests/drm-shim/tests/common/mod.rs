@@ -1,5 +1,6 @@
 //! A client that speaks the interface with numbers of its own, and tests that start themselves again as clients.
 
+pub(crate) mod children;
 pub(crate) mod served;
 
 use std::fs::OpenOptions;
@@ -144,6 +145,24 @@ pub(crate) fn store(batch: *mut u32, va: u64, value: u32) {
         // SAFETY: inside of a mapped page.
         unsafe { batch.add(at).write_volatile(command) };
     }
+}
+
+/// Starts a batch on the first engine that jumps to itself until it is told to [`end`]; where it is.
+pub(crate) fn spin(client: &Client) -> *mut u32 {
+    let (handle, batch) = client.page();
+    client.bind((0, handle, 0), 0x10_0000);
+    for (at, command) in [0x0280_0000, 0x1880_0101, 0x10_0000, 0].into_iter().enumerate() {
+        // SAFETY: inside of a mapped page.
+        unsafe { batch.add(at).write_volatile(command) };
+    }
+    client.exec(client.queue(), 0x10_0000).unwrap();
+    batch
+}
+
+/// Lets a batch end that [`spin`] has started.
+pub(crate) fn end(batch: *mut u32) {
+    // SAFETY: inside of a mapped page.
+    unsafe { batch.add(1).write_volatile(0x0500_0000) };
 }
 
 /// The cached entry of each platform's table, in the upper half of the word.

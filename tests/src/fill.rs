@@ -138,26 +138,26 @@ fn unbind_near(rig: &mut Rig<'_>, ids: &mut Ids) {
     rig.bind_now(ids.vm, &[rig.unmap_op(ids.near(), 0x1000)]);
 }
 
-/// A bind that waits for a batch which the engine has not run yet.
-fn bind_behind_a_batch(rig: &mut Rig<'_>, ids: &mut Ids) -> Result<(), Error> {
+/// The sync object of a batch that the engine has not run yet, as what to wait for.
+fn behind_a_batch(rig: &mut Rig<'_>, ids: &mut Ids) -> Result<SyncEntry, Error> {
     if ids.made.is_empty() {
         let syncobj = rig.syncobj();
         ids.made.push(syncobj);
         rig.exec(ids.queues[0], VA, &[binary(syncobj, true)])?;
     }
-    let (op, behind) = (ids.null(rig), binary(ids.made[0], false));
+    Ok(binary(ids.made[0], false))
+}
+
+fn bind_behind_a_batch(rig: &mut Rig<'_>, ids: &mut Ids) -> Result<(), Error> {
+    let (op, behind) = (ids.null(rig), behind_a_batch(rig, ids)?);
     bind(rig, ids, op, &[behind])?;
     ids.calls += 1;
     Ok(())
 }
 
 fn exec_behind_a_batch(rig: &mut Rig<'_>, ids: &mut Ids) -> Result<(), Error> {
-    if ids.made.is_empty() {
-        let syncobj = rig.syncobj();
-        ids.made.push(syncobj);
-        rig.exec(ids.queues[0], VA, &[binary(syncobj, true)])?;
-    }
-    rig.exec(ids.queues[1], VA, &[binary(ids.made[0], false)]).map(drop)
+    let behind = behind_a_batch(rig, ids)?;
+    rig.exec(ids.queues[1], VA, &[behind]).map(drop)
 }
 
 fn exec_to_a_new_point(rig: &mut Rig<'_>, ids: &mut Ids) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod clients;
+pub mod commands;
 pub mod fill;
 pub mod found;
 pub mod memory;

@@ -6,7 +6,7 @@ use barexe_core::device::request::{BindFlags, BindKind, BindOp, SyncEntry, SyncT
 use barexe_core::gt::{Engine, EngineClass};
 use barexe_core::num::low32;
 use barexe_core::{Errno, Error};
-use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_every_platform, point, store, store_batch};
+use barexe_tests::rig::{BATCH_END, Gate, JUMP, Rig, binary, on_every_platform, point, store, store_batch};
 
 const VA: u64 = 0x1A_0000;
 const RESULT: u64 = 0x800;
@@ -103,25 +103,21 @@ fn a_call_without_work_is_a_barrier_for_everything_before_it() {
     on_every_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(0x1000);
-        let (gate, bound, idle, ran) = (rig.syncobj(), rig.syncobj(), rig.syncobj(), rig.syncobj());
+        let (bound, idle, ran) = (rig.syncobj(), rig.syncobj(), rig.syncobj());
         let blocker = rig.device.bind_queue_create(rig.client, vm).unwrap();
-        // A batch that does not end by itself holds everything: it is the gate.
-        let spin = rig.bo(0x1000);
-        rig.bind_now(vm, &[rig.map_op(spin, 0x9_0000)]);
-        rig.write(spin, 0, &[JUMP, 0x9_0000, 0]);
-        let spinner = rig.queue(vm, rig.engine(EngineClass::Render));
-        let spinning = rig.exec(spinner, 0x9_0000, &[binary(gate, true)]).unwrap();
-        let map = rig.bind(vm, blocker, &[rig.map_op(bo, VA)], &[binary(gate, false), binary(bound, true)]).unwrap();
+        let gate = Gate::shut(rig, vm, EngineClass::Render);
+        let syncs = [binary(gate.syncobj, false), binary(bound, true)];
+        let map = rig.bind(vm, blocker, &[rig.map_op(bo, VA)], &syncs).unwrap();
         let barrier = rig.bind(vm, blocker, &[], &[binary(idle, true)]).unwrap();
         let queue = rig.queue(vm, rig.engine(EngineClass::Copy));
         let batchless = rig.barrier(queue, &[binary(bound, false), binary(ran, true)]).unwrap();
         rig.settle();
-        for ticket in [spinning, map, barrier, batchless] {
+        for ticket in [gate.ticket, map, barrier, batchless] {
             assert!(!rig.is_over(ticket));
         }
         assert!(![bound, idle, ran].into_iter().any(|s| rig.is_signalled(s)));
-        rig.write(spin, 0, &[BATCH_END, 0, 0]);
-        for ticket in [spinning, map, barrier, batchless] {
+        gate.open(rig);
+        for ticket in [gate.ticket, map, barrier, batchless] {
             assert_eq!(rig.wait(ticket), TicketState::Done);
         }
         assert!([bound, idle, ran].into_iter().all(|s| rig.is_signalled(s)));
@@ -282,19 +278,15 @@ fn a_null_mapping_swallows_stores() {
 fn binds_of_different_queues_pass_each_other_unless_both_may_write_one_entry() {
     on_every_platform(|rig| {
         let vm = rig.vm();
-        let (spin, a, b) = (rig.bo(0x1000), rig.bo(0x1000), rig.bo(0x1000));
-        rig.bind_now(vm, &[rig.map_op(spin, 0x9_0000)]);
-        rig.write(spin, 0, &[JUMP, 0x9_0000, 0]);
-        let gate = rig.syncobj();
-        let spinner = rig.queue(vm, rig.engine(EngineClass::Render));
-        rig.exec(spinner, 0x9_0000, &[binary(gate, true)]).unwrap();
+        let (a, b) = (rig.bo(0x1000), rig.bo(0x1000));
+        let gate = Gate::shut(rig, vm, EngineClass::Render);
         let extra = rig.device.bind_queue_create(rig.client, vm).unwrap();
-        let held = rig.bind(vm, 0, &[rig.map_op(a, VA)], &[binary(gate, false)]).unwrap();
+        let held = rig.bind(vm, 0, &[rig.map_op(a, VA)], &[binary(gate.syncobj, false)]).unwrap();
         let far = rig.bind(vm, extra, &[rig.map_op(b, 1 << 40)], &[]).unwrap();
         let same = rig.bind(vm, extra, &[rig.map_op(b, VA)], &[]).unwrap();
         rig.settle();
         assert_eq!((rig.is_over(held), rig.is_over(far), rig.is_over(same)), (false, true, false));
-        rig.write(spin, 0, &[BATCH_END, 0, 0]);
+        gate.open(rig);
         assert_eq!((rig.wait(held), rig.wait(same)), (TicketState::Done, TicketState::Done));
     });
 }

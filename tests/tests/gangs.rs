@@ -16,14 +16,12 @@ use barexe_core::gt::{Engine, EngineClass};
 use barexe_core::{Capacities, Capacity, Errno, Error};
 use barexe_hal::{GpuVa, Nanos};
 use barexe_sim::{Platform, SimConfig};
-use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, binary, on_opened, store, store_batch};
+use barexe_tests::rig::{ARB_CHECK, ARB_OFF, BATCH_END, JUMP, Mapped, Rig, binary, on_opened, store, store_batch};
 
 const VA: u64 = 0x1A_0000;
 /// Where words that batches share begin, from [`VA`] on.
 const WORDS: u64 = 0x8000;
 const USER_FENCE: u64 = 0xF000;
-/// `MI_ARB_CHECK`: here the engine may switch.
-const ARB_CHECK: u32 = 0x0280_0000;
 
 /// On the part with two video decoders.
 fn on_tgl(test: impl Fn(&mut Rig<'_>)) {
@@ -107,23 +105,6 @@ fn exec(rig: &mut Rig<'_>, queue: u32, batches: &[u64], syncs: &[SyncEntry]) -> 
     rig.device.exec(rig.client, &ExecCall { queue, batches: &batches }, &mut syncs)
 }
 
-fn pass(rig: &mut Rig<'_>, time: Nanos) {
-    let until = rig.device.now().saturating_add(time);
-    while rig.device.now() < until {
-        rig.device.poll();
-        let now = rig.device.now();
-        let _ = rig.device.relax(now.saturating_add(Nanos::from_micros(100)));
-    }
-    rig.device.poll();
-}
-
-fn code(rig: &Rig<'_>, ticket: Ticket) -> Option<Errno> {
-    match rig.device.ticket_state(ticket).unwrap() {
-        TicketState::Failed(error) => Some(error.errno()),
-        TicketState::Pending | TicketState::Done => None,
-    }
-}
-
 /// Each of two batches waits for a word that the other stores.
 fn meeting(space: &Space, rig: &mut Rig<'_>, page: u64, word: u64) -> [u64; 2] {
     [(0, 1), (1, 0)].map(|(own, other)| {
@@ -161,7 +142,7 @@ fn a_job_is_over_when_all_parts_are_and_its_user_fence_is_written_once_then() {
             let fence = SyncTarget::UserFence { addr: VA + USER_FENCE, value: 0xF00D };
             let syncs = [binary(out, true), SyncEntry { target: fence, signal: true }];
             let job = exec(rig, gang, &batches, &syncs).unwrap();
-            pass(rig, Nanos::from_millis(3));
+            rig.pass(Nanos::from_millis(3));
             assert_eq!((space.word(rig, 1 - late), rig.read(space.bo, USER_FENCE)), (5, 0), "M7");
             assert!(!rig.is_over(job) && !rig.is_signalled(out));
             space.set(rig, 9, 1);
@@ -170,7 +151,7 @@ fn a_job_is_over_when_all_parts_are_and_its_user_fence_is_written_once_then() {
             assert_eq!((space.word(rig, late), rig.read(space.bo, USER_FENCE)), (5, 0xF00D));
             // Nobody writes it again.
             rig.write(space.bo, USER_FENCE, &[1]);
-            pass(rig, Nanos::from_millis(2));
+            rig.pass(Nanos::from_millis(2));
             assert_eq!(rig.read(space.bo, USER_FENCE), 1);
         });
     }
@@ -233,7 +214,7 @@ fn gangs_on_the_same_engines_do_not_wait_for_each_other_for_ever() {
             });
             jobs.push(exec(rig, *gang, &batches, &[]).unwrap());
         }
-        pass(rig, Nanos::from_millis(30));
+        rig.pass(Nanos::from_millis(30));
         for (job, at) in jobs.iter().zip(0..) {
             assert_eq!(rig.device.ticket_state(*job), Ok(TicketState::Done), "gang {at}");
             assert_eq!((space.word(rig, at * 4 + 2), space.word(rig, at * 4 + 3)), (7, 7));
@@ -251,19 +232,19 @@ fn a_part_that_hangs_takes_its_gang_along_and_nobody_else() {
             let space = Space::new(rig);
             let (guilty, fine) = (gang(rig, space.vm), gang(rig, space.vm));
             let at = VA + 0x1000;
-            let first = if may_switch { ARB_CHECK } else { 0x0400_0000 };
+            let first = if may_switch { ARB_CHECK } else { ARB_OFF };
             let spin = space.batch(rig, 1, &[first, 0, JUMP, at as u32, (at >> 32) as u32]);
             let quick = space.batch(rig, 0, &store_batch(word_va(0), 5));
             let batches = if hanging == 0 { [spin, quick] } else { [quick, spin] };
             let out = rig.syncobj();
             let bad = exec(rig, guilty, &batches, &[binary(out, true)]).unwrap();
             let behind = exec(rig, guilty, &[quick, quick], &[]).unwrap();
-            pass(rig, Nanos::from_millis(1));
+            rig.pass(Nanos::from_millis(1));
             let meet = meeting(&space, rig, 2, 8);
             let good = exec(rig, fine, &meet, &[]).unwrap();
-            pass(rig, Nanos::from_millis(110));
+            rig.pass(Nanos::from_millis(110));
             let cause = if may_switch { Errno::ETIME } else { Errno::EIO };
-            assert_eq!((code(rig, bad), code(rig, behind)), (Some(cause), Some(Errno::ECANCELED)));
+            assert_eq!((rig.failure(bad), rig.failure(behind)), (Some(cause), Some(Errno::ECANCELED)));
             assert!(rig.is_signalled(out) && rig.device.queue_is_banned(rig.client, guilty).unwrap());
             assert_eq!(exec(rig, guilty, &[quick, quick], &[]), Err(Error::Canceled));
             assert_eq!(rig.device.ticket_state(good), Ok(TicketState::Done));
@@ -280,9 +261,9 @@ fn a_gang_that_is_destroyed_leaves_nothing_behind() {
         let waiting = space.batch(rig, 0, &[await_word(9, 1).to_vec(), vec![BATCH_END, 0]].concat());
         let out = rig.syncobj();
         exec(rig, gang, &[waiting, waiting], &[binary(out, true)]).unwrap();
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         rig.device.queue_destroy(rig.client, gang).unwrap();
-        pass(rig, Nanos::from_millis(3));
+        rig.pass(Nanos::from_millis(3));
         assert!(rig.is_signalled(out) && rig.device.is_quiet() && rig.device.first_hang().is_none());
         let batches = meeting(&space, rig, 2, 0);
         let fine = exec(rig, other, &batches, &[]).unwrap();
@@ -335,16 +316,16 @@ fn a_queue_with_several_placements_runs_where_there_is_room() {
             let anywhere = queue(rig, space.vm, &engines, 1).unwrap();
             for (busy, round) in engines.iter().chain(&engines).zip(1..) {
                 // Holds one engine with arbitration off: whoever depends on it would have to wait for a reset.
-                let mut holder = vec![0x0400_0000, 0];
+                let mut holder = vec![ARB_OFF, 0];
                 holder.extend(await_word(9, round));
                 holder.extend([0x0400_0001, BATCH_END]);
                 let holder = space.batch(rig, 0, &holder);
                 let single = rig.queue(space.vm, *busy);
                 let held = exec(rig, single, &[holder], &[]).unwrap();
-                pass(rig, Nanos::from_micros(300));
+                rig.pass(Nanos::from_micros(300));
                 let batch = space.batch(rig, 1, &store_batch(word_va(0), round));
                 let job = exec(rig, anywhere, &[batch], &[]).unwrap();
-                pass(rig, Nanos::from_micros(600));
+                rig.pass(Nanos::from_micros(600));
                 assert_eq!(rig.device.ticket_state(job), Ok(TicketState::Done), "{class:?}, round {round}");
                 assert_eq!(space.word(rig, 0), round);
                 space.set(rig, 9, round);
@@ -368,7 +349,7 @@ fn a_job_that_made_room_goes_on_elsewhere() {
         batch.extend(store_batch(word_va(2), 3));
         let at = space.batch(rig, 0, &batch);
         let job = exec(rig, anywhere, &[at], &[]).unwrap();
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert_eq!(space.word(rig, 0), 1);
         // Both engines get spinners of higher priority; then one of them ends.
         let urgent = QueueProperties { priority: 2, timeslice_us: 1000 };
@@ -382,12 +363,12 @@ fn a_job_that_made_room_goes_on_elsewhere() {
             spins.push(exec(rig, single, &[spin], &[]).unwrap());
         }
         space.set(rig, 0, 0);
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         space.set(rig, 1, 1);
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         assert!(!rig.is_over(job), "nothing runs beside what is more urgent");
         space.set(rig, 12, 1);
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         assert_eq!(rig.device.ticket_state(job), Ok(TicketState::Done));
         assert_eq!((space.word(rig, 0), space.word(rig, 2)), (0, 3), "it did not begin anew");
         space.set(rig, 11, 1);

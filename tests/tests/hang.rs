@@ -14,15 +14,13 @@ use barexe_core::gt::{Engine, EngineClass};
 use barexe_core::{Errno, Error};
 use barexe_hal::Nanos;
 use barexe_sim::{Fault, Platform, SimConfig};
-use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, binary, on_opened, platforms, store, store_batch};
+use barexe_tests::rig::{
+    ARB_CHECK, ARB_OFF, BATCH_END, JUMP, Mapped, Rig, binary, on_opened, platforms, store, store_batch,
+};
 
 const VA: u64 = 0x1A_0000;
 const JOB_TIMEOUT: Nanos = Nanos::from_millis(20);
 const PREEMPT_TIMEOUT: Nanos = Nanos::from_millis(5);
-/// `MI_ARB_CHECK`: here the engine may switch.
-const ARB_CHECK: u32 = 0x0280_0000;
-/// `MI_ARB_ON_OFF`, off.
-const ARB_OFF: u32 = 0x0400_0000;
 
 /// On every platform, with short limits.
 fn on_each(test: impl Fn(&mut Rig<'_>)) {
@@ -88,27 +86,8 @@ fn spin(page: u64, may_switch: bool) -> Vec<u32> {
     vec![first, 0, JUMP, at as u32, (at >> 32) as u32]
 }
 
-/// Polls and lets the part run for so long.
-fn pass(rig: &mut Rig<'_>, time: Nanos) {
-    let until = rig.device.now().saturating_add(time);
-    while rig.device.now() < until {
-        rig.device.poll();
-        let now = rig.device.now();
-        let _ = rig.device.relax(now.saturating_add(Nanos::from_micros(100)));
-    }
-    rig.device.poll();
-}
-
 fn state(rig: &Rig<'_>, ticket: Ticket) -> TicketState {
     rig.device.ticket_state(ticket).unwrap()
-}
-
-/// The code a ticket failed with.
-fn code(rig: &Rig<'_>, ticket: Ticket) -> Option<Errno> {
-    match state(rig, ticket) {
-        TicketState::Failed(error) => Some(error.errno()),
-        TicketState::Pending | TicketState::Done => None,
-    }
 }
 
 fn is_banned(rig: &Rig<'_>, queue: u32) -> bool {
@@ -136,11 +115,11 @@ fn a_job_that_never_ends_is_taken_off_and_its_queue_banned() {
         rig.write(space.bo, 0, &spin(0, true));
         let endless = rig.exec(guilty, VA, &[binary(out, true)]).unwrap();
         let behind = space.store(rig, guilty, 1, 7);
-        pass(rig, Nanos::from_millis(10));
+        rig.pass(Nanos::from_millis(10));
         assert!(!rig.is_over(endless), "its time is not over");
         assert!(!is_banned(rig, guilty));
-        pass(rig, Nanos::from_millis(20));
-        assert_eq!((code(rig, endless), code(rig, behind)), (Some(Errno::ETIME), Some(Errno::ECANCELED)));
+        rig.pass(Nanos::from_millis(20));
+        assert_eq!((rig.failure(endless), rig.failure(behind)), (Some(Errno::ETIME), Some(Errno::ECANCELED)));
         assert!(is_banned(rig, guilty) && rig.is_signalled(out));
         assert_eq!(rig.exec(guilty, VA, &[]), Err(Error::Canceled));
         let fine = space.store(rig, other, 2, 9);
@@ -157,12 +136,12 @@ fn an_engine_whose_job_cannot_be_preempted_is_reset_and_others_go_on() {
         let engine = rig.engine(EngineClass::Copy);
         let (guilty, other) = (rig.queue(space.vm, engine), rig.queue(space.vm, engine));
         let endless = space.run(rig, guilty, 0, &spin(0, false));
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         let waiting = space.store(rig, other, 1, 5);
-        pass(rig, Nanos::from_millis(12));
+        rig.pass(Nanos::from_millis(12));
         assert_eq!(state(rig, waiting), TicketState::Done);
         assert_eq!(space.result(rig, 1), 5);
-        assert_eq!(code(rig, endless), Some(Errno::EIO));
+        assert_eq!(rig.failure(endless), Some(Errno::EIO));
         assert!(is_banned(rig, guilty) && !is_banned(rig, other));
         let name = rig.name();
         let report = rig.device.first_hang().unwrap();
@@ -181,8 +160,8 @@ fn a_memory_fault_ends_the_job_at_once_with_its_address_where_that_is_known() {
         batch.push(BATCH_END);
         let faulting = space.run(rig, guilty, 0, &batch);
         let fine = space.store(rig, other, 1, 5);
-        pass(rig, Nanos::from_millis(6));
-        assert_eq!((code(rig, faulting), state(rig, fine)), (Some(Errno::EIO), TicketState::Done));
+        rig.pass(Nanos::from_millis(6));
+        assert_eq!((rig.failure(faulting), state(rig, fine)), (Some(Errno::EIO), TicketState::Done));
         assert_eq!(space.result(rig, 1), 5);
         let EngineErrorKind::Memory(fault) = first_hang(rig) else {
             return assert_eq!(first_hang(rig), EngineErrorKind::Memory(None));
@@ -201,8 +180,8 @@ fn an_invalid_instruction_ends_the_job_at_once() {
         let engine = rig.engine(EngineClass::Copy);
         let guilty = rig.queue(space.vm, engine);
         let bad = space.run(rig, guilty, 0, &[0x7F00_0000, BATCH_END]);
-        pass(rig, Nanos::from_millis(6));
-        assert_eq!((code(rig, bad), first_hang(rig)), (Some(Errno::EIO), EngineErrorKind::Instruction));
+        rig.pass(Nanos::from_millis(6));
+        assert_eq!((rig.failure(bad), first_hang(rig)), (Some(Errno::EIO), EngineErrorKind::Instruction));
         let again = rig.queue(space.vm, engine);
         let fine = space.store(rig, again, 1, 5);
         assert_eq!(rig.wait(fine), TicketState::Done);
@@ -223,7 +202,7 @@ fn queues_of_one_engine_take_turns() {
         let quick = rig.queue(space.vm, engine);
         for round in 0..5 {
             let job = space.store(rig, quick, 2, 100 + round);
-            pass(rig, Nanos::from_millis(4));
+            rig.pass(Nanos::from_millis(4));
             assert_eq!((state(rig, job), space.result(rig, 2)), (TicketState::Done, 100 + round));
         }
         assert!(endless.iter().all(|job| !rig.is_over(*job)), "each had less than its time");
@@ -244,12 +223,12 @@ fn a_queue_of_higher_priority_does_not_wait_for_a_time_slice() {
             queue_with(rig, space.vm, engine, high),
         );
         space.run(rig, low, 0, &spin(0, true));
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         let as_urgent = space.store(rig, same, 1, 3);
-        pass(rig, Nanos::from_millis(3));
+        rig.pass(Nanos::from_millis(3));
         assert_eq!(state(rig, as_urgent), TicketState::Pending);
         let urgent = space.store(rig, high, 2, 4);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert_eq!(state(rig, urgent), TicketState::Done);
         // Whoever had to make way has had its turn.
         assert_eq!(state(rig, as_urgent), TicketState::Done);
@@ -264,9 +243,9 @@ fn destroying_a_queue_kills_its_work() {
         let (queue, other, out) = (rig.queue(space.vm, engine), rig.queue(space.vm, engine), rig.syncobj());
         rig.write(space.bo, 0, &spin(0, true));
         rig.exec(queue, VA, &[binary(out, true)]).unwrap();
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         rig.device.queue_destroy(rig.client, queue).unwrap();
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         assert!(rig.is_signalled(out), "long before its time is over");
         assert!(rig.device.is_quiet(), "nothing of it is left");
         let fine = space.store(rig, other, 1, 5);
@@ -282,7 +261,7 @@ fn jobs_of_a_long_running_vm_have_no_limit() {
         let engine = rig.engine(EngineClass::Copy);
         let queue = rig.queue(space.vm, engine);
         let endless = space.run(rig, queue, 0, &spin(0, true));
-        pass(rig, Nanos::from_millis(50));
+        rig.pass(Nanos::from_millis(50));
         assert!(!rig.is_over(endless) && !is_banned(rig, queue));
     });
 }
@@ -300,10 +279,10 @@ fn work_that_a_reset_only_happened_to_hit_begins_anew() {
         assert_eq!(rig.wait(done_before), TicketState::Done);
         let hit = space.run(rig, innocent, 1, &waiting);
         let bad = space.run(rig, guilty, 0, &[0x7F00_0000, BATCH_END]);
-        pass(rig, Nanos::from_millis(6));
-        assert_eq!((code(rig, bad), state(rig, hit)), (Some(Errno::EIO), TicketState::Pending));
+        rig.pass(Nanos::from_millis(6));
+        assert_eq!((rig.failure(bad), state(rig, hit)), (Some(Errno::EIO), TicketState::Pending));
         rig.write(space.bo, RESULT, &[1]);
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         assert_eq!((state(rig, hit), space.result(rig, 1)), (TicketState::Done, 6));
         assert!(!is_banned(rig, innocent));
     });
@@ -317,13 +296,13 @@ fn a_queue_whose_oldest_job_was_hit_by_three_resets_is_banned() {
         let hit = space.run(rig, unlucky, 1, &spin(1, true));
         for resets in 1..=3 {
             let guilty = rig.queue(space.vm, render);
-            pass(rig, Nanos::from_millis(1));
+            rig.pass(Nanos::from_millis(1));
             space.run(rig, guilty, 0, &[0x7F00_0000, BATCH_END]);
-            pass(rig, Nanos::from_millis(5));
+            rig.pass(Nanos::from_millis(5));
             assert!(is_banned(rig, guilty));
             assert_eq!(is_banned(rig, unlucky), resets == 3, "after {resets} resets");
         }
-        assert_eq!(code(rig, hit), Some(Errno::ECANCELED));
+        assert_eq!(rig.failure(hit), Some(Errno::ECANCELED));
         assert!(rig.device.is_quiet());
     });
 }
@@ -337,13 +316,13 @@ fn if_an_engine_does_not_come_back_all_gts_are_reset_and_others_go_on() {
         let (guilty, other) = (rig.queue(space.vm, engine), rig.queue(space.vm, engine));
         let control = engine.base.get() + 0xD0;
         let endless = space.run(rig, guilty, 0, &spin(0, false));
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         rig.sim.set_faults(&[Fault::Reads(control, 1)]);
         let waiting = space.store(rig, other, 1, 5);
-        pass(rig, Nanos::from_millis(8));
+        rig.pass(Nanos::from_millis(8));
         rig.sim.set_faults(&[]);
-        pass(rig, Nanos::from_millis(4));
-        assert_eq!((code(rig, endless), state(rig, waiting)), (Some(Errno::EIO), TicketState::Done));
+        rig.pass(Nanos::from_millis(4));
+        assert_eq!((rig.failure(endless), state(rig, waiting)), (Some(Errno::EIO), TicketState::Done));
         let bo = rig.bo(0x1000);
         rig.bind_now(space.vm, &[rig.map_op(bo, VA + 0x10_0000)]);
         for unit in rig.engines() {
@@ -378,14 +357,14 @@ fn a_reset_on_one_tile_does_not_touch_the_other() {
         let (guilty, innocent) = (rig.queue(space.vm, far), rig.queue(space.vm, near));
         let running = space.run(rig, innocent, 1, &counting);
         let endless = space.run(rig, guilty, 0, &spin(0, false));
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         let other = rig.queue(space.vm, far);
         let waiting = space.store(rig, other, 3, 5);
-        pass(rig, Nanos::from_millis(10));
-        assert_eq!((code(rig, endless), state(rig, waiting)), (Some(Errno::EIO), TicketState::Done));
+        rig.pass(Nanos::from_millis(10));
+        assert_eq!((rig.failure(endless), state(rig, waiting)), (Some(Errno::EIO), TicketState::Done));
         assert_eq!(rig.device.first_hang().map(|hang| (hang.tile, hang.error.engine)), Some((1, far.id)));
         rig.write(space.bo, RESULT + 16, &[1]);
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         assert_eq!(state(rig, running), TicketState::Done);
         assert_eq!((space.result(rig, 0), space.result(rig, 1)), (1, 0), "it began once");
     });

@@ -16,7 +16,8 @@ use barexe_hal::Nanos;
 use barexe_sim::{Fault, Platform, Sim, SimConfig};
 use barexe_tests::found::settled;
 use barexe_tests::rig::{
-    BATCH_END, JUMP, Mapped, Rig, binary, on_every_platform, on_opened, platforms, rows, store_batch, tiled_platforms,
+    ARB_CHECK, ARB_OFF, BATCH_END, JUMP, Mapped, Rig, binary, on_every_platform, on_opened, platforms, rows,
+    store_batch, tiled_platforms,
 };
 use barexe_tests::scenario::EVERYTHING;
 use barexe_tests::storage::boxed;
@@ -26,10 +27,6 @@ use std::sync::Arc;
 const VA: u64 = 0x1A_0000;
 /// Where results lie in the object; batches are in front.
 const RESULT: u64 = 0x8000;
-/// `MI_ARB_CHECK`: here the engine may switch.
-const ARB_CHECK: u32 = 0x0280_0000;
-/// `MI_ARB_ON_OFF`, off.
-const ARB_OFF: u32 = 0x0400_0000;
 
 /// A VM with one object at [`VA`].
 struct Space {

@@ -7,7 +7,9 @@ use barexe_core::gt::EngineClass;
 use barexe_sim::SimConfig;
 use barexe_sim::ppgtt::Leaf;
 use barexe_sim::trace::Event;
-use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, binary, on_each_platform, on_opened, platforms, store_batch};
+use barexe_tests::rig::{
+    BATCH_END, Gate, JUMP, Mapped, Rig, binary, on_each_platform, on_opened, platforms, store_batch,
+};
 
 const MIB_2: u64 = 2 << 20;
 /// Where the object of most tests is mapped.
@@ -162,14 +164,11 @@ fn a_mapping_without_entries_is_cut_as_if_it_had_the_largest() {
     on_each_platform(|rig| {
         let vm = rig.vm();
         let bo = rig.bo(2 * MIB_2);
-        let (gate, busy) = (rig.bo(0x1000), Reader::start(rig, vm, CODE));
-        rig.bind_now(vm, &[rig.map_op(gate, 0x20_0000)]);
-        rig.write(gate, 0, &[JUMP, 0x20_0000, 0]);
-        let (spinner, open) = (rig.queue(vm, rig.engine(EngineClass::Copy)), rig.syncobj());
-        rig.exec(spinner, 0x20_0000, &[binary(open, true)]).unwrap();
-        let map = rig.bind(vm, 0, &[rig.map_op(bo, VA)], &[binary(open, false)]).unwrap();
+        let busy = Reader::start(rig, vm, CODE);
+        let gate = Gate::shut(rig, vm, EngineClass::Copy);
+        let map = rig.bind(vm, 0, &[rig.map_op(bo, VA)], &[binary(gate.syncobj, false)]).unwrap();
         let unmap = rig.bind(vm, 0, &[rig.unmap_op(VA, MIB_2)], &[]).unwrap();
-        rig.write(gate, 0, &[BATCH_END, 0]);
+        gate.open(rig);
         assert_eq!(rig.wait(map), TicketState::Done);
         rig.settle();
         assert!(!rig.is_over(unmap), "its remnant is written again, so it waits for everything");

@@ -6,7 +6,7 @@ use barexe_core::device::{Config, TableWriter, TicketState};
 use barexe_core::gt::EngineClass;
 use barexe_sim::trace::Event;
 use barexe_sim::{Fault, Platform, SimConfig};
-use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_every_platform, on_opened, platforms, store_batch};
+use barexe_tests::rig::{Gate, Rig, binary, on_every_platform, on_opened, platforms, store_batch};
 
 const VA: u64 = 0x1A_0000;
 /// Where the tables that a job changes appear to it (page-tables sheet §6.3).
@@ -33,17 +33,13 @@ fn writers(rig: &Rig<'_>) -> Vec<String> {
 /// A bind that waits for a batch, and what stored its entries.
 fn deferred(rig: &mut Rig<'_>) -> Vec<String> {
     let vm = rig.vm();
-    let (spin, bo) = (rig.bo(0x1000), rig.bo(0x1000));
-    rig.bind_now(vm, &[rig.map_op(spin, 0x9_0000)]);
-    rig.write(spin, 0, &[JUMP, 0x9_0000, 0]);
-    let gate = rig.syncobj();
-    let spinner = rig.queue(vm, rig.engine(EngineClass::Render));
-    rig.exec(spinner, 0x9_0000, &[binary(gate, true)]).unwrap();
+    let bo = rig.bo(0x1000);
+    let gate = Gate::shut(rig, vm, EngineClass::Render);
     let before = writers(rig).len();
-    let map = rig.bind(vm, 0, &[rig.map_op(bo, VA)], &[binary(gate, false)]).unwrap();
+    let map = rig.bind(vm, 0, &[rig.map_op(bo, VA)], &[binary(gate.syncobj, false)]).unwrap();
     rig.settle();
     assert!(!rig.is_over(map) && writers(rig).len() == before, "nothing is written before the in-sync");
-    rig.write(spin, 0, &[BATCH_END, 0, 0]);
+    gate.open(rig);
     assert_eq!(rig.wait(map), TicketState::Done);
     let names = writers(rig);
     rig.write(bo, 0, &store_batch(VA + 0x800, 7));

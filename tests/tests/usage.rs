@@ -2,40 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of these tests fail by panicking")]
 
 use barexe_core::Errno;
-use barexe_core::device::{Config, MemoryUse, TicketState};
+use barexe_core::device::{MemoryUse, TableWriter, TicketState};
 use barexe_core::gt::EngineClass;
 use barexe_hal::Nanos;
-use barexe_sim::SimConfig;
-use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, on_opened, platforms};
+use barexe_tests::rig::{ARB_CHECK, Rig, Spinner, on_each_platform_by};
 
 const VA: u64 = 0x1A_0000;
-/// `MI_ARB_CHECK`: here the engine may switch.
-const ARB_CHECK: u32 = 0x0280_0000;
-
-fn on_each(test: impl Fn(&mut Rig<'_>)) {
-    for platform in platforms() {
-        on_opened(&SimConfig::new(platform), Config::default(), &test);
-    }
-}
-
-/// A VM with a batch at [`VA`] that spins until it is told to end.
-fn spinner(rig: &mut Rig<'_>) -> (u32, Mapped) {
-    let (vm, bo) = (rig.vm(), rig.bo(0x1000));
-    rig.bind_now(vm, &[rig.map_op(bo, VA)]);
-    rig.write(bo, 0, &[ARB_CHECK, JUMP, 0x1A_0000, 0]);
-    (vm, bo)
-}
-
-fn end(rig: &mut Rig<'_>, bo: Mapped) {
-    rig.write(bo, 0, &[ARB_CHECK, BATCH_END, 0, 0]);
-}
-
-fn pass(rig: &mut Rig<'_>, millis: u64) {
-    let until = rig.device.now().saturating_add(Nanos::from_millis(millis));
-    while rig.device.now() < until {
-        rig.settle();
-    }
-}
 
 /// Milliseconds of a number of ticks, on the GT of the client's engines.
 fn millis(rig: &Rig<'_>, ticks: u64) -> u64 {
@@ -50,24 +22,25 @@ fn worked(rig: &mut Rig<'_>, class: EngineClass) -> u64 {
 
 #[test]
 fn engine_time_counts_while_a_context_runs_and_stays_when_its_queue_is_gone() {
-    on_each(|rig| {
+    on_each_platform_by(TableWriter::Auto, |rig| {
         let engine = rig.engine(EngineClass::Copy);
-        let (vm, bo) = spinner(rig);
+        let vm = rig.vm();
+        let spinner = Spinner::new(rig, vm, VA, ARB_CHECK);
         let queue = rig.queue(vm, engine);
         assert_eq!(worked(rig, EngineClass::Copy), 0);
-        pass(rig, 30);
+        rig.pass(Nanos::from_millis(30));
         assert_eq!(worked(rig, EngineClass::Copy), 0, "nobody worked");
         let job = rig.exec(queue, VA, &[]).unwrap();
-        pass(rig, 30);
+        rig.pass(Nanos::from_millis(30));
         let running = worked(rig, EngineClass::Copy);
         assert!((29..=32).contains(&running), "{running} ms of 30, while it runs");
-        pass(rig, 30);
+        rig.pass(Nanos::from_millis(30));
         let later = worked(rig, EngineClass::Copy);
         assert!((59..=63).contains(&later), "{later} ms of 60");
-        end(rig, bo);
+        spinner.end(rig);
         assert_eq!(rig.wait(job), TicketState::Done);
         let over = worked(rig, EngineClass::Copy);
-        pass(rig, 50);
+        rig.pass(Nanos::from_millis(50));
         assert!(worked(rig, EngineClass::Copy) <= over + 1, "what is over takes no time");
         rig.device.queue_destroy(rig.client, queue).unwrap();
         rig.settle();
@@ -79,46 +52,49 @@ fn engine_time_counts_while_a_context_runs_and_stays_when_its_queue_is_gone() {
 
 #[test]
 fn contexts_that_share_an_engine_have_its_time_between_them() {
-    on_each(|rig| {
+    on_each_platform_by(TableWriter::Auto, |rig| {
         let engine = rig.engine(EngineClass::Render);
-        let (vm, bo) = spinner(rig);
+        let vm = rig.vm();
+        let spinner = Spinner::new(rig, vm, VA, ARB_CHECK);
         let other = rig.device.client_open(false).unwrap();
         let queues = [rig.queue(vm, engine), rig.queue(vm, engine)];
         let jobs = queues.map(|queue| rig.exec(queue, VA, &[]).unwrap());
-        pass(rig, 60);
+        rig.pass(Nanos::from_millis(60));
         let both = worked(rig, EngineClass::Render);
         assert!((50..=63).contains(&both), "{both} ms of 60");
         assert_eq!(rig.device.client_ticks(other).unwrap().of(EngineClass::Render), 0);
-        end(rig, bo);
+        spinner.end(rig);
         assert!(jobs.map(|job| rig.wait(job)).iter().all(|state| *state == TicketState::Done));
     });
 }
 
 #[test]
 fn a_reset_takes_back_nothing_and_adds_nothing_that_was_not() {
-    on_each(|rig| {
+    on_each_platform_by(TableWriter::Auto, |rig| {
         let engine = rig.engine(EngineClass::Copy);
-        let (vm, bo) = spinner(rig);
+        let vm = rig.vm();
+        let spinner = Spinner::new(rig, vm, VA, ARB_CHECK);
         let queue = rig.queue(vm, engine);
         let job = rig.exec(queue, VA, &[]).unwrap();
-        pass(rig, 20);
+        rig.pass(Nanos::from_millis(20));
         let before = worked(rig, EngineClass::Copy);
         rig.device.reset_gt(engine.gt.into()).unwrap();
         rig.settle();
-        pass(rig, 20);
+        rig.pass(Nanos::from_millis(20));
         let after = worked(rig, EngineClass::Copy);
         assert!((before..=before + 25).contains(&after), "{before} ms before, {after} after");
-        end(rig, bo);
+        spinner.end(rig);
         assert_eq!(rig.wait(job), TicketState::Done);
     });
 }
 
 #[test]
 fn memory_is_shared_once_another_has_it_and_active_while_work_may_reach_it() {
-    on_each(|rig| {
+    on_each_platform_by(TableWriter::Auto, |rig| {
         let used = |rig: &Rig<'_>| rig.device.client_memory(rig.client).unwrap();
         assert_eq!(used(rig), MemoryUse::default());
-        let (vm, bo) = spinner(rig);
+        let vm = rig.vm();
+        let spinner = Spinner::new(rig, vm, VA, ARB_CHECK);
         let loose = rig.bo(0x3000);
         assert_eq!(used(rig), MemoryUse { total: 0x4000, shared: 0, active: 0 });
         let queue = rig.queue(vm, rig.engine(EngineClass::Copy));
@@ -133,7 +109,7 @@ fn memory_is_shared_once_another_has_it_and_active_while_work_may_reach_it() {
         assert_eq!(rig.device.client_memory(other), Ok(MemoryUse { total: 0x3000, shared: 0x3000, active: 0 }));
         rig.device.bo_close(other, handle).unwrap();
         assert_eq!(used(rig).shared, 0);
-        end(rig, bo);
+        spinner.end(rig);
         assert_eq!(rig.wait(job), TicketState::Done);
         assert_eq!(used(rig), MemoryUse { total: 0x4000, shared: 0, active: 0 });
     });
@@ -141,7 +117,7 @@ fn memory_is_shared_once_another_has_it_and_active_while_work_may_reach_it() {
 
 #[test]
 fn a_name_leads_to_an_object_as_long_as_somebody_has_it() {
-    on_each(|rig| {
+    on_each_platform_by(TableWriter::Auto, |rig| {
         let bo = rig.bo(0x2000);
         let other = rig.device.client_open(true).unwrap();
         let errno = |result: Result<u32, barexe_core::Error>| result.map_err(|error| error.errno());

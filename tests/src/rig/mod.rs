@@ -1,18 +1,33 @@
 //! A device on a simulated part with one client, and short ways to do what most tests do.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `runs` | platforms, and a test on a fresh device of each |
+//! | `spin` | batches that go round until they are told to end, and gates made of them |
+//!
+//! What batches are written with is in [`commands`](crate::commands).
 #![expect(clippy::panic, reason = "a helper of tests ends the test that it cannot help")]
 
-use crate::found::{check_charges, found};
-use crate::storage::{boxed, cut};
+mod runs;
+mod spin;
+
+pub use crate::commands::{ARB_CHECK, ARB_OFF, BATCH_END, JUMP, NOOP, store, store_batch};
+pub use runs::{
+    all_platforms, on, on_each_platform, on_each_platform_by, on_every_platform, on_lent, on_opened, on_with,
+    platforms, rows, tiled_platforms,
+};
+pub use spin::{Gate, Spinner};
+
 use barexe_core::device::request::{
     BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, EngineRef, ExecCall, QueueProperties, QueueRequest,
     SyncEntry, SyncTarget, VmFlags,
 };
-use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, TableWriter, Ticket, TicketState};
-use barexe_core::gt::{Engine, EngineClass, PLATFORMS, TEST_PLATFORMS};
-use barexe_core::{Capacities, Error, Storage};
+use barexe_core::device::{ClientId, Config, Device, MappingId, SyncobjLook, Ticket, TicketState};
+use barexe_core::gt::{Engine, EngineClass};
+use barexe_core::{Errno, Error, Storage};
 use barexe_hal::client::NoClientMemory;
 use barexe_hal::{GpuVa, Nanos, UserSpace};
-use barexe_sim::{Platform, Sim, SimConfig, SimHal};
+use barexe_sim::{Sim, SimHal};
 
 /// A device, the simulated part behind it, and one client.
 #[derive(Debug)]
@@ -37,111 +52,6 @@ pub struct Mapped {
     pub mapping: MappingId,
     /// Its length.
     pub len_bytes: u64,
-}
-
-/// Both platforms, for tests that hold on each.
-#[must_use]
-pub fn platforms() -> [Platform; 2] {
-    [Platform::tgl(), Platform::lnl()]
-}
-
-/// These, and one with two tiles.
-#[must_use]
-pub fn tiled_platforms() -> [Platform; 3] {
-    let [tgl, lnl] = platforms();
-    [tgl, lnl, Platform::tgl_with_tiles(2)]
-}
-
-/// These, and the platforms that exist for tests only: several tiles, two copy engines, recoverable faults.
-#[must_use]
-pub fn all_platforms() -> Vec<Platform> {
-    platforms().into_iter().chain(Platform::for_tests()).collect()
-}
-
-/// The rows of the driver's table that have the simulated part's.
-#[must_use]
-pub fn rows(of: &Platform) -> &'static [barexe_core::gt::Platform] {
-    if PLATFORMS.iter().any(|row| row.name == of.name) { &PLATFORMS } else { &TEST_PLATFORMS }
-}
-
-/// Runs `test` on a fresh device of every platform, once with page tables written by the CPU and once by the copy engine; afterwards the device is closed and the simulator must have
-/// nothing to complain about.
-///
-/// # Panics
-/// If `test` does, or the driver broke a rule of the hardware, or did not give every buffer back.
-pub fn on_each_platform(test: impl Fn(&mut Rig<'_>)) {
-    for tables in [TableWriter::Cpu, TableWriter::Engine] {
-        on_each_platform_by(tables, &test);
-    }
-}
-
-/// As [`on_each_platform`], on the platforms for tests too.
-///
-/// # Panics
-/// As [`on_each_platform`].
-pub fn on_every_platform(test: impl Fn(&mut Rig<'_>)) {
-    for tables in [TableWriter::Cpu, TableWriter::Engine] {
-        for platform in all_platforms() {
-            on_opened(&SimConfig::new(platform), Config { tables, ..Config::default() }, &test);
-        }
-    }
-}
-
-/// As [`on_each_platform`], with page tables written by one of them: for tests that count what engines do.
-///
-/// # Panics
-/// As [`on_each_platform`].
-pub fn on_each_platform_by(tables: TableWriter, test: impl Fn(&mut Rig<'_>)) {
-    for platform in platforms() {
-        on_opened(&SimConfig::new(platform), Config { tables, ..Config::default() }, &test);
-    }
-}
-
-/// As [`on_each_platform`], on one device made as `config` says.
-///
-/// # Panics
-/// As [`on_each_platform`].
-pub fn on(config: &SimConfig, test: impl Fn(&mut Rig<'_>)) {
-    on_lent(config, Config::default(), &Capacities::DEFAULT, test);
-}
-
-/// As [`on`], with a device opened as `opened` says.
-///
-/// # Panics
-/// As [`on_each_platform`].
-pub fn on_opened(config: &SimConfig, opened: Config, test: impl Fn(&mut Rig<'_>)) {
-    on_lent(config, opened, &Capacities::DEFAULT, test);
-}
-
-/// As [`on`], in storage of these capacities.
-///
-/// # Panics
-/// As [`on_each_platform`].
-pub fn on_with(config: &SimConfig, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
-    on_lent(config, Config::default(), capacities, test);
-}
-
-/// As [`on_opened`], in storage of these capacities for each tile.
-///
-/// # Panics
-/// As [`on_each_platform`].
-pub fn on_lent(config: &SimConfig, opened: Config, capacities: &Capacities, test: impl Fn(&mut Rig<'_>)) {
-    let sim = Sim::new(config).unwrap_or_else(|| panic!("{} is not simulated", config.platform.name));
-    let found_before = found(&sim);
-    let mut storage = boxed();
-    let opened = Config { platforms: rows(&config.platform), ..opened };
-    let capacities = capacities.on_tiles(config.platform.tiles.into());
-    let mut rig = Rig::open_as(&sim, cut(storage.lend(), &capacities), opened);
-    test(&mut rig);
-    check_charges(&rig.device);
-    // A part that a test has broken answers again, so that what closing leaves can be seen.
-    sim.set_faults(&[]);
-    let _ = rig.close();
-    assert_eq!(sim.violations(), Vec::<String>::new(), "{}", config.platform.name);
-    let (given, taken) = sim.buffers();
-    assert_eq!(given, taken, "{}: buffers", config.platform.name);
-    assert_eq!(found(&sim), found_before, "{}: something of the driver is left", config.platform.name);
-    assert_eq!(sim.halted(), [], "{}: an engine stopped", config.platform.name);
 }
 
 impl<'a> Rig<'a> {
@@ -348,6 +258,29 @@ impl Rig<'_> {
         }
     }
 
+    /// Polls and lets the part run for so long.
+    pub fn pass(&mut self, time: Nanos) {
+        let until = self.device.now().saturating_add(time);
+        while self.device.now() < until {
+            self.device.poll();
+            let now = self.device.now();
+            let _ = self.device.relax(now.saturating_add(Nanos::from_micros(20)));
+        }
+        self.device.poll();
+    }
+
+    /// The code that the work failed with.
+    ///
+    /// # Panics
+    /// For a stale ticket.
+    #[must_use]
+    pub fn failure(&self, ticket: Ticket) -> Option<Errno> {
+        match self.device.ticket_state(ticket).unwrap_or_else(|error| panic!("ticket: {error}")) {
+            TicketState::Failed(error) => Some(error.errno()),
+            TicketState::Pending | TicketState::Done => None,
+        }
+    }
+
     /// Whether the work is over, as of now.
     ///
     /// # Panics
@@ -391,24 +324,4 @@ pub const fn binary(handle: u32, signal: bool) -> SyncEntry {
 #[must_use]
 pub const fn point(handle: u32, point: u64, signal: bool) -> SyncEntry {
     SyncEntry { target: SyncTarget::Timeline { handle, point }, signal }
-}
-
-/// `MI_BATCH_BUFFER_START` in the PPGTT: with a batch's own address, a batch that does not end.
-pub const JUMP: u32 = 0x1880_0101;
-/// `MI_BATCH_BUFFER_END` (commands-and-fences sheet §1).
-pub const BATCH_END: u32 = 0x0500_0000;
-
-/// Dwords of a command that stores one dword at a PPGTT address.
-#[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
-pub const fn store(va: u64, value: u32) -> [u32; 4] {
-    [0x1000_0002, va as u32, (va >> 32) as u32, value]
-}
-
-/// A batch that stores one dword and ends.
-#[must_use]
-pub fn store_batch(va: u64, value: u32) -> Vec<u32> {
-    let mut dwords = store(va, value).to_vec();
-    dwords.extend([BATCH_END, 0]);
-    dwords
 }

@@ -1,14 +1,12 @@
 //! Batches that keep the engine.
 
-use crate::stage::{
-    ARB_CHECK, ARB_OFF, FAULTED, JOB_TIMEOUT, PREEMPT_TIMEOUT, RESULT, Stage, TOO_LONG, VA, attack, halves,
-};
+use crate::stage::{FAULTED, JOB_TIMEOUT, PREEMPT_TIMEOUT, RESULT, Stage, TOO_LONG, VA, attack, halves};
 use barexe_core::Errno;
 use barexe_core::device::Ticket;
 use barexe_core::device::request::QueueProperties;
 use barexe_core::gt::EngineClass;
 use barexe_hal::Nanos;
-use barexe_tests::rig::{BATCH_END, JUMP};
+use barexe_tests::rig::{ARB_CHECK, ARB_OFF, BATCH_END, JUMP};
 
 /// A round waits at most this long for one other queue's turn: a time slice, and the way off the engine. A round that binds
 /// has up to three turns.

@@ -1,9 +1,9 @@
 //! Objects destroyed, and the client gone, in the middle of work.
 
-use crate::stage::{ARB_CHECK, ARB_OFF, RESULT, Stage, VA, attack, halves, hostile_client};
+use crate::stage::{RESULT, Stage, VA, attack, halves, hostile_client};
 use barexe_core::device::{Ticket, TicketState};
 use barexe_hal::Nanos;
-use barexe_tests::rig::{JUMP, binary, store};
+use barexe_tests::rig::{ARB_CHECK, ARB_OFF, JUMP, binary, store};
 
 /// An engine that does not let go is reset; a round that binds has up to three turns.
 const BOUND: Nanos = Nanos::from_millis(10);

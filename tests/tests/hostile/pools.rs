@@ -3,13 +3,13 @@
 //! Each client is promised what the neighbour needs. The hostile one takes all the rest, of one capacity after the other,
 //! and the neighbour's calls go on as if it were not there: none of them is refused.
 
-use crate::stage::{ARB_CHECK, Stage, VA, attack, halves};
+use crate::stage::{Stage, VA, attack, halves};
 use barexe_core::device::request::{BoRequest, CpuCaching, VmFlags};
 use barexe_core::{Capacities, Capacity, Errno, Error, Shares};
 use barexe_hal::Nanos;
 use barexe_sim::SimConfig;
 use barexe_tests::fill::{self, FILLS, Fill, Ids, ranges_of_nobody};
-use barexe_tests::rig::{BATCH_END, JUMP, SPACE, binary};
+use barexe_tests::rig::{ARB_CHECK, BATCH_END, JUMP, SPACE, binary};
 use barexe_tests::storage::FIELDS;
 
 /// A round waits for the turns of other clients' queues.

@@ -22,10 +22,6 @@ pub(crate) const BO_BYTES: u64 = 0x2_0000;
 pub(crate) const RESULT: u64 = 0x1_8000;
 /// An address where it maps nothing.
 pub(crate) const NOWHERE: u64 = 0x7000_0012_3000;
-/// `MI_ARB_CHECK`: here the engine may switch.
-pub(crate) const ARB_CHECK: u32 = 0x0280_0000;
-/// `MI_ARB_ON_OFF`, off.
-pub(crate) const ARB_OFF: u32 = 0x0400_0000;
 
 /// What becomes of an attack's job.
 pub(crate) const FAULTED: Option<Errno> = Some(Errno::EIO);

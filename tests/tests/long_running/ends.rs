@@ -1,21 +1,14 @@
 //! What ends long-running work: engines that do not let go, bans, and clients.
 
-use crate::scene::{PAGE, Space, USER, VA, give_pages, invalidated, on_each, pass, till_done};
+use crate::scene::{PAGE, Space, USER, VA, give_pages, invalidated, on_each, till_done};
 use barexe_core::device::request::{EngineRef, ExecCall, QueueProperties, QueueRequest, VmFlags};
-use barexe_core::device::{Ticket, TicketState};
+use barexe_core::device::TicketState;
 use barexe_core::gt::EngineClass;
 use barexe_core::gt::engine_error::EngineErrorKind;
 use barexe_core::{Errno, Error};
 use barexe_hal::{ClientAddr, GpuVa, Nanos};
 use barexe_sim::Fault;
 use barexe_tests::rig::{Rig, SPACE};
-
-fn code(rig: &Rig<'_>, ticket: Ticket) -> Option<Errno> {
-    match rig.device.ticket_state(ticket).unwrap() {
-        TicketState::Failed(error) => Some(error.errno()),
-        TicketState::Pending | TicketState::Done => None,
-    }
-}
 
 #[test]
 fn an_engine_that_does_not_let_go_is_reset_and_the_invalidation_ends() {
@@ -25,12 +18,12 @@ fn an_engine_that_does_not_let_go_is_reset_and_the_invalidation_ends() {
             [EngineClass::Copy, EngineClass::Render].map(|class| rig.queue(space.vm, rig.engine(class)));
         let blocking = space.block(rig, guilty, 0);
         let endless = space.watch(rig, other, 1, VA);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         let ticket = invalidated(rig, USER, PAGE);
         give_pages(rig, USER, PAGE, 700);
         rig.device.user_changed(ticket);
-        pass(rig, Nanos::from_millis(1));
-        assert_eq!(code(rig, blocking), Some(Errno::EIO));
+        rig.pass(Nanos::from_millis(1));
+        assert_eq!(rig.failure(blocking), Some(Errno::EIO));
         assert_eq!(rig.device.first_hang().unwrap().error.kind, EngineErrorKind::Stuck);
         let banned = [guilty, other].map(|queue| rig.device.queue_is_banned(rig.client, queue).unwrap());
         assert_eq!(banned, [true, false]);
@@ -51,25 +44,25 @@ fn a_ban_of_the_vm_kills_its_queues() {
         let behind = space.store(rig, queues[0], 1, 5);
         let beside = space.watch(rig, queues[1], 2, VA);
         let other = neighbour.watch(rig, theirs, 0, neighbour.word());
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         rig.device.fail_next_table_change();
         let failed = rig.bind(space.vm, 0, &[rig.unmap_op(VA, PAGE)], &[]).unwrap();
         assert!(matches!(rig.wait(failed), TicketState::Failed(_)));
-        pass(rig, Nanos::from_millis(2));
-        assert_eq!([endless, behind, beside].map(|job| code(rig, job)), [Some(Errno::ECANCELED); 3]);
+        rig.pass(Nanos::from_millis(2));
+        assert_eq!([endless, behind, beside].map(|job| rig.failure(job)), [Some(Errno::ECANCELED); 3]);
         for queue in queues {
             assert!(rig.device.queue_is_banned(rig.client, queue).unwrap());
             assert_eq!(rig.exec(queue, VA, &[]), Err(Error::Canceled));
         }
         let _ = invalidated(rig, USER + PAGE, PAGE);
         rig.write(neighbour.bo, neighbour.word() - VA, &[8]);
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         assert_eq!((neighbour.seen(rig, 0), rig.is_over(other)), (8, false));
         for queue in queues {
             rig.device.queue_destroy(rig.client, queue).unwrap();
         }
         rig.device.vm_destroy(rig.client, space.vm).unwrap();
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert_eq!(rig.sim.user_pinned(), 0);
     });
 }
@@ -80,13 +73,13 @@ fn memory_that_cannot_be_brought_back_bans_the_vm() {
         let space = Space::new(rig, VmFlags::LR_MODE);
         let queue = rig.queue(space.vm, rig.engine(EngineClass::Copy));
         let endless = space.watch(rig, queue, 0, VA);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         let ticket = invalidated(rig, USER, PAGE);
         rig.sim.set_faults(&[Fault::FailCall(0)]);
         rig.device.user_changed(ticket);
         rig.sim.set_faults(&[]);
-        pass(rig, Nanos::from_millis(1));
-        assert_eq!((code(rig, endless), rig.sim.user_pinned()), (Some(Errno::ECANCELED), 0));
+        rig.pass(Nanos::from_millis(1));
+        assert_eq!((rig.failure(endless), rig.sim.user_pinned()), (Some(Errno::ECANCELED), 0));
         assert!(rig.device.queue_is_banned(rig.client, queue).unwrap());
         let refused = rig.bind(space.vm, 0, &[rig.unmap_op(VA, PAGE)], &[]).map(drop);
         assert_eq!(refused.map_err(|error| error.errno()), Err(Errno::ENOENT));
@@ -103,15 +96,15 @@ fn a_vm_in_the_middle_of_an_invalidation_can_be_ended() {
         let space = Space::new(rig, VmFlags::LR_MODE);
         let queue = rig.queue(space.vm, rig.engine(EngineClass::Copy));
         let endless = space.watch(rig, queue, 0, VA);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         let ticket = rig.device.user_invalidate(SPACE, ClientAddr::new(USER).unwrap(), PAGE);
         let refused = rig.device.vm_destroy(rig.client, space.vm).map_err(|error| error.errno());
         assert_eq!(refused, Err(Errno::EBUSY));
         rig.device.queue_destroy(rig.client, queue).unwrap();
         rig.device.vm_destroy(rig.client, space.vm).unwrap();
         till_done(rig, ticket);
-        pass(rig, Nanos::from_millis(1));
-        assert_eq!(code(rig, endless).unwrap_or(Errno::ECANCELED), Errno::ECANCELED);
+        rig.pass(Nanos::from_millis(1));
+        assert_eq!(rig.failure(endless).unwrap_or(Errno::ECANCELED), Errno::ECANCELED);
         assert_eq!(rig.sim.user_pinned(), 0);
         rig.device.user_changed(ticket);
         assert!(rig.device.is_quiet());
@@ -126,11 +119,11 @@ fn a_client_goes_while_its_vm_is_suspended() {
         let space = Space::new(rig, VmFlags::LR_MODE);
         let queue = rig.queue(space.vm, rig.engine(EngineClass::Copy));
         space.watch(rig, queue, 0, VA);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         let _ = invalidated(rig, USER, PAGE);
         rig.device.client_close(rig.client).unwrap();
         rig.client = mine;
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         assert!(rig.device.is_quiet());
         assert_eq!(rig.sim.user_pinned(), 0);
     });
@@ -147,7 +140,7 @@ fn queue_with(rig: &mut Rig<'_>, vm: u32, priority: u32, timeslice_us: u32) -> u
 /// A word that only they watch, one after the other: who has seen it has run since it was written.
 fn who_ran(rig: &mut Rig<'_>, space: &Space, word: u32, time: Nanos) -> [bool; 2] {
     rig.write(space.bo, space.word() - VA, &[word]);
-    pass(rig, time);
+    rig.pass(time);
     [0, 1].map(|page| space.seen(rig, page) == word)
 }
 
@@ -158,11 +151,11 @@ fn endless_batches_take_turns_by_priority_and_time_slice() {
         let [a, b] = [0, 1].map(|_| queue_with(rig, space.vm, 1, 1000));
         let from = space.word();
         let jobs = [space.watch(rig, a, 0, from), space.watch(rig, b, 1, from)];
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert_eq!(who_ran(rig, &space, 1, Nanos::from_millis(4)), [true, true], "both within two time slices each");
         let urgent = queue_with(rig, space.vm, 2, 1000);
         let endless = space.watch(rig, urgent, 2, from);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert_eq!(who_ran(rig, &space, 2, Nanos::from_millis(4)), [false, false]);
         assert_eq!(space.seen(rig, 2), 2, "the urgent one has the engine for itself");
         space.end(rig, 2);
@@ -182,14 +175,14 @@ fn an_idle_context_is_not_waited_for_behind_an_endless_batch_of_a_neighbour() {
         let neighbour = Space::without_user(rig, VmFlags::LR_MODE);
         let [ours, theirs] = [space.vm, neighbour.vm].map(|vm| queue_with(rig, vm, 1, 1000));
         let endless = neighbour.watch(rig, theirs, 0, neighbour.word());
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         let quick = space.store(rig, ours, 0, 3);
         assert_eq!(rig.wait(quick), TicketState::Done);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         let _ = invalidated(rig, USER, PAGE);
         assert_eq!(rig.sim.user_pinned(), 0);
         rig.write(neighbour.bo, neighbour.word() - VA, &[4]);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert_eq!((neighbour.seen(rig, 0), rig.is_over(endless)), (4, false));
         assert_eq!((neighbour.starts(rig, 0), rig.device.first_hang()), (1, None));
     });
@@ -215,12 +208,12 @@ fn a_parallel_queue_is_suspended_as_a_whole() {
         let batches = batches.map(|at| GpuVa::new(at).unwrap());
         let call = ExecCall { queue, batches: &batches };
         let job = rig.device.exec(rig.client, &call, &mut &[][..]).unwrap();
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         assert_eq!([0, 1].map(|page| space.seen(rig, page)), [100, 101]);
         let ticket = invalidated(rig, USER, PAGE);
         give_pages(rig, USER, 2 * PAGE, 800);
         rig.device.user_changed(ticket);
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         assert_eq!([0, 1].map(|page| space.seen(rig, page)), [800, 801]);
         space.end(rig, 0);
         space.end(rig, 1);

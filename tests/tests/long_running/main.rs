@@ -17,7 +17,7 @@ use barexe_core::device::request::VmFlags;
 use barexe_core::gt::EngineClass;
 use barexe_hal::{ClientAddr, Nanos};
 use barexe_tests::rig::SPACE;
-use scene::{PAGE, Space, USER, VA, give_pages, invalidated, on_each, pass, still_after, till_done};
+use scene::{PAGE, Space, USER, VA, give_pages, invalidated, on_each, still_after, till_done};
 
 const MS: Nanos = Nanos::from_millis(1);
 
@@ -28,14 +28,14 @@ fn an_endless_batch_goes_on_with_the_pages_that_are_there_then() {
         let queue = rig.queue(space.vm, rig.engine(EngineClass::Copy));
         let endless = space.watch(rig, queue, 0, VA + PAGE);
         let behind = space.store(rig, queue, 1, 9);
-        pass(rig, MS);
+        rig.pass(MS);
         assert_eq!((space.seen(rig, 0), rig.sim.user_pinned()), (101, 2));
         let ticket = invalidated(rig, USER + PAGE, PAGE);
         assert_eq!(rig.sim.user_pinned(), 0, "the whole range is let go");
         give_pages(rig, USER + PAGE, PAGE, 200);
         assert!(still_after(rig, MS, |rig| space.poke(rig, 0)), "off its engine until the pages have changed");
         rig.device.user_changed(ticket);
-        pass(rig, MS);
+        rig.pass(MS);
         assert_eq!((space.seen(rig, 0), rig.sim.user_pinned()), (200, 2));
         assert!(!rig.is_over(endless) && !rig.is_over(behind));
         space.end(rig, 0);
@@ -58,7 +58,7 @@ fn all_queues_of_the_vm_leave_all_engines_and_a_neighbour_stays() {
         for (page, queue) in (0..).zip(theirs) {
             other.watch(rig, queue, page, other.word());
         }
-        pass(rig, Nanos::from_millis(8));
+        rig.pass(Nanos::from_millis(8));
         assert_eq!([0, 1, 2].map(|page| space.seen(rig, page)), [100; 3]);
         let ticket = invalidated(rig, USER, PAGE);
         give_pages(rig, USER, PAGE, 300);
@@ -67,17 +67,17 @@ fn all_queues_of_the_vm_leave_all_engines_and_a_neighbour_stays() {
         }
         for round in 1..4 {
             rig.write(other.bo, other.word() - VA, &[round]);
-            pass(rig, MS);
+            rig.pass(MS);
             assert_eq!([0, 1].map(|page| other.seen(rig, page)), [round; 2], "the neighbour has the engines");
             assert_eq!([0, 1, 2].map(|page| space.seen(rig, page)), [scene::POKED; 3]);
         }
         rig.device.user_changed(ticket);
-        pass(rig, Nanos::from_millis(12));
+        rig.pass(Nanos::from_millis(12));
         assert_eq!([0, 1, 2].map(|page| space.seen(rig, page)), [300; 3]);
         for page in 0..3 {
             space.end(rig, page);
         }
-        pass(rig, Nanos::from_millis(12));
+        rig.pass(Nanos::from_millis(12));
         assert!(jobs.iter().all(|job| rig.is_over(*job)));
         assert_eq!([0, 1, 2].map(|page| space.starts(rig, page)), [1; 3]);
         assert_eq!([0, 1].map(|page| other.starts(rig, page)), [1; 2]);
@@ -91,13 +91,13 @@ fn an_exec_brings_the_memory_back_for_all_queues() {
         let space = Space::new(rig, VmFlags::LR_MODE);
         let queues = [EngineClass::Copy, EngineClass::Render].map(|class| rig.queue(space.vm, rig.engine(class)));
         space.watch(rig, queues[0], 0, VA);
-        pass(rig, MS);
+        rig.pass(MS);
         let _ = invalidated(rig, USER, PAGE);
         give_pages(rig, USER, PAGE, 400);
         assert!(still_after(rig, MS, |rig| space.poke(rig, 0)));
         let job = space.store(rig, queues[1], 1, 5);
         assert_eq!(rig.wait(job), TicketState::Done);
-        pass(rig, MS);
+        rig.pass(MS);
         assert_eq!(space.seen(rig, 0), 400);
     });
 }
@@ -110,7 +110,7 @@ fn a_vm_goes_on_after_the_last_of_several_changes() {
         space.watch(rig, queue, 0, VA);
         let at = |page: u64| ClientAddr::new(USER + page * PAGE).unwrap();
         let nowhere = rig.device.user_invalidate(SPACE, ClientAddr::new(0x1000).unwrap(), PAGE);
-        pass(rig, MS);
+        rig.pass(MS);
         assert_eq!(rig.device.invalidation_state(nowhere), TicketState::Done);
         assert_eq!(space.seen(rig, 0), 100, "pages of others suspend nobody");
         let (first, second) =
@@ -121,7 +121,7 @@ fn a_vm_goes_on_after_the_last_of_several_changes() {
         rig.device.user_changed(second);
         assert!(still_after(rig, MS, |rig| space.poke(rig, 0)), "one has not changed");
         rig.device.user_changed(first);
-        pass(rig, MS);
+        rig.pass(MS);
         assert_eq!(space.seen(rig, 0), 500);
     });
 }
@@ -135,10 +135,10 @@ fn memory_of_an_idle_vm_is_left_to_the_next_exec() {
         let ticket = invalidated(rig, USER, PAGE);
         give_pages(rig, USER, PAGE, 600);
         rig.device.user_changed(ticket);
-        pass(rig, MS);
+        rig.pass(MS);
         assert_eq!(rig.sim.user_pinned(), 0);
         space.watch(rig, queue, 0, VA);
-        pass(rig, MS);
+        rig.pass(MS);
         assert_eq!((space.seen(rig, 0), rig.sim.user_pinned()), (600, 2));
     });
 }
@@ -149,12 +149,12 @@ fn pages_that_are_gone_stay_unmapped_and_the_rest_goes_on() {
         let space = Space::new(rig, VmFlags::LR_MODE | VmFlags::SCRATCH_PAGE);
         let queue = rig.queue(space.vm, rig.engine(EngineClass::Copy));
         space.watch(rig, queue, 0, VA);
-        pass(rig, MS);
+        rig.pass(MS);
         assert_eq!(space.seen(rig, 0), 100);
         let ticket = invalidated(rig, USER, 2 * PAGE);
         rig.sim.user_unmap(SPACE, USER..USER + 2 * PAGE);
         rig.device.user_changed(ticket);
-        pass(rig, MS);
+        rig.pass(MS);
         assert_eq!(space.seen(rig, 0), 0, "scratch");
         assert_eq!(rig.sim.user_pinned(), 0);
     });
@@ -171,7 +171,7 @@ fn many_changes_under_a_running_batch() {
             let ticket = invalidated(rig, USER + page * PAGE, PAGE);
             give_pages(rig, USER + page * PAGE, PAGE, value);
             rig.device.user_changed(ticket);
-            pass(rig, Nanos::from_micros(300));
+            rig.pass(Nanos::from_micros(300));
             assert_eq!(space.seen(rig, page), value);
         }
         for page in 0..2 {

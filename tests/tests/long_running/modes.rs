@@ -1,6 +1,6 @@
 //! Queues with page faults beside jobs, on the platform for tests that has both (bind-and-exec sheet §5.6).
 
-use crate::scene::{Space, VA, on_faulting, pass};
+use crate::scene::{Space, VA, on_faulting};
 use barexe_core::device::TicketState;
 use barexe_core::device::request::VmFlags;
 use barexe_core::gt::EngineClass;
@@ -20,7 +20,7 @@ fn endless(rig: &mut Rig<'_>, flags: VmFlags, class: EngineClass) -> Space {
 /// Whether its batch runs: it sees what is written.
 fn runs(rig: &mut Rig<'_>, space: &Space, word: u32, time: Nanos) -> bool {
     rig.write(space.bo, space.word() - VA, &[word]);
-    pass(rig, time);
+    rig.pass(time);
     space.seen(rig, 0) == word
 }
 
@@ -35,7 +35,7 @@ fn queues_that_fault_make_way_for_jobs_of_their_group() {
         let normal = Space::without_user(rig, VmFlags::empty());
         let queue = rig.queue(normal.vm, rig.engine(EngineClass::Render));
         let job = normal.watch(rig, queue, 0, normal.word());
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         let ran = [&render, &compute, &copy, &normal].map(|space| runs(rig, space, 2, Nanos::from_millis(7)));
         assert_eq!(ran, [false, false, true, true], "render and compute are one group");
         normal.end(rig, 0);
@@ -73,7 +73,7 @@ fn endless_batches_with_and_without_page_faults_take_turns() {
         // They are never on the engine together: one of the words is not seen for a whole turn.
         rig.write(faulting.bo, faulting.word() - VA, &[9]);
         rig.write(preempted.bo, preempted.word() - VA, &[9]);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert_ne!(faulting.seen(rig, 0) == 9, preempted.seen(rig, 0) == 9);
         assert_eq!((faulting.starts(rig, 0), preempted.starts(rig, 0)), (1, 1));
     });
@@ -85,7 +85,7 @@ fn a_queue_that_faults_and_does_not_let_go_is_banned_and_jobs_run() {
         let faulting = Space::without_user(rig, FAULTING);
         let blocks = rig.queue(faulting.vm, rig.engine(EngineClass::Copy));
         let blocking = faulting.block(rig, blocks, 0);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         let normal = Space::without_user(rig, VmFlags::empty());
         let queue = rig.queue(normal.vm, rig.engine(EngineClass::Copy));
         let job = normal.store(rig, queue, 0, 5);

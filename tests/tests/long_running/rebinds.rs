@@ -1,6 +1,6 @@
 //! Binds that write mappings again while batches of a long-running VM use them (bind-and-exec sheet §4.7).
 
-use crate::scene::{Space, on_each, on_each_with, pass};
+use crate::scene::{Space, on_each, on_each_with};
 use barexe_core::device::TicketState;
 use barexe_core::device::request::VmFlags;
 use barexe_core::gt::EngineClass as Class;
@@ -37,13 +37,13 @@ fn a_cut_through_an_entry_takes_the_batch_off_for_a_while() {
         let (space, bo, queue) = watched(rig, Class::Render);
         let endless = space.watch(rig, queue, 0, BIG + LAST);
         rig.write(bo, LAST, &[1]);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert_eq!(space.seen(rig, 0), 1);
         let before = switches(rig);
         let cut = rig.bind(space.vm, 0, &[rig.unmap_op(BIG, 0x1000)], &[]).unwrap();
         assert_eq!(rig.wait(cut), TicketState::Done, "it does not wait for the batch");
         rig.write(bo, LAST, &[2]);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert_eq!((space.seen(rig, 0), rig.is_over(endless)), (2, false));
         assert!(switches(rig) >= before + 2, "off its engine, and the idle context after it");
         let before = switches(rig);
@@ -71,12 +71,12 @@ fn a_bind_that_waits_suspends_nobody() {
         rig.barrier(render, &[binary(gate, true)]).unwrap();
         let cut = rig.bind(space.vm, 0, &[rig.unmap_op(BIG, 0x1000)], &[binary(gate, false)]).unwrap();
         rig.write(bo, LAST, &[1]);
-        pass(rig, Nanos::from_millis(2));
+        rig.pass(Nanos::from_millis(2));
         assert_eq!((space.seen(rig, 0), rig.is_over(cut)), (1, false));
         normal.end(rig, 0);
         assert_eq!((rig.wait(spin), rig.wait(cut)), (TicketState::Done, TicketState::Done));
         rig.write(bo, LAST, &[2]);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert_eq!(space.seen(rig, 0), 2);
     });
 }
@@ -94,7 +94,7 @@ fn the_vm_goes_on_after_the_last_of_several_binds() {
             let second = rig.bind(space.vm, extra, &[rig.unmap_op(cut + 0x3000, 0x1000)], &[]).unwrap();
             assert_eq!((rig.wait(first), rig.wait(second)), (TicketState::Done, TicketState::Done));
             rig.write(bo, LAST, &[round as u32 + 10]);
-            pass(rig, Nanos::from_millis(1));
+            rig.pass(Nanos::from_millis(1));
             assert_eq!(space.seen(rig, 0), round as u32 + 10);
         }
         space.end(rig, 0);
@@ -108,10 +108,10 @@ fn a_batch_that_cannot_be_taken_off_does_not_hold_a_bind_up() {
     on_each(|rig| {
         let (space, _, queue) = watched(rig, Class::Render);
         let blocking = space.block(rig, queue, 0);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         let cut = rig.bind(space.vm, 0, &[rig.unmap_op(BIG, 0x1000)], &[]).unwrap();
         assert_eq!(rig.wait(cut), TicketState::Done);
-        pass(rig, Nanos::from_millis(1));
+        rig.pass(Nanos::from_millis(1));
         assert!(matches!(rig.device.ticket_state(blocking), Ok(TicketState::Failed(_))));
         assert!(rig.device.queue_is_banned(rig.client, queue).unwrap());
         let again = rig.queue(space.vm, rig.engine(Class::Render));

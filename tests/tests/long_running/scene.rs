@@ -4,7 +4,7 @@ use barexe_core::device::request::{BindFlags, VmFlags};
 use barexe_core::device::{Config, InvalidationTicket, TableWriter, Ticket, TicketState};
 use barexe_hal::{ClientAddr, Nanos};
 use barexe_sim::{Platform, SimConfig};
-use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, SPACE, on_opened, platforms, store_batch};
+use barexe_tests::rig::{ARB_CHECK, ARB_OFF, BATCH_END, JUMP, Mapped, Rig, SPACE, on_opened, platforms, store_batch};
 
 pub(crate) const PAGE: u64 = 0x1000;
 /// Where the client's memory is.
@@ -17,8 +17,6 @@ const RESULTS: u64 = 0x8000;
 /// What a result is set to by hand: one that keeps it has not been written since.
 pub(crate) const POKED: u32 = 0xDEAD;
 pub(crate) const PREEMPT_TIMEOUT: Nanos = Nanos::from_millis(5);
-/// `MI_ARB_CHECK`: here the engine may switch.
-const ARB_CHECK: u32 = 0x0280_0000;
 /// `MI_ATOMIC` on a dword: one more.
 const INCREMENT: u32 = 0x1780_0501;
 /// `MI_COPY_MEM_MEM`.
@@ -124,8 +122,6 @@ impl Space {
 
     /// Runs a batch that does nothing, does not end, and lets no other context have its engine.
     pub(crate) fn block(&self, rig: &mut Rig<'_>, queue: u32, page: u64) -> Ticket {
-        /// `MI_ARB_ON_OFF`, off.
-        const ARB_OFF: u32 = 0x0400_0000;
         let at = half(self.code + page * PAGE);
         self.run(rig, queue, page, &[ARB_OFF, 0, JUMP, at[0], at[1]])
     }
@@ -170,20 +166,10 @@ pub(crate) fn give_pages(rig: &Rig<'_>, addr: u64, bytes: u64, first: u32) {
 }
 
 /// Polls and lets the part run for so long.
-pub(crate) fn pass(rig: &mut Rig<'_>, time: Nanos) {
-    let until = rig.device.now().saturating_add(time);
-    while rig.device.now() < until {
-        rig.device.poll();
-        let now = rig.device.now();
-        let _ = rig.device.relax(now.saturating_add(Nanos::from_micros(20)));
-    }
-    rig.device.poll();
-}
-
 /// Overwrites a result, and says whether it is still so after a while.
 pub(crate) fn still_after(rig: &mut Rig<'_>, time: Nanos, poke: impl Fn(&mut Rig<'_>) -> (Mapped, u64)) -> bool {
     let (bo, at) = poke(rig);
-    pass(rig, time);
+    rig.pass(time);
     rig.read(bo, at) == POKED
 }
 
@@ -192,7 +178,7 @@ pub(crate) fn till_done(rig: &mut Rig<'_>, ticket: InvalidationTicket) {
     let limit = rig.device.now().saturating_add(PREEMPT_TIMEOUT).saturating_add(PREEMPT_TIMEOUT);
     while rig.device.invalidation_state(ticket) != TicketState::Done {
         assert!(rig.device.now() < limit, "{}: {:?}", rig.name(), rig.device.invalidation_state(ticket));
-        pass(rig, Nanos::from_micros(20));
+        rig.pass(Nanos::from_micros(20));
     }
 }
 

@@ -2,7 +2,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "addresses are cut in halves")]
 
 use super::trace::Fate;
-use barexe_tests::rig::{BATCH_END, JUMP, store};
+use barexe_tests::rig::{ARB_CHECK, ARB_OFF, BATCH_END, JUMP, store};
 
 /// The board: one object that every VM maps here, with the counter, a place for each batch's numbers, and their code.
 pub(crate) const BOARD: u64 = 0x10_0000;
@@ -16,10 +16,6 @@ const CODE_BYTES: u64 = 0x80;
 const COUNT: u32 = 0x1781_0501;
 /// `MI_STORE_REGISTER_MEM` of that register of the engine that runs.
 const KEEP: [u32; 2] = [0x1208_0002, 0x600];
-/// `MI_ARB_CHECK`: here the engine may switch.
-const ARB_CHECK: u32 = 0x0280_0000;
-/// `MI_ARB_ON_OFF`, off.
-const ARB_OFF: u32 = 0x0400_0000;
 /// No command of any engine.
 const NO_COMMAND: u32 = 0x7F00_0000;
 /// Nothing is ever mapped here.

@@ -6,11 +6,10 @@ use barexe_core::device::TicketState;
 use barexe_core::device::request::{BindFlags, BindKind, BindOp};
 use barexe_core::gt::EngineClass;
 use barexe_core::uapi::request::XE_VM_BIND;
-use barexe_tests::rig::{BATCH_END, JUMP, Rig, binary, on_each_platform};
+use barexe_tests::rig::{Gate, binary, on_each_platform};
 use barexe_tests::wire::{Bytes, Ram};
 
 const VA: u64 = 0x1A_0000;
-const SPIN: u64 = 0x9_0000;
 
 fn prefetch(vm: u32, region: u32) -> Bytes {
     let op = Bytes::new(80).u64(24, 0x1000).u64(32, VA).u32(40, 4).u32(48, region);
@@ -34,21 +33,11 @@ fn regions_are_checked() {
     });
 }
 
-/// A batch that does not end until its object is written to, and a sync object that it signals.
-fn spin(rig: &mut Rig<'_>, vm: u32) -> (barexe_tests::rig::Mapped, u32) {
-    let (object, gate) = (rig.bo(0x1000), rig.syncobj());
-    rig.bind_now(vm, &[rig.map_op(object, SPIN)]);
-    rig.write(object, 0, &[JUMP, 0x9_0000, 0]);
-    let queue = rig.queue(vm, rig.engine(EngineClass::Render));
-    rig.exec(queue, SPIN, &[binary(gate, true)]).unwrap();
-    (object, gate)
-}
-
 #[test]
 fn it_has_nothing_to_write_and_keeps_its_place_in_the_queue() {
     on_each_platform(|rig| {
         let vm = rig.vm();
-        let (object, gate) = spin(rig, vm);
+        let gate = Gate::shut(rig, vm, EngineClass::Render);
         let mapped = rig.bo(0x1000);
         rig.bind_now(vm, &[rig.map_op(mapped, VA)]);
         for va in [VA, VA + 0x10_0000] {
@@ -61,11 +50,11 @@ fn it_has_nothing_to_write_and_keeps_its_place_in_the_queue() {
         let kind = BindKind::Prefetch { region: 0 };
         let op = BindOp { kind, va: VA, range_bytes: 0x1000, pat_index: 0, flags: BindFlags::empty() };
         let out = rig.syncobj();
-        let waits = rig.bind(vm, other, &[op], &[binary(gate, false), binary(out, true)]).unwrap();
+        let waits = rig.bind(vm, other, &[op], &[binary(gate.syncobj, false), binary(out, true)]).unwrap();
         let behind = rig.bind(vm, other, &[op], &[]).unwrap();
         rig.settle();
         assert!(!rig.is_over(waits) && !rig.is_over(behind) && !rig.is_signalled(out), "its in-sync is open");
-        rig.write(object, 0, &[BATCH_END, 0, 0]);
+        gate.open(rig);
         assert_eq!((rig.wait(behind), rig.is_signalled(out)), (TicketState::Done, true));
     });
 }

@@ -5,7 +5,7 @@ use barexe_core::Errno::{EAGAIN, EFAULT, EINVAL, ENOENT, EOPNOTSUPP};
 use barexe_core::device::request::VmFlags;
 use barexe_core::gt::EngineClass;
 use barexe_core::uapi::request::XE_EXEC;
-use barexe_tests::rig::{BATCH_END, JUMP, binary, on_each_platform, store_batch};
+use barexe_tests::rig::{BATCH_END, Gate, on_each_platform, store_batch};
 use barexe_tests::wire::{Bytes, Ram};
 
 const VA: u64 = 0x1A_0000;
@@ -106,16 +106,12 @@ fn a_long_running_vm_has_no_fences_to_hand_out() {
 fn a_queue_takes_a_thousand_jobs() {
     on_each_platform(|rig| {
         let vm = rig.vm();
-        let (spin, gate) = (rig.bo(0x1000), rig.syncobj());
-        rig.bind_now(vm, &[rig.map_op(spin, 0x9_0000)]);
-        rig.write(spin, 0, &[JUMP, 0x9_0000, 0]);
-        rig.write(spin, 0x800, &[BATCH_END, 0]);
-        let spinner = rig.queue(vm, rig.engine(EngineClass::Render));
-        rig.exec(spinner, 0x9_0000, &[binary(gate, true)]).unwrap();
+        let gate = Gate::shut(rig, vm, EngineClass::Render);
+        rig.write(gate.spinner.page, 0x800, &[BATCH_END, 0]);
         let queue = rig.queue(vm, rig.engine(EngineClass::Copy));
-        let waiting = Bytes::new(48).u32(16, gate);
+        let waiting = Bytes::new(48).u32(16, gate.syncobj);
         let barrier = with_syncs(exec(queue).u16(32, 0), 1);
-        let batch = with_syncs(exec(queue).u64(24, 0x9_0800), 1);
+        let batch = with_syncs(exec(queue).u64(24, Gate::VA + 0x800), 1);
         // Barriers are no jobs (5.3).
         for call in [&barrier; 3].into_iter().chain([&batch; 1000]) {
             accepts(rig, XE_EXEC, call, &syncs(core::slice::from_ref(&waiting)));
@@ -125,7 +121,7 @@ fn a_queue_takes_a_thousand_jobs() {
             row("9 no batch", exec(queue).u16(32, 0), EAGAIN, "try again"),
         ];
         refuses(rig, XE_EXEC, rows);
-        rig.write(spin, 0, &[BATCH_END, 0, 0]);
+        gate.open(rig);
         rig.settle();
         accepts(rig, XE_EXEC, &barrier, &syncs(&[waiting]));
     });

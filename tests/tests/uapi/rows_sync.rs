@@ -8,7 +8,7 @@ use barexe_core::gt::EngineClass;
 use barexe_core::uapi::Answer;
 use barexe_core::uapi::request::{SYNCOBJ_CREATE, SYNCOBJ_DESTROY, SYNCOBJ_RESET, SYNCOBJ_WAIT, XE_EXEC};
 use barexe_hal::Nanos;
-use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, binary, on_each_platform, on_each_platform_by};
+use barexe_tests::rig::{Gate, Rig, on_each_platform, on_each_platform_by};
 use barexe_tests::wire::{Bytes, Ram};
 
 const SYNCOBJ: u32 = 0;
@@ -211,22 +211,13 @@ fn wait_refuses_row_by_row() {
     });
 }
 
-/// A batch that ends when it is told to; its sync object.
-fn spinner(rig: &mut Rig<'_>) -> (Mapped, u32) {
-    let (vm, spin, gate) = (rig.vm(), rig.bo(0x1000), rig.syncobj());
-    rig.bind_now(vm, &[rig.map_op(spin, 0x9_0000)]);
-    rig.write(spin, 0, &[JUMP, 0x9_0000, 0]);
-    let queue = rig.queue(vm, rig.engine(EngineClass::Copy));
-    rig.exec(queue, 0x9_0000, &[binary(gate, true)]).unwrap();
-    (spin, gate)
-}
-
 #[test]
 fn a_wait_is_made_again_until_it_is_over_or_too_late() {
     on_each_platform_by(TableWriter::Cpu, |rig| {
-        let (spin, gate) = spinner(rig);
+        let vm = rig.vm();
+        let gate = Gate::shut(rig, vm, EngineClass::Copy);
         let soon = rig.device.now().saturating_add(Nanos::from_millis(5));
-        let mut memory = handles(&[gate]);
+        let mut memory = handles(&[gate.syncobj]);
         let mut ask = |rig: &mut Rig<'_>, timeout_ns| {
             let mut arg = wait(1, 0, timeout_ns);
             let answer = call(rig, SYNCOBJ_WAIT, &mut arg, &mut memory);
@@ -236,7 +227,7 @@ fn a_wait_is_made_again_until_it_is_over_or_too_late() {
         assert_eq!(ask(rig, soon.get()), (Ok(Answer::Wait { until: Some(soon) }), 0xEEEE));
         rig.sim.advance(Nanos::from_millis(6));
         assert_eq!(ask(rig, soon.get()), (Err(ETIME), 0xEEEE));
-        rig.write(spin, 0, &[BATCH_END, 0, 0]);
+        gate.open(rig);
         let step = rig.device.now().saturating_add(Nanos::from_millis(1));
         rig.device.relax(step).unwrap();
         // The call itself looks at what the device has done by now.

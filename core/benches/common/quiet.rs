@@ -1,37 +1,70 @@
-//! The simulator's HAL until the device is open, then one that costs nothing.
+//! A device on the simulator's HAL until everything is made, and from then on one that costs nothing.
 //!
 //! What is measured is the driver: memory stays the real memory that the simulator lent, registers answer at once that
-//! everything is done, and time goes on by a step a look.
+//! everything is done, and time goes on by a step a look. What engines would do a benchmark may play itself.
 
+use barexe_core::device::{ClientId, Config, Device, TableWriter};
+use barexe_core::{DefaultStorage, Storage};
 use barexe_hal::{
     Clock, ConfigSpace, DmaBuffer, DmaMemory, DmaRequest, HalError, InterruptLine, Interrupted, Mmio, Nanos, RegOffset,
     UserPages,
 };
-use barexe_sim::SimHal;
+use barexe_sim::{Coherence, Platform, Sim, SimConfig, SimHal};
 use core::ops::Range;
+
+/// What plays the engines. Memory is told of from the start, the rest once the HAL is quiet.
+pub(crate) trait Engines {
+    /// Memory was lent.
+    fn lent(&mut self, _: &DmaBuffer, _len_bytes: u64) {}
+
+    /// A register was written.
+    fn told(&mut self) {}
+
+    /// The driver has written to memory that the device reads.
+    fn published(&mut self, _: &DmaBuffer, _: Range<usize>) {}
+
+    /// The driver is about to read memory that the device writes.
+    fn observed(&mut self, _: &DmaBuffer, _: Range<usize>) {}
+}
+
+/// Nobody plays them: there is no work for them.
+impl Engines for () {}
 
 /// A HAL in two states.
 #[derive(Debug)]
-pub(crate) struct QuietHal {
-    pub(crate) sim: SimHal,
+pub(crate) struct QuietHal<E> {
+    sim: SimHal,
+    pub(crate) engines: E,
     /// The device does not have to be asked any more.
     pub(crate) quiet: bool,
     now_ns: u64,
 }
 
-impl QuietHal {
-    pub(crate) const fn new(sim: SimHal) -> Self {
-        Self { sim, quiet: false, now_ns: 1 << 40 }
-    }
+fn storage() -> Storage<'static> {
+    let storage: &'static mut DefaultStorage = Box::leak(Box::new(DefaultStorage::new()));
+    storage.lend()
 }
 
-impl Mmio for QuietHal {
+/// A device that the CPU writes the page tables of, and a client.
+pub(crate) fn open<E: Engines>(engines: E) -> (Device<'static, QuietHal<E>>, ClientId) {
+    let config = SimConfig { coherence: Coherence::Coherent, ..SimConfig::new(Platform::tgl()) };
+    let hal = QuietHal { sim: Sim::new(&config).unwrap().hal(), engines, quiet: false, now_ns: 1 << 40 };
+    let config = Config { tables: TableWriter::Cpu, ..Config::default() };
+    let opened = Device::open(hal, storage(), config, None);
+    let mut device = opened.map_err(|refused| refused.error).unwrap();
+    let client = device.client_open(false).unwrap();
+    (device, client)
+}
+
+impl<E: Engines> Mmio for QuietHal<E> {
     fn read32(&mut self, reg: RegOffset) -> u32 {
         if self.quiet { 0 } else { self.sim.read32(reg) }
     }
 
     fn write32(&mut self, reg: RegOffset, value: u32) {
-        if !self.quiet {
+        if self.quiet {
+            self.engines.told();
+        } else {
             self.sim.write32(reg, value);
         }
     }
@@ -45,9 +78,11 @@ impl Mmio for QuietHal {
     }
 }
 
-impl DmaMemory for QuietHal {
+impl<E: Engines> DmaMemory for QuietHal<E> {
     fn alloc(&mut self, request: DmaRequest) -> Result<DmaBuffer, HalError> {
-        self.sim.alloc(request)
+        let buffer = self.sim.alloc(request)?;
+        self.engines.lent(&buffer, request.len_bytes);
+        Ok(buffer)
     }
 
     fn free(&mut self, buffer: DmaBuffer) {
@@ -59,19 +94,23 @@ impl DmaMemory for QuietHal {
     }
 
     fn publish(&mut self, buffer: &DmaBuffer, range: Range<usize>) {
-        if !self.quiet {
+        if self.quiet {
+            self.engines.published(buffer, range);
+        } else {
             self.sim.publish(buffer, range);
         }
     }
 
     fn observe(&mut self, buffer: &DmaBuffer, range: Range<usize>) {
-        if !self.quiet {
+        if self.quiet {
+            self.engines.observed(buffer, range);
+        } else {
             self.sim.observe(buffer, range);
         }
     }
 }
 
-impl ConfigSpace for QuietHal {
+impl<E: Engines> ConfigSpace for QuietHal<E> {
     fn config_read32(&mut self, offset_bytes: u16) -> Result<u32, HalError> {
         self.sim.config_read32(offset_bytes)
     }
@@ -85,7 +124,7 @@ impl ConfigSpace for QuietHal {
     }
 }
 
-impl Clock for QuietHal {
+impl<E: Engines> Clock for QuietHal<E> {
     fn now(&mut self) -> Nanos {
         if self.quiet {
             self.now_ns += 20;
@@ -99,9 +138,9 @@ impl Clock for QuietHal {
     }
 }
 
-impl UserPages for QuietHal {}
+impl<E: Engines> UserPages for QuietHal<E> {}
 
-impl InterruptLine for QuietHal {
+impl<E: Engines> InterruptLine for QuietHal<E> {
     fn irq_enable(&mut self) -> Result<(), HalError> {
         self.sim.irq_enable()
     }

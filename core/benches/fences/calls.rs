@@ -1,18 +1,18 @@
 //! From an exec call to the doorbell, and from the number that a job writes to the doorbell of what waited for it.
 
-use super::hal::QuietHal;
+use super::engines::Played;
 use super::line;
+use super::quiet::{self, QuietHal};
+use super::timing::median;
 use barexe_core::device::request::{
     BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, EngineRef, ExecCall, QueueProperties, QueueRequest,
     SyncEntry, SyncTarget, VmFlags,
 };
-use barexe_core::device::{ClientId, Config, Device, TableWriter};
+use barexe_core::device::{ClientId, Device};
 use barexe_core::gt::EngineClass;
 use barexe_core::sync::seqno::Seqno;
-use barexe_core::{DefaultStorage, Storage};
 use barexe_hal::GpuVa;
 use barexe_hal::client::NoClientMemory;
-use barexe_sim::{Coherence, Platform, Sim, SimConfig};
 use std::time::Instant;
 
 const VA: u64 = 0x1A_0000;
@@ -26,28 +26,18 @@ struct Queue {
 }
 
 struct Rig {
-    device: Device<'static, QuietHal>,
+    device: Device<'static, QuietHal<Played>>,
     client: ClientId,
     queues: Vec<Queue>,
     object: u32,
 }
 
-fn storage() -> Storage<'static> {
-    let storage: &'static mut DefaultStorage = Box::leak(Box::new(DefaultStorage::new()));
-    storage.lend()
-}
-
 impl Rig {
     /// Queues on the copy and the render engine, in a VM with something mapped.
     fn new() -> Self {
-        let config = SimConfig { coherence: Coherence::Coherent, ..SimConfig::new(Platform::tgl()) };
-        let sim = Sim::new(&config).unwrap();
-        let config = Config { tables: TableWriter::Cpu, ..Config::default() };
-        let opened = Device::open(QuietHal::new(sim.hal()), storage(), config, None);
-        let mut device = opened.map_err(|refused| refused.error).unwrap();
-        let hal = device.hal_mut();
-        hal.opened = hal.lent.len();
-        let client = device.client_open(false).unwrap();
+        let (mut device, client) = quiet::open(Played::default());
+        let engines = &mut device.hal_mut().engines;
+        engines.opened = engines.lent.len();
         let vm = device.vm_create(client, VmFlags::empty()).unwrap();
         let caching = CpuCaching::WriteBack;
         let request = BoRequest { size_bytes: 4096, caching, scanout: false, no_compression: false, vm: None };
@@ -74,12 +64,12 @@ impl Rig {
         let properties = QueueProperties::default();
         let request = QueueRequest { vm, placements: &[place], width: 1, properties };
         let id = self.device.exec_queue_create(self.client, &request).unwrap();
-        let hal = self.device.hal_mut();
+        let engines = &mut self.device.hal_mut().engines;
         // The page of numbers is the last that a queue takes.
-        let (bus, _) = *hal.lent.iter().rev().find(|(_, len)| *len == 4096).unwrap();
+        let (bus, _) = *engines.lent.iter().rev().find(|(_, len)| *len == 4096).unwrap();
         let newest = Seqno::initial_memory();
-        hal.numbers.push((bus, newest.get()));
-        let at = hal.numbers.len() - 1;
+        engines.numbers.push((bus, newest.get()));
+        let at = engines.numbers.len() - 1;
         self.queues.push(Queue { id, at, newest });
     }
 
@@ -94,22 +84,17 @@ impl Rig {
     /// The newest job of a queue is over, as the engine says it.
     fn finish(&mut self, queue: usize) {
         let (at, number) = (self.queues[queue].at, self.queues[queue].newest.get());
-        self.device.hal_mut().numbers[at].1 = number;
+        self.device.hal_mut().engines.numbers[at].1 = number;
     }
 
     /// Seconds from now to the doorbell that `work` rings.
     fn until_doorbell(&mut self, work: impl FnOnce(&mut Self)) -> f64 {
-        self.device.hal_mut().rung = None;
+        self.device.hal_mut().engines.rung = None;
         let begin = Instant::now();
         work(self);
-        let rung = self.device.hal_mut().rung.take().unwrap();
+        let rung = self.device.hal_mut().engines.rung.take().unwrap();
         rung.duration_since(begin).as_secs_f64()
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 pub(crate) fn report() {

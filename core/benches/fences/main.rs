@@ -17,17 +17,19 @@
 mod calls;
 mod drain;
 mod emission;
-mod hal;
+mod engines;
 mod lives;
+#[path = "../common/quiet.rs"]
+mod quiet;
+#[path = "../common/timing.rs"]
+mod timing;
 
 use core::time::Duration;
 use criterion::Criterion;
 
 /// Seconds of one operation: the median of many rounds, each of `operations`.
 fn median_seconds(rounds: usize, operations: usize, mut round: impl FnMut() -> Duration) -> f64 {
-    let mut times: Vec<f64> = (0..rounds).map(|_| round().as_secs_f64() / operations as f64).collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    timing::median((0..rounds).map(|_| round().as_secs_f64() / operations as f64).collect())
 }
 
 /// One line of the summary: a value, and the most or the least it may be.

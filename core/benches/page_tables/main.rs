@@ -22,10 +22,13 @@ mod limits;
 mod memory;
 mod rig;
 mod scattered;
+#[path = "../common/timing.rs"]
+mod timing;
 mod unbind;
 
 use core::time::Duration;
 use criterion::{Criterion, Throughput};
+use timing::median;
 
 /// What the ratio of times may be.
 #[derive(Clone, Copy, Debug)]
@@ -86,11 +89,6 @@ const ROWS: [Row; 9] = [
 const BUDGET: Duration = Duration::from_secs(6);
 const MOST_PAIRS: usize = 2001;
 const LEAST_PAIRS: usize = 9;
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
 
 /// Times pairs until the budget is used; the median figure, and the medians of both times in ns per entry.
 fn measure(row: &Row) -> (f64, f64, f64) {

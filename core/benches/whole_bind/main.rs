@@ -15,17 +15,19 @@
 )]
 #![expect(unsafe_code, reason = "the limit is a loop of volatile stores")]
 
-mod hal;
+#[path = "../common/quiet.rs"]
+mod quiet;
+#[path = "../common/timing.rs"]
+mod timing;
 
 use barexe_core::device::request::{BindCall, BindFlags, BindKind, BindOp, BoRequest, CpuCaching, VmFlags};
-use barexe_core::device::{ClientId, Config, Device, TableWriter, TicketState};
-use barexe_core::{DefaultStorage, Storage};
+use barexe_core::device::{ClientId, Device, TicketState};
 use barexe_hal::client::NoClientMemory;
-use barexe_sim::{Coherence, Platform, Sim, SimConfig};
 use core::time::Duration;
 use criterion::Criterion;
-use hal::QuietHal;
+use quiet::QuietHal;
 use std::time::Instant;
+use timing::median;
 
 const MIB_2: u64 = 2 << 20;
 const VA: u64 = 1 << 32;
@@ -61,25 +63,15 @@ impl Shape {
 }
 
 struct Rig {
-    device: Device<'static, QuietHal>,
+    device: Device<'static, QuietHal<()>>,
     client: ClientId,
     vm: u32,
     bo: u32,
 }
 
-fn storage() -> Storage<'static> {
-    let storage: &'static mut DefaultStorage = Box::leak(Box::new(DefaultStorage::new()));
-    storage.lend()
-}
-
 impl Rig {
     fn new() -> Self {
-        let config = SimConfig { coherence: Coherence::Coherent, ..SimConfig::new(Platform::tgl()) };
-        let sim = Sim::new(&config).unwrap();
-        let config = Config { tables: TableWriter::Cpu, ..Config::default() };
-        let opened = Device::open(QuietHal::new(sim.hal()), storage(), config, None);
-        let mut device = opened.map_err(|refused| refused.error).unwrap();
-        let client = device.client_open(false).unwrap();
+        let (mut device, client) = quiet::open(());
         let vm = device.vm_create(client, VmFlags::empty()).unwrap();
         let caching = CpuCaching::WriteBack;
         let request = BoRequest { size_bytes: MIB_2, caching, scanout: false, no_compression: false, vm: None };
@@ -118,11 +110,6 @@ fn store_seconds(entries: &mut [u64]) -> f64 {
         unsafe { core::ptr::from_mut(entry).write_volatile(value) };
     }
     begin.elapsed().as_secs_f64() / entries.len() as f64
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn report() {

@@ -109,7 +109,7 @@
 //! # Features
 //!
 //! `log` and `defmt`: messages about probe, failure and close, through either or both; `defmt` also derives
-//! `defmt::Format` for errors. `inject`: a failure on demand, for tests. Features only add, and none is on by default.
+//! `defmt::Format` for errors. `inject`: failures and hangs on demand, for tests. Features only add, and none is on by default.
 //! Minimum compiler: see `rust-version`.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -4,9 +4,8 @@ use barexe_core::family::Family;
 use barexe_core::gt::EngineClass;
 use barexe_core::ring::command::{BatchAddr, FlushScope};
 use barexe_core::ring::emitter::Emitter;
-use barexe_core::ring::job::{
-    JOB_DWORDS_MAX, JobRequest, MigrationRequest, emit_hanging_job, emit_job, emit_migration,
-};
+use barexe_core::ring::hang::emit_hanging_job;
+use barexe_core::ring::job::{JOB_DWORDS_MAX, JobRequest, MigrationRequest, emit_job, emit_migration};
 use barexe_core::ring::writer::{RingSpan, RingState};
 use barexe_core::sync::seqno::Seqno;
 use barexe_hal::{GgttAddr, GpuVa};

@@ -1,7 +1,7 @@
 //! What one job puts into its ring, as a list of named steps.
 //!
 //! ```text
-//! [watchdog] stamp  before-batch  BATCH  arbitration off  [user fence]  seqno  interrupt, arbitration on
+//! stamp  before-batch  BATCH  arbitration off  [user fence]  seqno  interrupt, arbitration on
 //! ```
 //!
 //! The order of visible writes is the contract (commands sheet §2.9): timestamp, start seqno, effects of the batch,
@@ -68,21 +68,6 @@ pub fn emit_job(
     out: &mut impl Emit,
 ) -> Result<(), NoRoom> {
     emit_part(format, class, (lrc, Part::Whole), job, out)
-}
-
-/// Emits a job that deliberately hangs its engine until the watchdog resets it, before anything else of it.
-///
-/// # Errors
-/// [`NoRoom`], never with room for [`JOB_DWORDS_MAX`].
-pub fn emit_hanging_job(
-    format: &RingFormat,
-    class: EngineClass,
-    lrc: &LrcAddrs,
-    job: &JobRequest,
-    out: &mut impl Emit,
-) -> Result<(), NoRoom> {
-    hang_until_watchdog(lrc, out)?;
-    emit_job(format, class, lrc, job, out)
 }
 
 /// Emits one part of a job that runs on several engines at once (see [`gang`](super::gang)), or a whole job.
@@ -179,15 +164,6 @@ pub fn emit_migration(lrc: &LrcAddrs, job: &MigrationRequest, out: &mut impl Emi
     out.emit(command::batch_start(BatchAddr::Ppgtt(job.second)))?;
     out.emit(command::flush_then_store(lrc.seqno, job.seqno.get(), job.flush))?;
     signal_and_yield(out)
-}
-
-/// Arms the engine's watchdog and waits for what never comes, so that the engine is reset (commands sheet §2.3).
-#[inline(always)]
-fn hang_until_watchdog(lrc: &LrcAddrs, out: &mut impl Emit) -> Result<(), NoRoom> {
-    let arm = ((command::WATCHDOG_THRESHOLD, 2), (command::WATCHDOG_CONTROL, 0));
-    out.emit(command::load_two_engine_registers(arm.0, arm.1))?;
-    out.emit(command::wait_dword_equals(lrc.pphwsp, 0xDEAD))?;
-    out.emit(command::load_engine_register(command::WATCHDOG_CONTROL, 1))
 }
 
 /// Samples the context's clock, which the timeout check subtracts from. A virtual function stores a second copy where

@@ -4,6 +4,7 @@ use super::*;
 use crate::family::{GEN12, XE2};
 use crate::ring::FlushQuirks;
 use crate::ring::emitter::Emitter;
+use crate::ring::hang::emit_hanging_job;
 use barexe_hal::GgttAddr;
 
 fn ggtt(raw: u32) -> GgttAddr {

@@ -7,6 +7,7 @@
 //! | [`writer`] | room in a ring, and the copy into it |
 //! | [`format`] | what differs between families |
 //! | [`pipe`] | flags of PIPE_CONTROL |
+//! | `hang` | a job that hangs its engine on demand, with the feature `inject` |
 //! | [`emitter`], [`command`] | a bounded list of dwords, and the commands; leaf modules, used by `context` too |
 //!
 //! Knows nothing of fences' meaning: a sequence number is a number to be stored.
@@ -15,6 +16,8 @@ pub mod command;
 pub mod emitter;
 pub mod format;
 pub mod gang;
+#[cfg(any(test, feature = "inject"))]
+pub mod hang;
 pub mod job;
 pub mod pipe;
 pub mod writer;

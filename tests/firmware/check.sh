@@ -3,8 +3,9 @@
 #
 # Builds the firmware example for bare metal and looks at the finished image: no panic path, no allocator, no trap,
 # nothing left to link, and the driver really is in it. The same for an image that makes every other call of the
-# driver too, those of the byte interface with bytes of which nothing is known. Then builds it twice more with a fault planted, an `unwrap` and a boxed value, and shows that the same
-# look finds both. Then holds the sizes of the image against tests/firmware/budget. Ends with `N passed, N failed`.
+# driver too, those of the byte interface with bytes of which nothing is known. Then builds it twice more with a fault
+# planted, an `unwrap` and a boxed value, and shows that the same look finds both. Then holds the sizes of the image
+# against tests/firmware/budget. Ends with `N passed, N failed`.
 #
 # Needs the target x86_64-unknown-none, and nm, objdump and size of binutils.
 set -euo pipefail
@@ -15,6 +16,8 @@ readonly BUILT=${CARGO_TARGET_DIR:-target}/$TARGET/firmware/barexe-firmware
 work=$(mktemp -d)
 readonly work
 trap 'rm -rf "$work"' EXIT
+
+source tests/verdicts.sh
 
 for tool in cargo nm objdump size; do
     command -v "$tool" > /dev/null || { echo "$tool is not installed" >&2; exit 2; }
@@ -59,21 +62,6 @@ missing_rooms() {
     done
 }
 
-passed=0
-failed=0
-
-# none NAME FINDINGS: passes if there are none.
-none() {
-    if [[ -z $2 ]]; then
-        echo "ok      $1"
-        passed=$((passed + 1))
-    else
-        echo "FAILED  $1"
-        printf '%s\n' "$2" | sed 's/^/          /'
-        failed=$((failed + 1))
-    fi
-}
-
 # some NAME FINDINGS: passes if there are any.
 some() {
     none "$1" "$([[ -n $2 ]] || echo "it is not found")"
@@ -112,20 +100,10 @@ driver_bytes() {
         | awk '$3 ~ /^[tT]$/ && /barexe_(core|hal)/ { sum += $2 } END { print sum + 0 }'
 }
 
-# budget NAME: what may be taken.
-budget() {
-    awk -v name="$1" '$1 == name { print $2 }' tests/firmware/budget
-}
-
-# within NAME BYTES: passes if the budget has a number for it that is not passed.
-within() {
-    none "clean: $1, $2 bytes, of $(budget "$1")" "$([[ $2 -gt 0 && $2 -le $(budget "$1") ]] || echo "tests/firmware/budget says otherwise")"
-}
-
 clean=$work/clean
-within code_and_constants "$(section_bytes "$clean" '^\.(text|rodata)$')"
-within driver_code "$(driver_bytes "$clean")"
-within static_ram "$(section_bytes "$clean" '^\.(data|bss)$')"
+within "clean: code_and_constants" "$(section_bytes "$clean" '^\.(text|rodata)$')"
+within "clean: driver_code" "$(driver_bytes "$clean")"
+within "clean: static_ram" "$(section_bytes "$clean" '^\.(data|bss)$')"
 echo
 echo "code and constants  $(section_bytes "$clean" '^\.(text|rodata)$') bytes," \
     "code alone $(section_bytes "$clean" '^\.text$'), of core and hal $(driver_bytes "$clean")"
@@ -134,5 +112,4 @@ echo "static RAM          $(section_bytes "$clean" '^\.(data|bss)$') bytes:" \
     "DMA pages $(static_bytes "$clean" barexe_firmware::entry::PAGES)," \
     "stack $(static_bytes "$clean" barexe_firmware::entry::STACK)"
 echo
-echo "$passed passed, $failed failed"
-[[ $failed == 0 ]]
+verdict

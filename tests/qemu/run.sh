@@ -38,6 +38,7 @@ stop() {
 }
 trap 'stop; rm -rf "$work"' EXIT
 
+source tests/verdicts.sh
 source "$HERE/guest.sh"
 
 bless=""
@@ -65,21 +66,6 @@ readonly QEMU OVMF
 version=$("$QEMU" --version)
 echo "${version%%$'\n'*}, $QEMU"
 
-passed=0
-failed=0
-
-# judge NAME PROBLEMS: passes if there are none.
-judge() {
-    if [[ -z $2 ]]; then
-        echo "ok      $1, $3 s"
-        passed=$((passed + 1))
-    else
-        echo "FAILED  $1, $3 s"
-        printf '%s\n' "$2" | sed 's/^/          /'
-        failed=$((failed + 1))
-    fi
-}
-
 # wanted NAME: whether the case is to run.
 wanted() {
     local name
@@ -97,7 +83,7 @@ while IFS='|' read -r name entry platform words serve status; do
     began=$SECONDS
     problems=$(run_case "$name" "$(trim "$entry")" "$(trim "$platform")" "$(trim "$words")" "$(trim "$serve")" \
         "$(trim "$status")" 2>&1) || problems="${problems}the case could not be run"
-    judge "$name" "$problems" "$((SECONDS - began))"
+    none "$name, $((SECONDS - began)) s" "$problems"
 done < "$HERE/cases"
 
 [[ $passed == 0 && $failed == 0 ]] && { echo "no case has this name" >&2; exit 2; }
@@ -108,13 +94,9 @@ stack=$(for said in "$work"/*.said; do
     [[ ! -e ${said%.said}.frames ]] || continue
     if grep --quiet --text "^barexe firmware, PVH" "$said"; then sed -n 's/^stack: \([0-9]*\) of .*/\1/p' "$said"; fi
 done | sort -n | tail -n 1)
-budget=$(awk '$1 == "stack" { print $2 }' tests/firmware/budget)
-if [[ -n $stack ]]; then
-    judge "worst stack, $stack bytes, of $budget" "$([[ $stack -le $budget ]] || echo "tests/firmware/budget says otherwise")" 0
-fi
+[[ -z $stack ]] || within "worst stack" "$stack"
 echo
 echo "measured, tgl, PVH:"
 sed -n '/^register read\|^from exec\|^jobs:\|^stack:/s/^/    /p' "$work/tgl-pvh.said" 2> /dev/null || true
 echo
-echo "$passed passed, $failed failed in $SECONDS s"
-[[ $failed == 0 ]]
+verdict "in $SECONDS s"

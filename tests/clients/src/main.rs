@@ -12,7 +12,7 @@ mod server;
 
 use args::{Args, PlatformName};
 use barexe_clients::expected::Expected;
-use barexe_clients::report::{self, Results, Sum};
+use barexe_clients::report::{Results, Sum, table};
 use barexe_clients::selection::Selection;
 use clap::Parser;
 use process::Setting;
@@ -46,7 +46,7 @@ fn run(args: &Args) -> io::Result<bool> {
         let setting = args.setting(platform, server.as_ref());
         let results = run_platform(&chosen, &setting, platform, args)?;
         let left = server.map(Server::end).transpose()?;
-        print(platform, &results)?;
+        write!(io::stdout(), "{}\n{}", platform.title(), table(&results))?;
         if let Some(left) = left {
             writeln!(io::stdout(), "the server, at its end: {}\n", left.text)?;
             objections.extend(left.objection(platform.name()));
@@ -94,19 +94,6 @@ fn run_platform<'n>(
         }
     }
     Ok(results)
-}
-
-fn print(platform: PlatformName, results: &[Results<'_>]) -> io::Result<()> {
-    let mut out = io::stdout();
-    writeln!(out, "{}\n{}", platform.title(), report::head())?;
-    for program in results {
-        writeln!(out, "{}", program.row())?;
-    }
-    writeln!(out)?;
-    for program in results.iter().filter(|program| !program.reasons().is_empty()) {
-        writeln!(out, "{}\n{}", program.program, program.reasons())?;
-    }
-    Ok(())
 }
 
 /// What differs, and in which packages the reason may lie.

@@ -55,10 +55,15 @@ impl fmt::Display for Sum {
     }
 }
 
-/// The head of the table.
+/// The table of some programs, and below it the reasons of each that has any.
 #[must_use]
-pub fn head() -> String {
-    row("program", "subtests", "passed", "failed", "skipped")
+pub fn table(results: &[Results<'_>]) -> String {
+    let head = row("program", "subtests", "passed", "failed", "skipped");
+    let rows: String = results.iter().map(|program| format!("{}\n", program.row())).collect();
+    let reasons = results.iter().map(|program| (program.program, program.reasons()));
+    let reasons: String =
+        reasons.filter(|(_, why)| !why.is_empty()).map(|(name, why)| format!("{name}\n{why}\n")).collect();
+    format!("{head}\n{rows}\n{reasons}")
 }
 
 fn row(
@@ -81,15 +86,13 @@ impl Results<'_> {
     }
 
     /// Its line of the table.
-    #[must_use]
-    pub fn row(&self) -> String {
+    fn row(&self) -> String {
         let sum = self.sum();
         row(self.program, self.ran.len(), sum.passed, sum.failed, sum.skipped)
     }
 
     /// A line for each subtest that failed, and one for each reason to skip with the subtests it was given for.
-    #[must_use]
-    pub fn reasons(&self) -> String {
+    fn reasons(&self) -> String {
         let mut text = String::new();
         let mut skips: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (subtest, outcome) in &self.ran {
@@ -167,6 +170,11 @@ mod tests {
         assert_eq!(all.row().split_whitespace().collect::<Vec<_>>(), ["xe_vm", "6", "1", "1", "4"]);
         assert_eq!(all.reasons(), "  failed b: x == y and more\n  skipped c, d, e... (4): no memory\n");
         assert_eq!(all.sum().to_string(), "1 passed, 1 failed, 4 skipped");
+        let table = table(&[all, results(&[("a", Outcome::Passed)])]);
+        let lines: Vec<_> = table.lines().collect();
+        let [head, first, second, rest @ ..] = &lines[..] else { panic!("{table}") };
+        assert!(head.starts_with("program ") && [first, second].iter().all(|row| row.starts_with("xe_vm ")), "{table}");
+        assert_eq!(rest, ["", "xe_vm", "  failed b: x == y and more", "  skipped c, d, e... (4): no memory", ""]);
     }
 
     #[test]

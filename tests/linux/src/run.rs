@@ -9,7 +9,7 @@ use crate::machine::{REPORT, SERVER, Setting};
 use crate::plan::{Report, Step, Told};
 use crate::platform::{Mode, SUBMISSION};
 use barexe_clients::outcome::{Kind, Outcome, of_igt};
-use barexe_clients::report::{Results, Sum, head};
+use barexe_clients::report::{Results, Sum, table};
 use barexe_clients::selection::Selection;
 use core::time::Duration;
 use std::fs;
@@ -40,7 +40,9 @@ pub(crate) fn run(args: &Args) -> io::Result<bool> {
             result.ran.push((subtest, outcome));
         }
     }
-    print(&results)?;
+    if !results.is_empty() {
+        write!(io::stdout(), "{}", table(&results))?;
+    }
     objections.extend(results.iter().flat_map(|program| program.objections(&expected)));
     let mut sum = Sum::default();
     results.iter().for_each(|program| sum.add(program.sum()));
@@ -212,20 +214,4 @@ fn run_all(args: &Args, linux: &Linux, jobs: &[Job], objections: &mut Vec<String
         }
     }
     Ok(outcomes)
-}
-
-fn print(results: &[Results<'_>]) -> io::Result<()> {
-    let mut out = io::stdout();
-    if results.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "{}", head())?;
-    for program in results {
-        writeln!(out, "{}", program.row())?;
-    }
-    writeln!(out)?;
-    for program in results.iter().filter(|program| !program.reasons().is_empty()) {
-        writeln!(out, "{}\n{}", program.program, program.reasons())?;
-    }
-    Ok(())
 }

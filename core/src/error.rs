@@ -3,7 +3,7 @@
 //! Every variant is one cause and carries what was wrong; [`Error::errno`] gives the code of the specification
 //! (bind-and-exec sheet §3). A refused call has changed nothing.
 
-use crate::gt::engine_error::{EngineError, EngineErrorKind};
+use crate::gt::reset::engine_error::{EngineError, EngineErrorKind};
 use crate::mem::Defect;
 use barexe_hal::{ClientFault, HalError, HalErrorKind};
 use core::fmt;

@@ -104,7 +104,7 @@
 //! Graphics 12.00 and 20.04 are covered, in system memory and by execlists. There is no GuC, no VRAM and no frequency
 //! control. What no source settles for 20.04 stands in [`family::xe2_unverified`]: on hardware such a part takes the
 //! embedder's word ([`allow_unverified`](device::Config::allow_unverified)). Several tiles and page faults that can be
-//! served ([`page_fault`](device::Device::page_fault)) work on platforms that nobody built: see [`gt::test_platforms`].
+//! served ([`page_fault`](device::Device::page_fault)) work on platforms that nobody built: see [`gt::platform::for_tests`].
 //!
 //! # Features
 //!

@@ -9,7 +9,7 @@
 
 use barexe_core::device::request::{EngineRef, QueueProperties, QueueRequest, VmFlags};
 use barexe_core::device::{Config, TableWriter, Ticket, TicketState};
-use barexe_core::gt::engine_error::{EngineError, EngineErrorKind};
+use barexe_core::gt::reset::engine_error::{EngineError, EngineErrorKind};
 use barexe_core::gt::{Engine, EngineClass};
 use barexe_core::{Errno, Error};
 use barexe_hal::Nanos;

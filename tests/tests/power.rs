@@ -9,7 +9,7 @@
 
 use barexe_core::device::request::VmFlags;
 use barexe_core::device::{Config, DeviceState, TableWriter, Ticket, TicketState};
-use barexe_core::gt::engine_error::{EngineError, EngineErrorKind};
+use barexe_core::gt::reset::engine_error::{EngineError, EngineErrorKind};
 use barexe_core::gt::{EngineClass, IrqFlag};
 use barexe_core::{Errno, Error};
 use barexe_hal::Nanos;

@@ -59,7 +59,7 @@ pub use usage::{EngineTicks, MemoryUse};
 
 use crate::chain::Chain;
 use crate::exec::migration::Migrations;
-use crate::gt::engine_reset::EngineReset;
+use crate::gt::reset::engine::EngineReset;
 use crate::gt::{DeviceInfo, IrqFlag, PLATFORMS, Platform};
 use crate::mem::ggtt::Ggtt;
 use crate::mem::pages::PtMemory;

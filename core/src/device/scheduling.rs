@@ -3,7 +3,7 @@
 use super::request::{EngineRef, QueueProperties};
 use super::{Config, Device};
 use crate::Error;
-use crate::gt::engine_reset::EngineReset;
+use crate::gt::reset::engine::EngineReset;
 use crate::gt::{DeviceInfo, EngineClass};
 use barexe_hal::{Hal, Nanos};
 

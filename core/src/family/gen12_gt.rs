@@ -1,12 +1,12 @@
 //! Graphics 12.00 and 12.10: values for the GT room.
 
 use crate::gt::EngineClass::{Compute, Copy, Render, VideoDecode, VideoEnhance};
-use crate::gt::engine_error::FaultRegisters;
 use crate::gt::format::{EngineFormat, GtFormat, MocsEntry, MocsFormat};
-use crate::gt::mcr::{McrFormat, McrRange, Replication, l3_bank_in_group_0};
+use crate::gt::registers::mcr::{McrFormat, McrRange, Replication, l3_bank_in_group_0};
 use crate::gt::regs;
+use crate::gt::reset::engine_error::FaultRegisters;
+use crate::gt::setup::workaround::{Access, Change, Condition, Place, Rule, Scope, Tweak, Versions, Whitelisted};
 use crate::gt::topology::{FuseFormat, eus_absent_in_pairs, l3_banks_absent};
-use crate::gt::workaround::{Access, Change, Condition, Place, Rule, Scope, Tweak, Versions, Whitelisted};
 use crate::mem::ggtt::GgttRegisters;
 use crate::mem::tlb::{TlbRegister, TlbTarget};
 use barexe_hal::RegOffset;

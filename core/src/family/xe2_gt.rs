@@ -3,11 +3,11 @@
 use super::xe2_unverified;
 use crate::gt::EngineClass::{Render, VideoDecode};
 use crate::gt::format::{EngineFormat, GtFormat, MocsEntry, MocsFormat};
-use crate::gt::ip::Stepping;
-use crate::gt::mcr::{McrFormat, McrRange, Replication, l3_bank_in_fours};
+use crate::gt::platform::ip::Stepping;
+use crate::gt::registers::mcr::{McrFormat, McrRange, Replication, l3_bank_in_fours};
 use crate::gt::regs;
+use crate::gt::setup::workaround::{Access, Change, Condition, Place, Rule, Scope, Tweak, Versions, Whitelisted};
 use crate::gt::topology::{FuseFormat, eus_one_by_one, l3_banks_by_node};
-use crate::gt::workaround::{Access, Change, Condition, Place, Rule, Scope, Tweak, Versions, Whitelisted};
 use crate::mem::ggtt::{GgttRegisters, WriteFence};
 use barexe_hal::RegOffset;
 use core::num::NonZeroU32;

@@ -9,7 +9,7 @@
 
 use crate::gt::EngineClass;
 use crate::gt::EngineClass::{Compute, Copy, Render, VideoDecode, VideoEnhance};
-use crate::gt::engine_error::FaultRegisters;
+use crate::gt::reset::engine_error::FaultRegisters;
 use crate::mem::tlb::{TlbRegister, TlbTarget};
 use barexe_hal::RegOffset;
 

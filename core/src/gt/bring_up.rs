@@ -9,19 +9,21 @@
 //! Forcewake is held until [`quiesce`]: powergating and RC6 stay off, the simplest policy that is right
 //! (engines sheet §13.6).
 
-use super::access::{ALL_ONES, GtIndex, MAX_TILES, Registers, on_gt};
-use super::cache_policy::{program_mocs, program_pat};
 use super::clock::GtClock;
-use super::engine_init::{gt_list, start_engines};
-use super::forcewake::{self, Domains};
 use super::format::GtFormat;
 use super::info::{DeviceInfo, Engines, Held, TileInfo, list_engines};
-use super::ip::{IpVersion, Stepping};
+use super::irq::enables;
+use super::platform::ip::{IpVersion, Stepping};
+use super::platform::units::EngineMask;
 use super::platform::{self, IpSource, PLATFORMS, Platform};
+use super::registers::access::{ALL_ONES, GtIndex, MAX_TILES, Registers, on_gt};
+use super::registers::forcewake::{self, Domains};
+use super::registers::mcr::Steering;
+use super::setup::cache_policy::{program_mocs, program_pat};
+use super::setup::engine::{gt_list, start_engines};
+use super::setup::workaround::RuleContext;
 use super::topology::{self, Topology};
-use super::units::EngineMask;
-use super::workaround::RuleContext;
-use super::{EngineClass, irq_setup, mcr::Steering, regs};
+use super::{EngineClass, regs};
 use crate::Error;
 use barexe_hal::{BusAddr, ConfigSpace, Hal, Mmio};
 
@@ -200,7 +202,7 @@ fn start_tile<H: Hal>(regs: &mut Registers<'_, H>, info: &mut DeviceInfo, awake:
     let by_gt = [0, 1].map(|gt| engines_of_gt(regs, platform, gt, gt_count));
     let topology = Topology::read(regs, by_gt[0].union(by_gt[1]));
     for gt in 0..gt_count {
-        irq_setup::enable_engines(regs, platform.possible_engines(gt));
+        enables::enable_engines(regs, platform.possible_engines(gt));
     }
     forcewake::wake(regs, domains(by_gt, gt_count), awake)?;
     let (graphics, media, flat_ccs) = (info.graphics, info.media, info.flat_ccs);
@@ -282,14 +284,14 @@ fn start_interrupts<H: Hal>(regs: &mut Registers<'_, H>, platform: &Platform, he
     reset_interrupts(regs, platform, held.tiles);
     regs.hal().irq_enable()?;
     for tile in (0..held.tiles).rev() {
-        irq_setup::install(&mut regs.of_tile(tile));
+        enables::install(&mut regs.of_tile(tile));
     }
     Ok(())
 }
 
 pub(super) fn reset_interrupts<H: Mmio>(regs: &mut Registers<'_, H>, platform: &Platform, tiles: u8) {
     for tile in 0..tiles {
-        irq_setup::reset(&mut regs.of_tile(tile), platform.possible_engines(0).union(platform.possible_engines(1)));
+        enables::reset(&mut regs.of_tile(tile), platform.possible_engines(0).union(platform.possible_engines(1)));
     }
 }
 

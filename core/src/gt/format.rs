@@ -2,10 +2,10 @@
 //!
 //! Types only; the values are in `family/`. The code that reads a part stands in the module named after it.
 
-use super::engine_error::FaultRegisters;
-use super::mcr::McrFormat;
+use super::registers::mcr::McrFormat;
+use super::reset::engine_error::FaultRegisters;
+use super::setup::workaround::{Tweak, Whitelisted};
 use super::topology::FuseFormat;
-use super::workaround::{Tweak, Whitelisted};
 use crate::mem::ggtt::GgttRegisters;
 use crate::mem::pat::PatTable;
 use crate::mem::tlb::TlbRegister;

@@ -1,12 +1,12 @@
 //! What bring-up found out about the device.
 
-use super::access::{GtIndex, MAX_TILES};
 use super::clock::GtClock;
-use super::forcewake::Domains;
-use super::ip::IpVersion;
 use super::platform::Platform;
+use super::platform::ip::IpVersion;
+use super::platform::units::{EngineMask, IrqBit, UNIT_COUNT, Unit};
+use super::registers::access::{GtIndex, MAX_TILES};
+use super::registers::forcewake::Domains;
 use super::topology::Topology;
-use super::units::{EngineMask, IrqBit, UNIT_COUNT, Unit};
 use super::{EngineClass, format::GtFormat};
 use crate::Error;
 use crate::family::Family;
@@ -19,7 +19,7 @@ pub const REGION_MASK: u32 = 1;
 /// An engine that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Engine {
-    /// Bit in engine masks, see [`units`](super::units).
+    /// Bit in engine masks, see [`units`](super::platform::units).
     pub id: u8,
     /// Class.
     pub class: EngineClass,

@@ -5,50 +5,37 @@
 //! | module | holds |
 //! |---|---|
 //! | [`bring_up`](mod@bring_up) | from a PCI function to engines that take work, and back |
-//! | [`reset`], [`engine_reset`], [`restore`](mod@restore) | stopping GTs, and engines; programming again what was lost |
+//! | [`setup`] | what engines and caches are programmed with: workarounds, PAT, MOCS |
+//! | [`reset`] | stopping GTs and engines, what stopped an engine, programming again what was lost |
+//! | [`irq`] | interrupts: recording, service, enables and masks |
+//! | [`power`] | the device without power, and back |
 //! | [`info`] | what was found: [`DeviceInfo`], [`Engine`] |
-//! | [`irq`], [`irq_setup`] | interrupts: recording, service, enables and masks |
-//! | [`engine_init`], [`register_list`], [`workaround`] | registers of engines, workaround rows, their application |
-//! | [`engine_error`](mod@engine_error) | what stopped an engine, and where it was |
-//! | [`cache_policy`], [`clock`], [`forcewake`], [`mcr`], [`topology`] | one hardware block each |
-//! | [`platform`], [`test_platforms`], [`ip`], [`units`] | tables: platforms, versions, engines |
-//! | [`access`], [`regs`], [`mod@format`] | registers: how, which, and what differs between families |
+//! | [`clock`], [`topology`] | the timestamp clock; what the fuses left |
+//! | [`platform`] | tables: platforms, versions, engines |
+//! | [`registers`], [`mod@format`] | registers: how, which, and what differs between families |
 
-pub mod access;
 pub mod bring_up;
-pub mod cache_policy;
 pub mod clock;
-mod engine;
-pub mod engine_error;
-pub mod engine_init;
-pub mod engine_reset;
-pub mod forcewake;
 pub mod format;
 pub mod info;
-pub mod ip;
 pub mod irq;
-mod irq_flag;
-pub mod irq_setup;
-pub mod mcr;
 pub mod platform;
 pub mod power;
-pub mod register_list;
-pub mod regs;
+pub mod registers;
 pub mod reset;
-pub mod restore;
-pub mod test_platforms;
+pub mod setup;
 pub mod topology;
-pub mod units;
-pub mod workaround;
 
-pub use access::{GtIndex, MAX_TILES, Registers};
 pub use bring_up::{bring_up, bring_up_among, quiesce, stop_dma};
-pub use engine::EngineClass;
 pub use format::GtFormat;
 pub use info::{DeviceInfo, Engine, Engines, Gt, REGION_MASK, TileInfo};
-pub use ip::{IpVersion, Stepping};
 pub use irq::{IrqFlag, IrqHandle, IrqReport};
-pub use platform::{FirmwareLevel, FirmwareLevels, PLATFORMS, Platform, SUBMISSION_LEVEL, by_device_id, by_name};
-pub use restore::restore;
-pub use test_platforms::TEST_PLATFORMS;
-pub use units::{EngineMask, IrqBit};
+pub use platform::for_tests::TEST_PLATFORMS;
+pub use platform::ip::{IpVersion, Stepping};
+pub use platform::units::{EngineMask, IrqBit};
+pub use platform::{
+    EngineClass, FirmwareLevel, FirmwareLevels, PLATFORMS, Platform, SUBMISSION_LEVEL, by_device_id, by_name,
+};
+pub use registers::access::{GtIndex, MAX_TILES, Registers};
+pub use registers::regs;
+pub use reset::restore::restore;

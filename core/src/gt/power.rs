@@ -4,11 +4,14 @@
 //! stays. What configuration space held besides the command register (BARs, MSI) is for the HAL to put back before
 //! [`up`].
 
-use super::access::Registers;
 use super::bring_up::{Versions, enable_bus, give_back, identify, read_tile_count, read_versions, reset_interrupts};
-use super::forcewake::Domains;
 use super::info::{DeviceInfo, Held};
-use super::{forcewake, irq_setup, reset, restore::restore};
+use super::irq::enables;
+use super::registers::access::Registers;
+use super::registers::forcewake;
+use super::registers::forcewake::Domains;
+use super::reset;
+use super::reset::restore::restore;
 use crate::Error;
 use barexe_hal::Hal;
 
@@ -44,7 +47,7 @@ pub fn up<H: Hal>(hal: &mut H, info: &DeviceInfo) -> Result<(), Error> {
     restore(hal, info)?;
     let mut regs = Registers::new(hal, info.format());
     for tile in (0..info.held.tiles).rev() {
-        irq_setup::install(&mut regs.of_tile(tile));
+        enables::install(&mut regs.of_tile(tile));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What the fuses left: engines, DSS, execution units, L3 banks (engines sheet §4.2, §13.2).
 
-use super::access::{GtIndex, Registers};
-use super::units::{EngineMask, Unit};
+use super::platform::units::{EngineMask, Unit};
+use super::registers::access::{GtIndex, Registers};
 use super::{EngineClass, regs};
 use barexe_hal::{Mmio, RegOffset};
 

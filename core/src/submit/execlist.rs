@@ -8,7 +8,7 @@ use crate::Error;
 use crate::context::descriptor::Descriptor;
 use crate::context::execlist;
 use crate::gt::Registers;
-use crate::gt::access::ALL_ONES;
+use crate::gt::registers::access::ALL_ONES;
 use crate::gt::regs::CURRENT_LRCA_OFFSET;
 use barexe_hal::{GgttAddr, Mmio, RegOffset};
 

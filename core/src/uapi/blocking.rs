@@ -1,7 +1,7 @@
 //! Calls for embedders that answer a client when the call is over, not before.
 
+use super::calls::descriptors::{Descriptors, NoDescriptors};
 use super::cookie::Accepted;
-use super::descriptors::{Descriptors, NoDescriptors};
 use super::{Again, Answer, ioctl_with};
 use crate::Error;
 use crate::device::ClientId;

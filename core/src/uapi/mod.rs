@@ -1,8 +1,8 @@
 //! The client interface in bytes: the Xe DRM calls, in both [dialects](Dialect), over [`Device`].
 //!
 //! [`ioctl`] takes what a client handed to its kernel, a request code and an argument struct, and answers as the
-//! driver does (bind-and-exec sheet §2.4, §2.5, §2.8, §3). A call family has a file: layout first, as constants,
-//! then the checks in the order of the sheet's rows. What the interface knows only as bytes is checked here; what
+//! driver does (bind-and-exec sheet §2.4, §2.5, §2.8, §3). A call family has a file in `calls`: layout first, as constants,
+//! then the checks in the order of the sheet's rows; `wire` has what they read and write with. What the interface knows only as bytes is checked here; what
 //! means something beyond the bytes is checked by the device, once for these clients and for those that call it
 //! directly.
 //!
@@ -11,34 +11,16 @@
 //! [`Descriptors`]; and [`Device::deliver_user_fences`] for binds that are over, unless the client waits for its fences by
 //! a call, which delivers them.
 
-mod bind;
-mod bind_op;
 mod blocking;
-mod client;
+mod calls;
 mod cookie;
-mod descriptors;
 mod dialect;
-mod drm;
-mod exec;
-mod extension;
-mod gem;
-mod payload;
-mod prime;
-mod query;
-mod queue;
-mod queue_property;
 pub mod request;
-mod sync_args;
-mod sync_entry;
-mod syncobj;
-mod timeline;
-mod vm;
-mod wait_fence;
 mod wire;
 
 pub use blocking::{ioctl_blocking, ioctl_blocking_with};
+pub use calls::descriptors::{Descriptors, NoDescriptors, Shared};
 pub use cookie::{Accepted, Cookie};
-pub use descriptors::{Descriptors, NoDescriptors, Shared};
 pub use dialect::Dialect;
 pub use request::Call;
 
@@ -145,59 +127,5 @@ pub fn ioctl_with<H: Hal>(
     if again.is_some_and(|again| again.interrupted) && call != Call::WaitUserFence {
         return Err(Error::Interrupted);
     }
-    dispatch(device, client, (call, dialect, again), arg, (memory, fds))
-}
-
-fn dispatch<H: Hal>(
-    device: &mut Device<'_, H>,
-    client: ClientId,
-    (call, dialect, again): (Call, Dialect, Option<Again>),
-    arg: &mut [u8],
-    (memory, fds): (&mut dyn ClientMemory, &mut dyn Descriptors),
-) -> Result<Answer, Error> {
-    match call {
-        Call::Version => drm::version(arg, memory),
-        Call::GetUnique => drm::get_unique(arg),
-        Call::GetMagic => drm::get_magic(client, arg),
-        Call::SetVersion => drm::set_version(arg),
-        Call::GetCap => drm::get_cap(arg),
-        Call::SetClientCap => drm::set_client_cap(),
-        Call::AuthMagic => drm::auth_magic(device, arg),
-        Call::SetMaster | Call::DropMaster => DONE,
-        Call::ModeGetResources => drm::mode_resources(arg),
-        Call::ModeGetPlaneResources => drm::mode_planes(arg),
-        Call::PrimeHandleToFd => prime::handle_to_fd(device, client, arg, fds),
-        Call::PrimeFdToHandle => prime::fd_to_handle(device, client, arg, fds),
-        Call::DeviceQuery => query::device_query(device, client, arg, memory),
-        Call::GemCreate => gem::create(device, client, arg, memory),
-        Call::GemMmapOffset => gem::mmap_offset(device, client, arg),
-        Call::GemClose => gem::close(device, client, arg),
-        Call::GemFlink => gem::flink(device, client, arg),
-        Call::GemOpen => gem::open(device, client, arg),
-        Call::VmCreate => vm::create(device, client, arg),
-        Call::VmDestroy => vm::destroy(device, client, arg),
-        Call::VmGetProperty => vm::get_property(device, client, arg),
-        Call::VmBind => bind::vm_bind(device, client, dialect, arg, memory),
-        Call::ExecQueueCreate => queue::create(device, client, arg, memory),
-        Call::ExecQueueDestroy => queue::destroy(device, client, arg),
-        Call::ExecQueueGetProperty => queue_property::get(device, client, arg),
-        Call::ExecQueueSetProperty => queue_property::set(device, client, arg),
-        Call::Exec => exec::exec(device, client, dialect, arg, memory),
-        Call::WaitUserFence => wait_fence::wait(device, client, arg, memory, again),
-        Call::SyncobjCreate => syncobj::create(device, client, arg),
-        Call::SyncobjDestroy => syncobj::destroy(device, client, arg),
-        Call::SyncobjHandleToFd => descriptors::handle_to_fd(device, client, arg, fds),
-        Call::SyncobjFdToHandle => descriptors::fd_to_handle(device, client, arg, fds),
-        Call::SyncobjWait => syncobj::wait(device, client, arg, memory),
-        Call::SyncobjReset => {
-            syncobj::change(device, arg, memory, |device, handles| device.syncobj_reset(client, handles))
-        }
-        Call::SyncobjSignal => {
-            syncobj::change(device, arg, memory, |device, handles| device.syncobj_signal(client, handles))
-        }
-        Call::SyncobjTimelineWait => timeline::wait(device, client, arg, memory),
-        Call::SyncobjQuery => timeline::query(device, client, arg, memory),
-        Call::SyncobjTransfer => timeline::transfer(device, client, arg),
-        Call::SyncobjTimelineSignal => timeline::signal(device, client, arg, memory),
-    }
+    calls::dispatch(device, client, (call, dialect, again), arg, (memory, fds))
 }

@@ -2,7 +2,7 @@
 
 use crate::recorder::{Event, Recorder};
 use barexe_core::Error;
-use barexe_core::gt::engine_reset::EngineReset;
+use barexe_core::gt::reset::engine::EngineReset;
 use barexe_core::gt::{DeviceInfo, Engine, EngineClass, bring_up};
 
 const BCS0: u32 = 0x2_2000;

@@ -3,7 +3,7 @@
 use crate::recorder::{Event, Recorder};
 use barexe_core::family::{GEN12, XE2};
 use barexe_core::gt::irq::{IrqReport, service};
-use barexe_core::gt::{DeviceInfo, EngineMask, Registers, bring_up, irq_setup};
+use barexe_core::gt::{DeviceInfo, EngineMask, Registers, bring_up, irq::enables};
 
 fn up(mut hal: Recorder) -> (Recorder, DeviceInfo) {
     let info = bring_up(&mut hal).unwrap();
@@ -178,8 +178,8 @@ fn before_12_10_every_tile_has_a_top_level_of_its_own() {
 #[test]
 fn what_tile_0_has_alone_is_not_touched_on_another() {
     for (mut hal, format, top) in [(Recorder::tgl(), &GEN12.gt, Some(0x119_0010)), (Recorder::lnl(), &XE2.gt, None)] {
-        irq_setup::install(&mut Registers::on_tile(&mut hal, format, 1));
-        irq_setup::reset(&mut Registers::on_tile(&mut hal, format, 1), EngineMask(3));
+        enables::install(&mut Registers::on_tile(&mut hal, format, 1));
+        enables::reset(&mut Registers::on_tile(&mut hal, format, 1), EngineMask(3));
         let outside =
             hal.log.iter().filter(|event| !matches!(event, Event::Write(at, _) | Event::Read(at) if at >> 24 == 1));
         assert_eq!(outside.count(), 0);

@@ -1,12 +1,12 @@
 //! The tables of every platform: rows that clash, rows that never match, replicated registers.
 
-use barexe_core::gt::access::on_gt;
-use barexe_core::gt::engine_init::{engine_list, gt_list};
-use barexe_core::gt::mcr::{Replication, Steering};
 use barexe_core::gt::platform::IpSource;
-use barexe_core::gt::register_list::LIST_CAPACITY;
+use barexe_core::gt::registers::access::on_gt;
+use barexe_core::gt::registers::mcr::{Replication, Steering};
+use barexe_core::gt::setup::engine::{engine_list, gt_list};
+use barexe_core::gt::setup::register_list::LIST_CAPACITY;
+use barexe_core::gt::setup::workaround::{Change, Place, RuleContext, Scope, Tweak};
 use barexe_core::gt::topology::{EuMask, Topology};
-use barexe_core::gt::workaround::{Change, Place, RuleContext, Scope, Tweak};
 use barexe_core::gt::{EngineMask, IpVersion, PLATFORMS, Platform, Stepping, by_name, regs};
 use barexe_hal::RegOffset;
 

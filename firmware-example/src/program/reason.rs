@@ -2,7 +2,7 @@
 
 use crate::say::{Hex, Sink, pieces};
 use barexe_core::Error;
-use barexe_core::gt::engine_error::{EngineError, EngineErrorKind};
+use barexe_core::gt::reset::engine_error::{EngineError, EngineErrorKind};
 use barexe_hal::{HalError, HalErrorKind};
 
 /// Writes what [`Error`] says. Refusals for lack of room, and what only a defect of this program could bring about, are

@@ -4,7 +4,7 @@ use crate::scene::{PAGE, Space, USER, VA, give_pages, invalidated, on_each, till
 use barexe_core::device::request::{EngineRef, ExecCall, QueueProperties, QueueRequest, VmFlags};
 use barexe_core::device::TicketState;
 use barexe_core::gt::EngineClass;
-use barexe_core::gt::engine_error::EngineErrorKind;
+use barexe_core::gt::reset::engine_error::EngineErrorKind;
 use barexe_core::{Errno, Error};
 use barexe_hal::{ClientAddr, GpuVa, Nanos};
 use barexe_sim::Fault;

@@ -21,7 +21,7 @@ use crate::exec::lrc::Lrc;
 use crate::exec::migration::Migrations;
 use crate::exec::queue::{ExecPart, Queue, QueueState, Queues};
 use crate::gt::Registers;
-use crate::gt::engine_error::EngineErrorKind;
+use crate::gt::reset::engine_error::EngineErrorKind;
 use crate::pool::Handle;
 use crate::submit::{Holder, Submission};
 use barexe_hal::{Hal, Nanos};

@@ -2,7 +2,7 @@
 
 use super::TlbBackend;
 use crate::Error;
-use crate::gt::access::{ALL_ONES, on_gt};
+use crate::gt::registers::access::{ALL_ONES, on_gt};
 use crate::gt::{DeviceInfo, Engine, EngineClass, GtFormat, MAX_TILES, Registers};
 use barexe_hal::{Mmio, RegOffset};
 

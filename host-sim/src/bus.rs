@@ -3,9 +3,9 @@
 //! The device (registers, GGTT, memory, interrupts) implements [`Bus`]; a command streamer executes against it. The
 //! split keeps the two halves testable apart.
 
+use crate::clients::stores::Author;
 use crate::fault::Action;
 use crate::spec::EngineClass;
-use crate::stores::Author;
 use crate::trace::Event;
 
 /// Access to memory that does not exist, or beyond it.

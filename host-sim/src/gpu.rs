@@ -1,11 +1,11 @@
 //! The device: everything behind the HAL, and the engines on top of it.
 
+use crate::blocks::function_reset;
+use crate::blocks::pcode;
+use crate::blocks::self_clearing::{self, Deferred};
 use crate::cs::{CsSpec, State, Streamer};
 use crate::fault::{Action, Occasion};
-use crate::function_reset;
 use crate::guc::{self, Guc};
-use crate::pcode;
-use crate::self_clearing::{self, Deferred};
 use crate::shared::Shared;
 use crate::sim::SimConfig;
 use crate::spec::{EngineClass, EngineSpec, Platform};

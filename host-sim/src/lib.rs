@@ -12,20 +12,18 @@
 //! |---|---|
 //! | `sim`, `hal` | [`Sim`], the device held from outside; [`SimHal`], the driver's handle of it |
 //! | `function` | [`PciFunction`], the device as a PCI bus sees it, for drivers in other processes |
-//! | `timeline`, [`trace`], `snapshot` | what happened, as text and as a trace file; the whole state, for comparing |
-//! | `unknown` | registers that mean nothing here, and how often a driver used them |
+//! | [`trace`], `snapshot` | what happened, as text and as a trace file; the whole state, for comparing |
 //! | `fault` | what goes wrong on demand: at a numbered call, always, or by [`Rule`] |
-//! | `gpu`, `accesses`, `ggtt`, `running` | the device put together, and its BAR; engines taking turns while time passes |
+//! | `gpu`, `accesses`, `running` | the device put together, and its BAR; engines taking turns while time passes |
 //! | [`cs`] | command streamers: contexts, rings, batches, commands |
 //! | [`guc`] | the microcontroller that schedules contexts, if a driver loads it: messages, rings, scheduling |
 //! | [`ppgtt`], [`tlb`] | the page-table walk, and the cache of its answers |
-//! | `stores` | being told of what engines store for clients |
 //! | `shared`, [`bus`] | the device around an engine, and what the engine sees of it |
 //! | `tile` | what each tile has for itself |
-//! | `ggtt_table` | entries of a GGTT, in the simulator or in memory that a driver has mapped |
-//! | `registers`, `forcewake`, `interrupts`, `self_clearing`, `pcode`, `config_space`, `hwconfig`, `function_reset` | one hardware block each |
+//! | `ggtt` | the GGTT in the BAR; its entries, in the simulator or in memory that a driver has mapped |
+//! | `blocks` | hardware blocks, one file each: registers, forcewake, interrupts, resets, configuration space |
 //! | `memory` | memory that CPU and device share, and what became of it when it was freed; memory of a guest |
-//! | `user`, `outside` | memory of clients that the device reaches in place: the simulation's own, or a process's |
+//! | `clients` | memory of clients that the device reaches in place, and being told of stores into it |
 //! | [`spec`], `engines` | platforms and engines, as tables |
 //!
 //! # Loud where a driver is wrong
@@ -78,53 +76,41 @@
 )]
 
 mod accesses;
+mod blocks;
 pub mod bus;
-mod config_space;
+mod clients;
 pub mod cs;
 mod engines;
 mod fault;
-mod forcewake;
 mod function;
-mod function_reset;
 mod ggtt;
-mod ggtt_table;
 mod gpu;
 pub mod guc;
 mod hal;
-mod hwconfig;
-mod interrupts;
 mod memory;
-mod outside;
-mod pcode;
 pub mod ppgtt;
-mod registers;
 mod running;
-mod self_clearing;
 mod shared;
 mod sim;
 mod snapshot;
 pub mod spec;
-mod stores;
 #[cfg(test)]
 mod testing;
 mod tile;
-mod timeline;
 pub mod tlb;
 pub mod trace;
-mod unknown;
-mod user;
 
-pub use config_space::MsiWidth;
+pub use blocks::config_space::MsiWidth;
+pub use blocks::forcewake::AckMode;
+pub use blocks::unknown::UnknownRegister;
+pub use clients::outside::ClientPages;
+pub use clients::stores::{Author, StoreWatch, Stored};
 pub use fault::{Action, EngineName, Fault, Occasion, Rule};
-pub use forcewake::AckMode;
 pub use function::{PciFunction, Reaction};
 pub use hal::{INJECTED, SimHal};
 pub use memory::{Backing, BufferSource, Coherence, MapError, Mapping};
-pub use outside::ClientPages;
 pub use running::RunReport;
 pub use sim::{Sim, SimConfig};
 pub use snapshot::{BufferState, DeviceSnapshot, GgttRun};
 pub use spec::Platform;
-pub use stores::{Author, StoreWatch, Stored};
-pub use timeline::Timeline;
-pub use unknown::UnknownRegister;
+pub use trace::timeline::Timeline;

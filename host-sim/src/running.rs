@@ -1,9 +1,9 @@
 //! Letting time pass: engines execute in turns, interrupts leave, the clock advances.
 
+use crate::blocks::self_clearing::{self, Deferred};
 use crate::cs::{State, Streamer};
 use crate::fault::{Action, Occasion};
 use crate::gpu::Gpu;
-use crate::self_clearing::{self, Deferred};
 use crate::spec::EngineClass;
 use crate::tile::TileState;
 use crate::trace::Event;

@@ -1,19 +1,19 @@
 //! The device without its engines: what an engine sees around it.
 
+use crate::blocks::config_space::ConfigSpace;
+use crate::blocks::forcewake;
+use crate::blocks::self_clearing::Deferred;
+use crate::blocks::unknown::Unknown;
 use crate::bus::{Bus, BusError};
-use crate::config_space::ConfigSpace;
+use crate::clients::stores::{Author, StoreWatch, Stored};
+use crate::clients::user::UserMemory;
 use crate::fault::{Action, FaultPlan, Occasion};
-use crate::forcewake;
 use crate::memory::{Mapped, Memory};
-use crate::self_clearing::Deferred;
 use crate::sim::SimConfig;
 use crate::spec::{EngineClass, Platform};
-use crate::stores::{Author, StoreWatch, Stored};
 use crate::tile::{TileState, Tiles};
-use crate::timeline::Timeline;
 use crate::trace::Event;
-use crate::unknown::Unknown;
-use crate::user::UserMemory;
+use crate::trace::timeline::Timeline;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

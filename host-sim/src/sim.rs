@@ -1,20 +1,20 @@
 //! The front: make a device, hold it from outside, look into it.
 
-use crate::config_space::MsiWidth;
+use crate::blocks::config_space::MsiWidth;
+use crate::blocks::forcewake::AckMode;
+use crate::blocks::unknown::UnknownRegister;
+use crate::clients::outside::ClientPages;
+use crate::clients::stores::StoreWatch;
 use crate::fault::{Fault, FaultPlan};
-use crate::forcewake::AckMode;
 use crate::function::PciFunction;
 use crate::gpu::{BLOCK, Gpu};
 use crate::hal::SimHal;
 use crate::memory::{BufferSource, Coherence};
-use crate::outside::ClientPages;
 use crate::running::RunReport;
 use crate::snapshot::DeviceSnapshot;
 use crate::spec::Platform;
-use crate::stores::StoreWatch;
-use crate::timeline::Timeline;
 use crate::trace::Event;
-use crate::unknown::UnknownRegister;
+use crate::trace::timeline::Timeline;
 use barexe_hal::{Nanos, UserSpace};
 use core::ops::Range;
 use core::sync::atomic::AtomicU32;
@@ -222,7 +222,7 @@ impl Sim {
     /// The table with which the part's firmware tells about it; empty where it tells nothing.
     #[must_use]
     pub fn hwconfig(&self) -> Vec<u8> {
-        self.inner.with(|gpu| crate::hwconfig::table(&gpu.shared.platform.hwconfig))
+        self.inner.with(|gpu| crate::blocks::hwconfig::table(&gpu.shared.platform.hwconfig))
     }
 
     /// The timeline so far.

@@ -2,8 +2,8 @@
 
 pub use crate::engines::{Domain, EngineClass, EngineSpec};
 
+use crate::blocks::hwconfig;
 use crate::engines::{ENGINES, pick};
-use crate::hwconfig;
 
 /// A simulated part. Tests may edit a copy.
 #[derive(Clone, Debug)]

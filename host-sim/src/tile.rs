@@ -1,9 +1,9 @@
 //! What each tile has for itself: one block of BAR 0.
 
-use crate::forcewake::Forcewake;
-use crate::ggtt_table::GgttTable;
-use crate::interrupts::Interrupts;
-use crate::registers::Registers;
+use crate::blocks::forcewake::Forcewake;
+use crate::blocks::interrupts::Interrupts;
+use crate::blocks::registers::Registers;
+use crate::ggtt::table::GgttTable;
 use crate::spec::{MEDIA_SHIFT, Platform};
 
 /// Tile count less one in bits 15:8; on tile 0 alone (engines sheet §2.3).

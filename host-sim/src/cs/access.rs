@@ -2,8 +2,8 @@
 
 use super::{Stop, Streamer};
 use crate::bus::{Bus, BusError};
+use crate::clients::stores::Author;
 use crate::ppgtt::{self, Access, Leaf, WalkFault};
-use crate::stores::Author;
 
 /// Which address space an address belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! Executing one command after the other.
 
 use super::access::Space;
+use super::commands::transfer::Transfer;
 use super::decode::{self, Family};
 use super::disasm::disassemble;
 use super::fetch::Fetched;
 use super::streamer::{Frame, Place};
 use super::table::Handling;
-use super::transfer::Transfer;
 use super::{Flow, Stop, Streamer};
 use crate::bus::Bus;
 use crate::fault::Action;

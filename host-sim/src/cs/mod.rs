@@ -11,38 +11,30 @@
 //! | `streamer` | the engine: what it holds, and when it goes on |
 //! | `fetch`, `execute` | commands from ring and batches, one after the other |
 //! | `switch`, `csb` | submit queue, preemption, completion, and their reports |
-//! | `image`, `layout`, `kept` | context restore and save, the image's layout, the engine state in it |
+//! | `context` | context restore and save, the image's layout, the engine state in it |
 //! | `access` | memory through GGTT and page tables |
-//! | `registers`, `window`, `open` | register commands, the engine's own registers, what client batches may touch |
-//! | `store`, `atomic`, `math` | stores, copies, atomics and the ALU of the MI family |
-//! | `flow` | batches, predicates, semaphores |
-//! | `flush` | `PIPE_CONTROL`, `MI_FLUSH_DW` and interrupts |
-//! | `blit`, `transfer` | copy and fill: their fields, and moving the bytes |
+//! | `window`, `open` | the engine's own registers, what client batches may touch |
+//! | `commands` | what commands do, a file for each family below |
+//! | `commands::{store, atomic, math, registers}` | stores, copies, atomics, the ALU, registers of the MI family |
+//! | `commands::flow` | batches, predicates, semaphores |
+//! | `commands::flush` | `PIPE_CONTROL`, `MI_FLUSH_DW` and interrupts |
+//! | `commands::{blit, transfer}` | copy and fill: their fields, and moving the bytes |
 
 mod access;
-mod atomic;
-mod blit;
+mod commands;
+mod context;
 mod csb;
 pub mod decode;
 pub mod disasm;
 mod execute;
 mod fetch;
-mod flow;
-mod flush;
-mod image;
-mod kept;
-mod layout;
-mod math;
 mod open;
-mod registers;
 mod spec;
-mod store;
 mod streamer;
 mod switch;
 pub mod table;
 #[cfg(test)]
 mod tests;
-mod transfer;
 mod window;
 
 pub use spec::CsSpec;

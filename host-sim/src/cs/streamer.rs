@@ -1,10 +1,10 @@
 //! The engine: what it holds, and when it goes on.
 
 use super::access::Space;
-use super::image::RingState;
-use super::kept::EngineState;
+use super::commands::transfer::Transfer;
+use super::context::image::RingState;
+use super::context::kept::EngineState;
 use super::switch::Queue;
-use super::transfer::Transfer;
 use super::{CsSpec, Flow, Stop};
 use crate::bus::Bus;
 use crate::spec::EngineClass;

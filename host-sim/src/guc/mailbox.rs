@@ -6,7 +6,7 @@ use super::memory::Memory;
 use super::messages::{actions, ctb, hxg, klv, status};
 use super::requests::{Payload, Refusal};
 use super::schedule::Scheduler;
-use crate::hwconfig;
+use crate::blocks::hwconfig;
 
 impl Guc {
     /// Answers what lies in the registers, if it is a question.

@@ -13,9 +13,9 @@ mod mapped;
 mod source;
 
 use crate::bus::BusError;
+use crate::clients::user::FIRST_FRAME;
 use crate::sim::SimConfig;
 use crate::snapshot::BufferState;
-use crate::user::FIRST_FRAME;
 use barexe_hal::{BusAddr, DmaBuffer, DmaOwner, DmaRequest, HalError, HalErrorKind};
 use block::{CpuSide, Quarantine};
 use core::alloc::Layout;

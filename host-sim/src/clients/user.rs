@@ -5,7 +5,7 @@
 //! else is the driver's fault, and so is a page that is unpinned too often.
 
 use crate::bus::BusError;
-use crate::outside::{ClientPages, Outside};
+use crate::clients::outside::{ClientPages, Outside};
 use barexe_hal::{BusAddr, HalError, HalErrorKind, PinRequest, PinnedRun, UserAccess, UserSpace};
 use core::ops::Range;
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 //! follows, and is ahead by what its engines have done since. Messages are handed to the caller, who alone knows where
 //! they go.
 
-use crate::config_space::CONFIG_BYTES;
+use crate::blocks::config_space::CONFIG_BYTES;
 use crate::gpu::{BLOCK, Gpu};
 use crate::memory::{Backing, MapError, Mapping};
 use crate::sim::Inner;
@@ -263,5 +263,4 @@ fn put_cut(word: &mut [u8], skip: usize, from: &[u8]) {
 }
 
 #[cfg(test)]
-#[path = "function_tests.rs"]
 mod tests;

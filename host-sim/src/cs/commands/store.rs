@@ -1,17 +1,18 @@
 //! MI commands that store and copy, and the way from an MI opcode to what executes it.
 #![expect(clippy::indexing_slicing, reason = "the table of commands allows each only with dwords for all its fields")]
 
-use super::access::Space;
-use super::spec::ticks;
-use super::streamer::{Place, vector};
-use super::{Flow, Stop, Streamer, decode, math};
+use super::math;
 use crate::bus::Bus;
+use crate::cs::access::Space;
+use crate::cs::spec::ticks;
+use crate::cs::streamer::{Place, vector};
+use crate::cs::{Flow, Stop, Streamer, decode};
 
 /// Register that names the engine's status page.
 const STATUS_PAGE: u32 = 0x080;
 
 /// A dword address out of two dwords; the bits below are flags and reserved bits that nobody sets.
-pub(super) fn address(low: u32, high: u32) -> Result<u64, Stop> {
+pub(in crate::cs) fn address(low: u32, high: u32) -> Result<u64, Stop> {
     if low & 3 != 0 {
         return Err(Stop::Instruction(format!("address {low:#x} is not a multiple of 4")));
     }
@@ -26,13 +27,13 @@ fn unaligned(what: &str, va: u64, bytes: u64) -> Result<(), Stop> {
 }
 
 /// Refuses a qword store to an address that is not one of a qword.
-pub(super) fn qword_address(va: u64) -> Result<(), Stop> {
+pub(in crate::cs) fn qword_address(va: u64) -> Result<(), Stop> {
     unaligned("qword store", va, 8)
 }
 
 impl Streamer {
     /// Executes an MI command. The slice has one of the lengths that the table of commands allows.
-    pub(super) fn mi(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
+    pub(in crate::cs) fn mi(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         match decode::mi_opcode(cmd[0]) {
             0x01 | 0x0A | 0x0C | 0x1C | 0x31 | 0x36 => self.flow(bus, cmd, place),
             0x1A => {
@@ -99,7 +100,7 @@ impl Streamer {
     }
 
     /// GGTT address of the running context's status page.
-    pub(super) fn context_page(&self) -> u64 {
+    pub(in crate::cs) fn context_page(&self) -> u64 {
         self.running.as_ref().map_or(0, |running| u64::from(running.lrca()))
     }
 

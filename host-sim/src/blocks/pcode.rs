@@ -1,7 +1,7 @@
 //! The mailbox of the power controller (engines sheet §13.3): a command and two dwords of data.
 
+use crate::blocks::self_clearing::{Deferred, put_off};
 use crate::gpu::Gpu;
-use crate::self_clearing::{Deferred, put_off};
 
 /// Command in bits 7:0, where the answer's code comes; bit 31 asks, and is one until it is answered.
 const MAILBOX: u32 = 0x13_8124;
@@ -19,8 +19,8 @@ const INIT_STATUS: u32 = 0x7E;
 
 /// Codes of answers.
 mod code {
-    pub(super) const DONE: u32 = 0;
-    pub(super) const UNKNOWN: u32 = 1;
+    pub(crate) const DONE: u32 = 0;
+    pub(crate) const UNKNOWN: u32 = 1;
 }
 
 /// Whether a register is one of these.

@@ -2,9 +2,9 @@
 #![expect(clippy::indexing_slicing, reason = "the table of commands allows it only with dwords for all its fields")]
 
 use super::store::address;
-use super::streamer::Place;
-use super::{Flow, Stop, Streamer};
 use crate::bus::Bus;
+use crate::cs::streamer::Place;
+use crate::cs::{Flow, Stop, Streamer};
 use crate::ppgtt::Access;
 
 /// First and second operand.
@@ -21,7 +21,7 @@ const fn inline(cmd: &[u32]) -> Operands {
 }
 
 impl Streamer {
-    pub(super) fn atomic(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
+    pub(in crate::cs) fn atomic(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         let header = cmd[0];
         let wrong = |text: &str| Err(Stop::Instruction(format!("{header:#010x}: {text}")));
         let operation = header >> 8 & 0xFF;

@@ -1,5 +1,7 @@
 //! The timeline: everything that happened in the device, in order.
 
+pub(crate) mod timeline;
+
 use crate::spec::EngineClass;
 
 /// One thing that happened. The device stamps it with virtual time when it is recorded.

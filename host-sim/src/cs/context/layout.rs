@@ -1,13 +1,13 @@
 //! Layout of the register page of context images: the simulator's own tables (engines sheet §6.3).
 
-use super::{Stop, Streamer};
+use crate::cs::{Stop, Streamer};
 use crate::spec::{EngineClass, EngineSpec, Platform};
 
 /// Dwords of the page that are looked at: up to the end of the longest table.
-pub(super) const DWORDS: usize = 0xC0;
-pub(super) type Image = [u32; DWORDS];
+pub(in crate::cs) const DWORDS: usize = 0xC0;
+pub(in crate::cs) type Image = [u32; DWORDS];
 
-pub(super) fn at(image: &Image, slot: usize) -> u32 {
+pub(in crate::cs) fn at(image: &Image, slot: usize) -> u32 {
     image.get(slot).copied().unwrap_or(0)
 }
 
@@ -112,12 +112,12 @@ impl Streamer {
     }
 
     /// Holds the image against the fixed layout: headers, register names, nothing between the groups, end marker.
-    pub(super) fn check_layout(&self, image: &Image) -> Result<(), Stop> {
+    pub(in crate::cs) fn check_layout(&self, image: &Image) -> Result<(), Stop> {
         self.check(layout(self.class, self.spec.version >= 2000), image)
     }
 
     /// The same for a page of ring registers.
-    pub(super) fn check_ring_page(&self, page: &Image) -> Result<(), Stop> {
+    pub(in crate::cs) fn check_ring_page(&self, page: &Image) -> Result<(), Stop> {
         self.check(&INDIRECT, page)
     }
 

@@ -1,12 +1,12 @@
 //! Batches, predicates and semaphores (commands sheet §1.2, §1.4).
 #![expect(clippy::indexing_slicing, reason = "the table of commands allows each only with dwords for all its fields")]
 
-use super::access::{PAGE, Space};
-use super::kept::LEVELS;
 use super::store::address;
-use super::streamer::{Frame, Place, vector};
-use super::{Flow, Stop, Streamer, decode};
 use crate::bus::Bus;
+use crate::cs::access::{PAGE, Space};
+use crate::cs::context::kept::LEVELS;
+use crate::cs::streamer::{Frame, Place, vector};
+use crate::cs::{Flow, Stop, Streamer, decode};
 
 /// The comparison of a semaphore or conditional end: the memory operand comes first.
 const fn compare(code: u32, memory: u32, inline: u32) -> Option<bool> {
@@ -30,7 +30,7 @@ fn not_simulated(header: u32, what: &str) -> Stop {
 }
 
 impl Streamer {
-    pub(super) fn flow(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
+    pub(in crate::cs) fn flow(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         match decode::mi_opcode(cmd[0]) {
             0x01 => self.set_predicate(cmd[0]),
             0x0C => self.predicate(cmd[0]),

@@ -3,25 +3,25 @@
 //! How real hardware lays this part out is not published. Here it stands at the end of the register page, with a mark
 //! that says it was saved: a driver that asks for a restore of what never was saved is found out.
 
-use super::access::Space;
-use super::math::Gprs;
-use super::streamer::Frame;
-use super::{Stop, Streamer};
 use crate::bus::Bus;
+use crate::cs::access::Space;
+use crate::cs::commands::math::Gprs;
+use crate::cs::streamer::Frame;
+use crate::cs::{Stop, Streamer};
 
 /// Deepest nesting: a batch and a second-level batch.
-pub(super) const LEVELS: usize = 2;
+pub(in crate::cs) const LEVELS: usize = 2;
 
 /// What a context takes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct EngineState {
-    pub(super) gprs: Gprs,
-    pub(super) frames: Vec<Frame>,
-    pub(super) arbitration: bool,
-    pub(super) skipping: bool,
+pub(in crate::cs) struct EngineState {
+    pub(in crate::cs) gprs: Gprs,
+    pub(in crate::cs) frames: Vec<Frame>,
+    pub(in crate::cs) arbitration: bool,
+    pub(in crate::cs) skipping: bool,
     /// `PREDICATE` registers: SRC0, SRC1 (64 bit each), RESULT, `RESULT_1`, `RESULT_2`.
-    pub(super) predicate_sources: [u64; 2],
-    pub(super) predicate_results: [u32; 3],
+    pub(in crate::cs) predicate_sources: [u64; 2],
+    pub(in crate::cs) predicate_results: [u32; 3],
 }
 
 impl Default for EngineState {
@@ -90,7 +90,7 @@ impl EngineState {
 
 impl Streamer {
     /// Loads the state of a context that was saved.
-    pub(super) fn load_state(&mut self, bus: &mut dyn Bus, lrca: u32) -> Result<EngineState, Stop> {
+    pub(in crate::cs) fn load_state(&mut self, bus: &mut dyn Bus, lrca: u32) -> Result<EngineState, Stop> {
         let mut bytes = [[0; 8]; QWORDS];
         self.read(bus, Space::Ggtt, u64::from(lrca) + AT, bytes.as_flattened_mut())?;
         EngineState::from_words(&bytes.map(u64::from_le_bytes)).ok_or_else(|| {
@@ -100,7 +100,7 @@ impl Streamer {
     }
 
     /// Saves the state into the image.
-    pub(super) fn store_state(&mut self, bus: &mut dyn Bus, lrca: u32) -> Result<(), Stop> {
+    pub(in crate::cs) fn store_state(&mut self, bus: &mut dyn Bus, lrca: u32) -> Result<(), Stop> {
         let bytes = self.state.words().map(u64::to_le_bytes);
         self.write(bus, Space::Ggtt, u64::from(lrca) + AT, bytes.as_flattened())
     }

@@ -1,12 +1,12 @@
 //! `PIPE_CONTROL` and `MI_FLUSH_DW`: post-sync writes, TLB invalidation, notification. Caches are not modelled.
 #![expect(clippy::indexing_slicing, reason = "the table of commands allows each only with dwords for all its fields")]
 
-use super::access::Space;
-use super::spec::ticks;
 use super::store::qword_address;
-use super::streamer::{Place, vector};
-use super::{Flow, Stop, Streamer};
 use crate::bus::Bus;
+use crate::cs::access::Space;
+use crate::cs::spec::ticks;
+use crate::cs::streamer::{Place, vector};
+use crate::cs::{Flow, Stop, Streamer};
 use crate::spec::EngineClass;
 
 /// What a flush writes when all earlier work is done.
@@ -32,7 +32,7 @@ fn wrong(text: &str) -> Stop {
 }
 
 impl Streamer {
-    pub(super) fn flush_dw(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
+    pub(in crate::cs) fn flush_dw(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         let header = cmd[0];
         let what = match header >> 14 & 3 {
             0 => PostSync::Nothing,
@@ -58,7 +58,7 @@ impl Streamer {
         Ok(Flow::Next)
     }
 
-    pub(super) fn pipe_control(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
+    pub(in crate::cs) fn pipe_control(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         let flags = cmd[1];
         let what = match flags >> 14 & 3 {
             0 => PostSync::Nothing,
@@ -124,7 +124,7 @@ impl Streamer {
     }
 
     /// Translations of the running context's address space are not used any more.
-    pub(super) fn forget_own_space(&mut self) {
+    pub(in crate::cs) fn forget_own_space(&mut self) {
         if let Some(running) = self.running.filter(|running| running.root.is_some()) {
             self.tlb.forget_space(running.space);
         }

@@ -3,9 +3,9 @@
 //! A command may ask for gigabytes. It is done in pieces, each of which counts as a command, so that whoever runs the
 //! simulation keeps control of it. In between the context cannot be switched.
 
-use super::access::Space;
-use super::{Stop, Streamer};
 use crate::bus::Bus;
+use crate::cs::access::Space;
+use crate::cs::{Stop, Streamer};
 
 /// Most bytes and most rows of one piece.
 const PIECE_BYTES: u64 = 64 << 10;
@@ -15,9 +15,9 @@ const BYTES_PER_NS: u64 = 16;
 
 /// Rows of bytes: where the first begins, and how far apart they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rows {
-    pub(super) start: u64,
-    pub(super) pitch: u64,
+pub(in crate::cs) struct Rows {
+    pub(in crate::cs) start: u64,
+    pub(in crate::cs) pitch: u64,
 }
 
 impl Rows {
@@ -28,7 +28,7 @@ impl Rows {
 
 /// Where the bytes come from.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Source {
+pub(in crate::cs) enum Source {
     Rows(Rows),
     /// A pattern of so many bytes, over and over.
     Pattern([u8; 16], usize),
@@ -36,7 +36,7 @@ pub(super) enum Source {
 
 /// A copy or fill in progress.
 #[derive(Debug)]
-pub(super) struct Transfer {
+pub(in crate::cs) struct Transfer {
     source: Source,
     to: Rows,
     /// Bytes of a row, and rows.
@@ -49,13 +49,13 @@ pub(super) struct Transfer {
 
 impl Transfer {
     /// None if there is nothing to move.
-    pub(super) fn new(source: Source, to: Rows, width: u64, height: u64) -> Option<Self> {
+    pub(in crate::cs) fn new(source: Source, to: Rows, width: u64, height: u64) -> Option<Self> {
         let some = width != 0 && height != 0;
         some.then(|| Self { source, to, width, height, row: 0, column: 0, room: Vec::new() })
     }
 
     /// Virtual time all of it takes.
-    pub(super) const fn total_ns(&self) -> u64 {
+    pub(in crate::cs) const fn total_ns(&self) -> u64 {
         self.width.saturating_mul(self.height) / BYTES_PER_NS
     }
 
@@ -85,7 +85,7 @@ impl Transfer {
 
 impl Streamer {
     /// Moves one piece of the transfer in progress.
-    pub(super) fn move_on(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
+    pub(in crate::cs) fn move_on(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
         let Some(mut transfer) = self.transfer.take() else { return Ok(()) };
         let (mut bytes, first_row) = (0, transfer.row);
         while !transfer.is_done() && bytes < PIECE_BYTES && transfer.row - first_row < PIECE_ROWS {

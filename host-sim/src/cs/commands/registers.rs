@@ -1,12 +1,12 @@
 //! The commands that move registers.
 #![expect(clippy::indexing_slicing, reason = "the table of commands allows each only with dwords for all its fields")]
 
-use super::access::Space;
 use super::store::address;
-use super::streamer::Place;
-use super::window::WINDOW;
-use super::{Flow, Stop, Streamer};
 use crate::bus::Bus;
+use crate::cs::access::Space;
+use crate::cs::streamer::Place;
+use crate::cs::window::WINDOW;
+use crate::cs::{Flow, Stop, Streamer};
 
 /// Register operands have these bits.
 const REGISTER: u32 = 0x007F_FFFC;
@@ -18,7 +18,7 @@ impl Streamer {
         if relative || (remap && offset >> 12 == 2) { self.base + (offset & (WINDOW - 1)) } else { offset }
     }
 
-    pub(super) fn load_register(&mut self, bus: &mut dyn Bus, place: Place, register: u32, value: u32) {
+    pub(in crate::cs) fn load_register(&mut self, bus: &mut dyn Bus, place: Place, register: u32, value: u32) {
         if !place.is_privileged() && !self.is_open_to_clients(bus, register, true) {
             // Hardware turns such a write into nothing.
             self.remark(bus, || format!("a client's batch writes register {register:#x}: ignored"));
@@ -32,7 +32,7 @@ impl Streamer {
         bus.mmio_write(register, value);
     }
 
-    pub(super) fn fetch_register(&mut self, bus: &mut dyn Bus, place: Place, register: u32) -> u32 {
+    pub(in crate::cs) fn fetch_register(&mut self, bus: &mut dyn Bus, place: Place, register: u32) -> u32 {
         if !place.is_privileged() && !self.is_open_to_clients(bus, register, false) {
             self.remark(bus, || format!("a client's batch reads register {register:#x}: gives 0"));
             return 0;
@@ -42,12 +42,17 @@ impl Streamer {
     }
 
     /// A register that a semaphore polls.
-    pub(super) fn polled_register(&mut self, bus: &mut dyn Bus, place: Place, operand: u32) -> u32 {
+    pub(in crate::cs) fn polled_register(&mut self, bus: &mut dyn Bus, place: Place, operand: u32) -> u32 {
         self.fetch_register(bus, place, operand & REGISTER)
     }
 
     /// `MI_LOAD_REGISTER_IMM`: bit 19 relative to the engine, bit 17 remapped.
-    pub(super) fn load_register_imm(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
+    pub(in crate::cs) fn load_register_imm(
+        &mut self,
+        bus: &mut dyn Bus,
+        cmd: &[u32],
+        place: Place,
+    ) -> Result<Flow, Stop> {
         let header = cmd[0];
         if header >> 8 & 0xF != 0 {
             return Err(Stop::Instruction(String::from("byte write disables are not simulated")));
@@ -60,7 +65,12 @@ impl Streamer {
     }
 
     /// `MI_LOAD_REGISTER_REG`: first operand is the source.
-    pub(super) fn load_register_reg(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
+    pub(in crate::cs) fn load_register_reg(
+        &mut self,
+        bus: &mut dyn Bus,
+        cmd: &[u32],
+        place: Place,
+    ) -> Result<Flow, Stop> {
         let header = cmd[0];
         let source = self.operand(cmd[1], header >> 18 & 1 != 0, header >> 16 & 1 != 0);
         let target = self.operand(cmd[2], header >> 19 & 1 != 0, header >> 17 & 1 != 0);
@@ -70,7 +80,7 @@ impl Streamer {
     }
 
     /// `MI_LOAD_REGISTER_MEM` and `MI_STORE_REGISTER_MEM`: bit 22 goes through the GGTT.
-    pub(super) fn register_mem(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
+    pub(in crate::cs) fn register_mem(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         let header = cmd[0];
         let register = self.operand(cmd[1], header >> 19 & 1 != 0, header >> 17 & 1 != 0);
         let va = address(cmd[2], cmd[3])?;
@@ -87,7 +97,7 @@ impl Streamer {
 
     /// Address space of a command's data. None for a client's batch that asks for the global table: a privilege
     /// violation, after which the command does nothing (engines sheet §11.3).
-    pub(super) fn data_space(&mut self, bus: &mut dyn Bus, ggtt: bool, place: Place) -> Option<Space> {
+    pub(in crate::cs) fn data_space(&mut self, bus: &mut dyn Bus, ggtt: bool, place: Place) -> Option<Space> {
         if !ggtt {
             return Some(Space::Ppgtt);
         }

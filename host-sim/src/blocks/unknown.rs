@@ -1,9 +1,14 @@
 //! Registers that mean nothing here: what a driver writes to them is kept, and nobody looks at it. Uses are counted, so
 //! that whoever brings a new driver sees what it may be missing; none of them is a fault.
 
+use crate::blocks::forcewake;
+use crate::blocks::function_reset;
+use crate::blocks::interrupts;
+use crate::blocks::pcode;
+use crate::blocks::self_clearing;
 use crate::gpu::Gpu;
 use crate::spec::{EngineSpec, GT_RANGE, MEDIA_SHIFT, Platform};
-use crate::{forcewake, function_reset, guc, interrupts, pcode, self_clearing, shared, tile};
+use crate::{guc, shared, tile};
 use core::fmt;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The reset of the whole function that a driver asks for (engines sheet §1.5).
 
+use crate::blocks::self_clearing::{Deferred, put_off};
 use crate::gpu::Gpu;
-use crate::self_clearing::{Deferred, put_off};
 
 /// Bit 31 asks for the reset, and reads as one until it is done.
 const CONTROL: u32 = 0x10_1010;

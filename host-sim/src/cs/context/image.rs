@@ -1,27 +1,27 @@
 //! Context restore and save (engines sheet §6.4, §6.6, §7.7).
 
-use super::access::Space;
 use super::kept::EngineState;
 use super::layout::{DWORDS, Image, at};
-use super::spec::ticks;
-use super::streamer::{Running, lrca};
-use super::{Stop, Streamer};
 use crate::bus::Bus;
+use crate::cs::access::Space;
+use crate::cs::spec::ticks;
+use crate::cs::streamer::{Running, lrca};
+use crate::cs::{Stop, Streamer};
 
 /// The register page begins one page after the status page.
 const IMAGE: u64 = 0x1000;
 
 /// Dword slots of the page.
 mod slot {
-    pub(super) const CONTROL: usize = 0x03;
-    pub(super) const PER_CTX: usize = 0x13;
-    pub(super) const INDIRECT: usize = 0x15;
-    pub(super) const TIMESTAMP: usize = 0x23;
-    pub(super) const TIMESTAMP_HIGH: usize = 0x25;
-    pub(super) const RING_STATE: usize = 0x27;
-    pub(super) const ASID: usize = 0x2F;
-    pub(super) const PDP0_HIGH: usize = 0x31;
-    pub(super) const PDP0_LOW: usize = 0x33;
+    pub(in crate::cs) const CONTROL: usize = 0x03;
+    pub(in crate::cs) const PER_CTX: usize = 0x13;
+    pub(in crate::cs) const INDIRECT: usize = 0x15;
+    pub(in crate::cs) const TIMESTAMP: usize = 0x23;
+    pub(in crate::cs) const TIMESTAMP_HIGH: usize = 0x25;
+    pub(in crate::cs) const RING_STATE: usize = 0x27;
+    pub(in crate::cs) const ASID: usize = 0x2F;
+    pub(in crate::cs) const PDP0_HIGH: usize = 0x31;
+    pub(in crate::cs) const PDP0_LOW: usize = 0x33;
 }
 
 /// Dword slots of the ring's registers.
@@ -40,7 +40,7 @@ const APART: RingSlots = RingSlots { head: 0x03, tail: 0x05, start: 0x07, ctl: 0
 
 /// The registers of a ring in memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RingState {
+pub(in crate::cs) struct RingState {
     /// GGTT address of the page.
     page: u64,
     slots: RingSlots,
@@ -75,10 +75,10 @@ const NOT_SIMULATED: u32 = 1 << 2 | 1 << 10;
 const ASID_BITS: u32 = 0xF_FFFF;
 
 /// Batches that run between the restore and the ring.
-pub(super) struct ContextBatches {
+pub(in crate::cs) struct ContextBatches {
     /// Address and length in bytes.
-    pub(super) indirect: Option<(u32, u32)>,
-    pub(super) per_context: Option<u32>,
+    pub(in crate::cs) indirect: Option<(u32, u32)>,
+    pub(in crate::cs) per_context: Option<u32>,
 }
 
 fn wrong(what: &str, value: u32) -> Stop {
@@ -97,7 +97,7 @@ impl Streamer {
     }
 
     /// Loads a context. What its batches do is left to the caller.
-    pub(super) fn restore(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<ContextBatches, Stop> {
+    pub(in crate::cs) fn restore(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<ContextBatches, Stop> {
         self.check_descriptor(descriptor)?;
         let lrca = lrca(descriptor);
         let image = self.read_page(bus, Self::slot_addr(lrca, 0))?;
@@ -181,7 +181,7 @@ impl Streamer {
     }
 
     /// A lite restore: the running context's tail is read again, nothing else.
-    pub(super) fn reload_tail(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
+    pub(in crate::cs) fn reload_tail(&mut self, bus: &mut dyn Bus, descriptor: u64) -> Result<(), Stop> {
         let Some(Running { ring_state, ring_bytes, .. }) = self.running else { return Ok(()) };
         let tail = self.read32(bus, Space::Ggtt, ring_state.tail())?;
         let tail = self.checked_tail(bus, tail, ring_bytes)?;
@@ -220,7 +220,7 @@ impl Streamer {
     }
 
     /// Writes the context back.
-    pub(super) fn save(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
+    pub(in crate::cs) fn save(&mut self, bus: &mut dyn Bus) -> Result<(), Stop> {
         let Some(running) = self.running else { return Ok(()) };
         let lrca = running.lrca();
         let stamp = self.context_timestamp(bus);
@@ -237,7 +237,7 @@ impl Streamer {
     }
 
     /// Ticks the running context has run.
-    pub(super) fn context_timestamp(&self, bus: &mut dyn Bus) -> u64 {
+    pub(in crate::cs) fn context_timestamp(&self, bus: &mut dyn Bus) -> u64 {
         let Some(running) = self.running else { return 0 };
         let here = ticks(self.now_ns(bus).saturating_sub(running.since_ns));
         let stamp = running.ticks_before.wrapping_add(here);

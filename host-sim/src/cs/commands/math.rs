@@ -1,9 +1,9 @@
 //! The command streamer's ALU (commands sheet §1.4, `MI_MATH`).
 
-use super::Stop;
+use crate::cs::Stop;
 
 /// Registers the ALU works on: general purpose registers 0 to 15.
-pub(super) type Gprs = [u64; 16];
+pub(in crate::cs) type Gprs = [u64; 16];
 
 #[derive(Default)]
 struct Alu {
@@ -91,7 +91,7 @@ impl Alu {
 ///
 /// # Errors
 /// An operation or operand that does not exist; earlier dwords have taken effect.
-pub(super) fn run(gprs: &mut Gprs, program: &[u32], shifts: bool) -> Result<(), Stop> {
+pub(in crate::cs) fn run(gprs: &mut Gprs, program: &[u32], shifts: bool) -> Result<(), Stop> {
     let mut alu = Alu::default();
     for dword in program {
         let done = alu.step(gprs, *dword, shifts);

@@ -3,7 +3,7 @@
 //! The registers of 12.x are documented (engines sheet §10.2, §13.8). Whether 20.04 has the same is not determined:
 //! this is the simulator's one place for that assumption, as the driver has its own.
 
-use crate::function_reset;
+use crate::blocks::function_reset;
 use crate::gpu::Gpu;
 use crate::spec::{EngineClass, EngineSpec, MEDIA_SHIFT};
 

@@ -4,10 +4,10 @@
 //! simulated, and leaving one out would leave wrong bytes behind.
 #![expect(clippy::indexing_slicing, reason = "the table of commands allows each only with dwords for all its fields")]
 
-use super::streamer::Place;
 use super::transfer::{Rows, Source, Transfer};
-use super::{Flow, Stop, Streamer, decode};
 use crate::bus::Bus;
+use crate::cs::streamer::Place;
+use crate::cs::{Flow, Stop, Streamer, decode};
 use crate::ppgtt::Access;
 
 /// Largest coordinate: they are signed.
@@ -81,7 +81,7 @@ fn check_pitch(rows: Rows, width: u64, height: u64) -> Result<(), Stop> {
 impl Streamer {
     /// Executes a blitter command: a copy or fill begins. The slice has one of the lengths that the table of commands
     /// allows on this part.
-    pub(super) fn blit(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
+    pub(in crate::cs) fn blit(&mut self, bus: &mut dyn Bus, cmd: &[u32], place: Place) -> Result<Flow, Stop> {
         if place == Place::Context {
             return Err(wrong("context batches do not copy"));
         }
@@ -232,7 +232,7 @@ impl Streamer {
     fn read_compression(&mut self, bus: &mut dyn Bus, direct: bool, base: u64, index: u64) -> Result<u64, Stop> {
         if direct {
             let mut bytes = [0; 8];
-            self.read(bus, super::access::Space::Ppgtt, base.wrapping_add(index * 8), &mut bytes)?;
+            self.read(bus, crate::cs::access::Space::Ppgtt, base.wrapping_add(index * 8), &mut bytes)?;
             return Ok(u64::from_le_bytes(bytes));
         }
         let page = self.page_of(bus, base.wrapping_add(index * 4096), Access::Read)?;
@@ -248,7 +248,7 @@ impl Streamer {
         bytes: u64,
     ) -> Result<(), Stop> {
         if direct {
-            return self.write64(bus, super::access::Space::Ppgtt, base.wrapping_add(index * 8), bytes);
+            return self.write64(bus, crate::cs::access::Space::Ppgtt, base.wrapping_add(index * 8), bytes);
         }
         let page = self.page_of(bus, base.wrapping_add(index * 4096), Access::Write)?;
         let Some(page) = page else { return Ok(()) };

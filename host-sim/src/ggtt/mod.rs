@@ -1,5 +1,7 @@
 //! The GGTT array in the upper half of a tile's block of BAR 0.
 
+pub(crate) mod table;
+
 use crate::bus::Bus as _;
 use crate::fault::Occasion;
 use crate::gpu::{BLOCK, Gpu};

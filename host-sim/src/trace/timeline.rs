@@ -1,7 +1,7 @@
 //! The timeline as a record, as text a person reads, and as a trace file.
 
+use crate::blocks::unknown::UnknownRegister;
 use crate::trace::{Event, Line};
-use crate::unknown::UnknownRegister;
 use core::fmt::Write as _;
 use serde_json::json;
 use std::collections::VecDeque;

@@ -1,8 +1,8 @@
 //! What ends long-running work: engines that do not let go, bans, and clients.
 
 use crate::scene::{PAGE, Space, USER, VA, give_pages, invalidated, on_each, till_done};
-use barexe_core::device::request::{EngineRef, ExecCall, QueueProperties, QueueRequest, VmFlags};
 use barexe_core::device::TicketState;
+use barexe_core::device::request::{EngineRef, ExecCall, QueueProperties, QueueRequest, VmFlags};
 use barexe_core::gt::EngineClass;
 use barexe_core::gt::reset::engine_error::EngineErrorKind;
 use barexe_core::{Errno, Error};

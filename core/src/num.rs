@@ -49,16 +49,6 @@ pub const fn u32_capped(value: usize) -> u32 {
     if value > u32::MAX as usize { u32::MAX } else { value as u32 }
 }
 
-/// `value` rounded up to a multiple of `align`, a power of two; `None` past the end of `u64`.
-#[must_use]
-pub const fn align_up(value: u64, align: u64) -> Option<u64> {
-    let mask = align.wrapping_sub(1);
-    match value.checked_add(mask) {
-        Some(sum) => Some(sum & !mask),
-        None => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,13 +57,5 @@ mod tests {
     fn halves_put_together_are_the_whole() {
         let v = 0x1234_5678_9ABC_DEF0;
         assert_eq!(u64::from(high32(v)) << 32 | u64::from(low32(v)), v);
-    }
-
-    #[test]
-    fn align_up_leaves_aligned_values_alone() {
-        for (value, want) in [(0, 0), (1, 4096), (4095, 4096), (4096, 4096), (4097, 8192)] {
-            assert_eq!(align_up(value, 4096), Some(want));
-        }
-        assert_eq!(align_up(u64::MAX, 4096), None);
     }
 }

@@ -137,12 +137,6 @@ impl DeviceInfo {
         self.engines.iter().find(|engine| engine.id == id)
     }
 
-    /// The engine clients name by class and logical instance, on the GT with this id; reserved engines are not found.
-    #[must_use]
-    pub fn client_engine(&self, class: EngineClass, logical: u8, gt: u8) -> Option<&Engine> {
-        self.client_engines().find(|e| (e.class, e.logical, e.gt) == (class, logical, gt))
-    }
-
     /// The engines clients may use.
     pub fn client_engines(&self) -> impl Iterator<Item = &Engine> {
         self.engines.iter().filter(|engine| !engine.reserved)

@@ -151,20 +151,6 @@ impl RingState {
         Ok(Reservation { ring: self, buffer, dwords })
     }
 
-    /// Puts the software tail back to where a job began, to write it again after a reset (commands sheet §3, replay).
-    ///
-    /// # Errors
-    /// [`RingError::Geometry`]; the ring is as before.
-    pub const fn rewind_to(&mut self, tail_bytes: u32) -> Result<(), RingError> {
-        match Self::new(self.base_bytes, self.size_bytes, tail_bytes) {
-            Ok(rewound) => {
-                *self = rewound;
-                Ok(())
-            }
-            Err(refused) => Err(refused),
-        }
-    }
-
     #[inline]
     const fn check_inside(&self, buffer: &DmaBuffer) -> Result<(), RingError> {
         let (offset_bytes, access_bytes, len_bytes) = (self.base_bytes, usize_of(self.size_bytes), buffer.len_bytes());
@@ -392,14 +378,5 @@ mod tests {
             assert_eq!(RingState::new(0, size, tail), Err(RingError::Geometry { size_bytes: size, tail_bytes: tail }));
         }
         assert!(RingState::new(0, 4096, 4088).is_ok() && RingState::new(0, 2 << 20, 0).is_ok());
-    }
-
-    #[test]
-    fn rewinding_puts_the_tail_back_or_leaves_it() {
-        let mut ring = ring(0x100);
-        ring.rewind_to(0x40).unwrap();
-        assert_eq!(ring.tail_bytes(), 0x40);
-        assert!(ring.rewind_to(0x44).is_err());
-        assert_eq!(ring.tail_bytes(), 0x40);
     }
 }

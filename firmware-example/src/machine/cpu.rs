@@ -10,12 +10,6 @@ pub fn halt_until_interrupt() {
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) }
 }
 
-/// Lets the interrupts that are pending come.
-pub fn take_pending() {
-    // SAFETY: as in `halt_until_interrupt`. `sti` takes effect after the next instruction.
-    unsafe { asm!("sti", "nop", "cli", options(nostack)) }
-}
-
 /// Stops with interrupts off.
 pub(super) fn halt_for_good() {
     // SAFETY: touches no memory; nothing can wake it but what ends the program too.

@@ -173,8 +173,6 @@ pub const IPEHR_OFFSET: u32 = 0x68;
 pub const ACTHD_OFFSET: u32 = 0x74;
 /// The context that runs, from an engine's base.
 pub const CURRENT_LRCA_OFFSET: u32 = 0x240;
-/// Power state messages and semaphore idling (masked), from an engine's base (§4.3).
-pub const PSMI_CTL_OFFSET: u32 = 0x50;
 /// Idle wait time, unit 640 ns, from an engine's base.
 pub const PWRCTX_MAXCNT_OFFSET: u32 = 0x54;
 /// Mask of status-page interrupt writes, from an engine's base.

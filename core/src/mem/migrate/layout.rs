@@ -59,12 +59,6 @@ impl MigrateLayout {
         self.self_map
     }
 
-    /// Offset of the root in the table object.
-    #[must_use]
-    pub const fn root_offset_bytes(&self) -> u64 {
-        page_bytes(PAGES)
-    }
-
     /// Where entry `entry` of the slot for page-table jobs is written.
     #[must_use]
     pub fn slot_entry(&self, entry: u32) -> Option<GpuVa> {

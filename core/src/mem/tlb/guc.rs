@@ -39,8 +39,6 @@ const SEQNO_LIMIT: u32 = 0x10_0000;
 impl GucSeqno {
     /// The first.
     pub const FIRST: Self = Self(1);
-    /// For messages of a request that are not its last: no fence waits for them.
-    pub const NO_FENCE: Self = Self(SEQNO_LIMIT);
 
     /// The seqno with this number, `None` for 0 and past the last.
     #[must_use]

@@ -3,6 +3,10 @@
 //! The summary registers are levels here: a bit stays set while something below it is pending. Acknowledging a summary
 //! therefore loses nothing, as on hardware. A message leaves when "something is pending and the top is enabled" becomes
 //! true: what comes after it before the driver has looked sends no second one.
+//!
+//! An identity takes the unit's vector with it: what the unit raises after that is news, even before the driver has written
+//! the identity back. That write is posted. It may arrive when the driver has already looked at what the interrupt was
+//! for, and drivers differ in what they write: the whole identity, or its valid bit alone.
 
 use crate::engines::ENGINES;
 use crate::spec::{EngineClass, EngineSpec, Platform};
@@ -36,7 +40,7 @@ struct Bank {
     pending: u32,
     selected: u32,
     selected_at_ns: u64,
-    /// What the identity register shows, once valid.
+    /// What the identity register shows, once valid. Its vector is no longer the unit's.
     identity: u32,
 }
 
@@ -167,21 +171,25 @@ impl Interrupts {
         }
     }
 
-    /// The identity of the selected unit, captured when it becomes valid.
+    /// The unit that is selected in a bank.
+    fn selected(&mut self, number: usize) -> Option<&mut Unit> {
+        let selected = self.banks.get(number)?.selected;
+        self.units.iter_mut().find(|unit| usize::from(unit.irq.0) == number && selected == 1 << unit.irq.1)
+    }
+
+    /// The identity of the selected unit: it takes the unit's vector when it becomes valid.
     fn identity(&mut self, number: usize, now_ns: u64) -> Option<u32> {
-        let bank = self.banks.get_mut(number)?;
-        if bank.identity & VALID == 0
-            && bank.selected != 0
-            && now_ns >= bank.selected_at_ns.saturating_add(IDENTITY_DELAY_NS)
-        {
-            let chosen = |unit: &&Unit| usize::from(unit.irq.0) == number && bank.selected == 1 << unit.irq.1;
-            if let Some(unit) = self.units.iter().find(chosen) {
-                let (class, instance) = unit.name;
-                let class = class.code() as u32;
-                bank.identity = VALID | u32::from(instance) << 20 | class << 16 | u32::from(unit.vector);
-            }
+        let bank = *self.banks.get(number)?;
+        let in_time = now_ns >= bank.selected_at_ns.saturating_add(IDENTITY_DELAY_NS);
+        if bank.identity & VALID != 0 || !in_time {
+            return Some(bank.identity);
         }
-        Some(bank.identity)
+        let Some(unit) = self.selected(number) else { return Some(bank.identity) };
+        let (class, instance) = unit.name;
+        let vector = core::mem::take(&mut unit.vector);
+        let identity = VALID | u32::from(instance) << 20 | (class.code() as u32) << 16 | u32::from(vector);
+        self.banks.get_mut(number)?.identity = identity;
+        Some(identity)
     }
 
     /// Writes a register of the tree; whether it was one.
@@ -190,8 +198,8 @@ impl Interrupts {
             self.acknowledge_units(bank, value);
         } else if let Some(bank) = bank_of(&IDENTITY, offset) {
             self.acknowledge_identity(bank, value);
-        } else if let Some(bank) = bank_of(&SELECTOR, offset).and_then(|bank| self.banks.get_mut(bank)) {
-            (bank.selected, bank.selected_at_ns, bank.identity) = (value, now_ns, 0);
+        } else if let Some(bank) = bank_of(&SELECTOR, offset) {
+            self.select(bank, value, now_ns);
         } else if offset == TILE_MASTER && self.tile_level || offset == MASTER && !self.tile_level {
             self.switch(value & ENABLE != 0);
         } else {
@@ -205,30 +213,35 @@ impl Interrupts {
         self.look();
     }
 
-    /// Writing the identity back takes its vector bits out of the unit.
-    fn acknowledge_identity(&mut self, number: usize, value: u32) {
-        let Some(bank) = self.banks.get_mut(number) else { return };
-        if value & VALID == 0 || bank.identity & VALID == 0 {
-            return;
+    /// Another unit's identity is wanted. One that was not written back is still to be reported.
+    fn select(&mut self, number: usize, value: u32, now_ns: u64) {
+        let Some(identity) = self.banks.get(number).map(|bank| bank.identity) else { return };
+        if identity & VALID != 0
+            && let Some(unit) = self.selected(number)
+        {
+            unit.vector |= identity as u16;
         }
-        let selected = bank.selected;
-        bank.identity = 0;
-        let chosen = |unit: &&mut Unit| usize::from(unit.irq.0) == number && selected == 1 << unit.irq.1;
-        if let Some(unit) = self.units.iter_mut().find(chosen) {
-            unit.vector &= !(value as u16);
+        if let Some(bank) = self.banks.get_mut(number) {
+            (bank.selected, bank.selected_at_ns, bank.identity) = (value, now_ns, 0);
         }
     }
 
-    /// Clears pending bits; a unit with more to say sets its bit again.
-    fn acknowledge_units(&mut self, number: usize, value: u32) {
-        let again: u32 = self
-            .units
-            .iter()
-            .filter(|unit| usize::from(unit.irq.0) == number && unit.vector != 0)
-            .fold(0, |bits, unit| bits | 1 << unit.irq.1);
-        if let Some(bank) = self.banks.get_mut(number) {
-            bank.pending = bank.pending & !value | value & again;
+    /// Writing the identity back, or only its valid bit, ends the report.
+    fn acknowledge_identity(&mut self, number: usize, value: u32) {
+        if let Some(bank) = self.banks.get_mut(number)
+            && value & bank.identity & VALID != 0
+        {
+            (bank.selected, bank.identity) = (0, 0);
         }
+    }
+
+    /// Clears pending bits; a unit with more to say, or with an identity that was not written back, sets its bit again.
+    fn acknowledge_units(&mut self, number: usize, value: u32) {
+        let Some(bank) = self.banks.get_mut(number) else { return };
+        let reported = if bank.identity & VALID != 0 { bank.selected } else { 0 };
+        let more = |unit: &&Unit| usize::from(unit.irq.0) == number && unit.vector != 0;
+        let again = self.units.iter().filter(more).fold(reported, |bits, unit| bits | 1 << unit.irq.1);
+        bank.pending = bank.pending & !value | value & again;
         self.look();
     }
 }
@@ -273,6 +286,48 @@ mod tests {
         assert_eq!(tree.read(PENDING[0], 2000), Some(1));
         tree.write(MASTER, ENABLE, 2000);
         assert_eq!(tree.messages, 1, "enabling with something pending reports it");
+    }
+
+    /// The write that acknowledges an identity is posted: a driver may have looked at its fences before it arrives.
+    #[test]
+    fn the_same_event_again_before_the_identity_is_written_back_is_reported() {
+        for whole in [true, false] {
+            let mut tree = Interrupts::new(&Platform::tgl());
+            tree.write(MASTER, ENABLE, 0);
+            tree.raise((EngineClass::Render, 0), 1, open);
+            tree.write(MASTER, 0, 0);
+            tree.write(SELECTOR[0], 1, 0);
+            let identity = tree.read(IDENTITY[0], 2000).unwrap();
+            tree.raise((EngineClass::Render, 0), 1, open);
+            assert_eq!(tree.read(IDENTITY[0], 2000), Some(identity), "it shows what it took");
+            tree.write(IDENTITY[0], if whole { identity } else { VALID }, 2000);
+            tree.write(PENDING[0], 1, 2000);
+            assert_eq!(tree.read(PENDING[0], 2000), Some(1));
+            tree.write(MASTER, ENABLE, 2000);
+            assert_eq!(tree.messages, 2);
+            tree.write(SELECTOR[0], 1, 2000);
+            assert_eq!(tree.read(IDENTITY[0], 4000), Some(identity));
+            tree.write(IDENTITY[0], identity, 4000);
+            tree.write(PENDING[0], 1, 4000);
+            assert_eq!(tree.read(PENDING[0], 4000), Some(0), "all was reported");
+        }
+    }
+
+    #[test]
+    fn an_identity_that_is_not_written_back_is_reported_again() {
+        let mut tree = Interrupts::new(&Platform::tgl());
+        for engine in [(EngineClass::Render, 0), (EngineClass::Copy, 0)] {
+            tree.raise(engine, 1, open);
+        }
+        tree.write(SELECTOR[0], 1, 0);
+        let identity = tree.read(IDENTITY[0], 2000);
+        tree.write(IDENTITY[0], 1, 2000);
+        tree.write(PENDING[0], 1, 2000);
+        assert_eq!(tree.read(PENDING[0], 2000), Some(1 << 15 | 1));
+        for (bit, expected) in [(1 << 15, Some(0x8003_0001)), (1, identity)] {
+            tree.write(SELECTOR[0], bit, 2000);
+            assert_eq!(tree.read(IDENTITY[0], 4000), expected);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::DeviceState;
 use super::objects::client::{Client, ClientId};
 use crate::Error;
 use crate::exec::queue::{ExecPart, Queue};
+use crate::gt::access::ALL_ONES;
 use crate::gt::{EngineClass, Registers, regs};
 use crate::mem::bo::Bo;
 use crate::pool::Handle;
@@ -51,6 +52,9 @@ const fn ticks_between(before: u64, after: u64, wide: bool) -> u64 {
     let (ticks, half) = if wide { (ticks, 1 << 63) } else { (ticks & 0xFFFF_FFFF, 1 << 31) };
     if ticks < half { ticks } else { 0 }
 }
+
+/// What the lower half of a clock shows on a part that does not answer.
+const ALL_ONES_LOW: u64 = ALL_ONES as u64;
 
 impl<H: Hal> Device<'_, H> {
     /// What the objects of a client come to.
@@ -138,8 +142,9 @@ impl<H: Hal> Device<'_, H> {
         } else {
             u64::from(regs.read(low))
         };
-        // It may have left the engine meanwhile: then the register is another's, and what it left behind counts.
-        Some(exec.lrc.clock(&mut self.hal, wide).unwrap_or(shown))
+        // It may have left the engine meanwhile: then the register is another's, and what it left behind counts. What a
+        // part that is gone answers is no time: counted once, it would be counted back at the next look.
+        exec.lrc.clock(&mut self.hal, wide).or((shown & ALL_ONES_LOW != ALL_ONES_LOW).then_some(shown))
     }
 }
 

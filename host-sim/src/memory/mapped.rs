@@ -1,7 +1,7 @@
 //! Memory of somebody else that the device reaches over the bus: a guest's.
 //!
 //! Ranges come and go while the device works. An access may straddle two of them; one that is not allowed in full moves
-//! nothing.
+//! nothing. One that is allowed may meet memory that its owner has taken away under the mapping: it is refused as well.
 
 use crate::bus::BusError;
 use core::fmt;
@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 
 /// The bytes of a range, wherever they are.
 ///
-/// Somebody else reads and writes them at the same time. **Implementor**: a word of 4 or 8 bytes at an offset that is a
-/// multiple of its size is moved at once; what was written before is visible to whoever sees a later word.
+/// Somebody else reads and writes them at the same time, and may take them away. **Implementor**: a word of 4 or 8 bytes at an
+/// offset that is a multiple of its size is moved at once; what was written before is visible to whoever sees a later word.
 pub trait Backing: Send + fmt::Debug {
-    /// Reads from an offset on. The caller stays inside.
-    fn read(&self, at_bytes: u64, into: &mut [u8]);
+    /// Reads from an offset on; false if not all of it is there any more. The caller stays inside.
+    fn read(&self, at_bytes: u64, into: &mut [u8]) -> bool;
 
-    /// Writes from an offset on. The caller stays inside.
-    fn write(&self, at_bytes: u64, from: &[u8]);
+    /// Writes from an offset on; false if not all of it is there any more. The caller stays inside.
+    fn write(&self, at_bytes: u64, from: &[u8]) -> bool;
 }
 
 /// A range of bus addresses to be mapped.
@@ -119,20 +119,23 @@ impl Mapped {
         self.ranges.clear();
     }
 
-    /// Shows the pieces of an access to `each`: the memory, the offset in it, and which bytes of the access they are.
+    /// Shows the pieces of an access to `each`: the memory, the offset in it, and which bytes of the access they are. It is
+    /// refused where `each` says false.
     fn walk(
         &self,
         addr: u64,
         len: usize,
         writes: bool,
-        mut each: impl FnMut(&dyn Backing, u64, Range<usize>),
+        mut each: impl FnMut(&dyn Backing, u64, Range<usize>) -> bool,
     ) -> Result<(), BusError> {
         let (mut addr, mut done) = (addr, 0);
         while done < len {
             let range = self.at(addr).filter(|range| range.refusal(writes).is_none()).ok_or(BusError { addr })?;
             let part = usize::try_from(range.end() - addr).unwrap_or(usize::MAX).min(len - done);
-            if let Some(backing) = &range.backing {
-                each(backing.as_ref(), addr - range.addr, done..done + part);
+            if let Some(backing) = &range.backing
+                && !each(backing.as_ref(), addr - range.addr, done..done + part)
+            {
+                return Err(BusError { addr });
             }
             (addr, done) = (addr.wrapping_add(part as u64), done + part);
         }
@@ -140,20 +143,20 @@ impl Mapped {
     }
 
     pub(crate) fn read(&self, addr: u64, into: &mut [u8]) -> Result<(), BusError> {
-        self.walk(addr, into.len(), false, |_, _, _| ())?;
-        self.walk(addr, into.len(), false, |backing, at, part| {
-            backing.read(at, into.get_mut(part).unwrap_or_default());
-        })
+        self.walk(addr, into.len(), false, |_, _, _| true)?;
+        self.walk(addr, into.len(), false, |backing, at, part| backing.read(at, into.get_mut(part).unwrap_or_default()))
     }
 
     pub(crate) fn write(&self, addr: u64, from: &[u8]) -> Result<(), BusError> {
-        self.walk(addr, from.len(), true, |_, _, _| ())?;
+        self.walk(addr, from.len(), true, |_, _, _| true)?;
         self.walk(addr, from.len(), true, |backing, at, part| backing.write(at, from.get(part).unwrap_or_default()))
     }
 
     /// Why an address cannot be reached, in words.
     pub(crate) fn refusal(&self, addr: u64, writes: bool) -> &'static str {
-        self.at(addr).map_or("where nothing is mapped", |range| range.refusal(writes).unwrap_or("which was refused"))
+        self.at(addr).map_or("where nothing is mapped", |range| {
+            range.refusal(writes).unwrap_or("whose memory its owner has taken away")
+        })
     }
 }
 

@@ -16,14 +16,15 @@ impl Bytes {
 }
 
 impl Backing for Bytes {
-    fn read(&self, at_bytes: u64, into: &mut [u8]) {
+    fn read(&self, at_bytes: u64, into: &mut [u8]) -> bool {
         let at = at_bytes as usize;
-        into.copy_from_slice(&self.all()[at..at + into.len()]);
+        self.all().get(at..at + into.len()).map(|bytes| into.copy_from_slice(bytes)).is_some()
     }
 
-    fn write(&self, at_bytes: u64, from: &[u8]) {
+    fn write(&self, at_bytes: u64, from: &[u8]) -> bool {
         let at = at_bytes as usize;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[at..at + from.len()].copy_from_slice(from);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get_mut(at..at + from.len()).map(|bytes| bytes.copy_from_slice(from)).is_some()
     }
 }
 
@@ -84,4 +85,17 @@ fn what_has_no_memory_is_there_and_cannot_be_reached() {
     let read_only = range(0x20_0000, &Bytes::new(0x1000), false);
     mapped.map(Mapping { readable: false, ..read_only }).unwrap();
     assert_eq!(mapped.refusal(0x20_0000, false), "which the device may not read");
+}
+
+#[test]
+fn memory_that_its_owner_takes_away_is_refused() {
+    let bytes = Bytes::new(0x2000);
+    let mut mapped = Mapped::default();
+    mapped.map(range(0x1000, &bytes, true)).unwrap();
+    mapped.write(0x2FFC, &[1; 4]).unwrap();
+    bytes.0.lock().unwrap().truncate(0x1000);
+    assert_eq!(mapped.read(0x2FFC, &mut [0; 4]), Err(BusError { addr: 0x2FFC }));
+    assert_eq!(mapped.write(0x2FFC, &[1; 4]), Err(BusError { addr: 0x2FFC }));
+    assert_eq!(mapped.refusal(0x2FFC, true), "whose memory its owner has taken away");
+    assert_eq!(mapped.write(0x1000, &[1; 4]), Ok(()));
 }

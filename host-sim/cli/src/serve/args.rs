@@ -43,8 +43,8 @@ pub struct ServeArgs {
     /// When a peer has left, reset the device and wait for the next one
     #[arg(long)]
     keep: bool,
-    /// Take only memory that the peer cannot shrink (a memfd with that seal); any other kills the server if the peer cuts
-    /// it short
+    /// Take only memory that the peer cannot shrink (a memfd with that seal); any other is slower, as it is reached by calls of
+    /// the system
     #[arg(long)]
     sealed: bool,
     /// Exit with status 1 if the peer's driver broke rules of the hardware

@@ -2,19 +2,33 @@
 //!
 //! Its other side is another process, which reads and writes whenever it likes. Words are therefore moved as atomics,
 //! and no reference to the bytes exists.
+//!
+//! That process can also take the memory away: it cuts the file short, or the file's system finds no room for a page.
+//! Whoever touches such memory is killed. Only a memfd that is sealed against shrinking cannot do that; other files are
+//! mapped as well, but their bytes are moved by the system, which says so instead (see [`is_sealed`]).
 
+use barexe_drm::Process;
 use barexe_sim::Backing;
+use core::ops::Range;
 use core::sync::atomic::Ordering;
-use rustix::fs::{SealFlags, fcntl_get_seals};
+use rustix::fs::{SealFlags, fcntl_get_seals, fstatfs};
 use std::fs::File;
 use std::io;
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
 
-/// Whether nobody can make a file shorter. Memory beyond the end of a file is none: whoever touches it is killed.
+const PAGE: usize = 4096;
+/// Accesses from here on are moved as they come, not word by word, where the system moves them.
+const LONG: usize = 64;
+/// The file system of memory that is no file's and has pages of the usual size: what huge ones there are can be used up.
+const TMPFS: i64 = 0x0102_1994;
+
+/// Whether a file's memory stays where it is: nobody can make the file shorter, and nothing but the machine's own memory is
+/// needed for a page of it.
 #[must_use]
 pub fn is_sealed(file: &File) -> bool {
     // No memfd: no seals.
-    fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::SHRINK))
+    let sealed = fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
+    sealed && fstatfs(file).is_ok_and(|system| system.f_type == TMPFS)
 }
 
 /// What may be done with a mapping.
@@ -30,6 +44,8 @@ pub struct Protection {
 #[derive(Debug)]
 pub struct SharedFile {
     region: MmapRegion,
+    /// It cannot go away: it is moved without asking the system.
+    stays: bool,
 }
 
 impl SharedFile {
@@ -48,9 +64,33 @@ impl SharedFile {
         let read = if protection.read { libc::PROT_READ } else { 0 };
         let write = if protection.write { libc::PROT_WRITE } else { 0 };
         let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
+        let stays = is_sealed(&file);
         let file = FileOffset::new(file, offset_bytes);
         let region = MmapRegion::build(Some(file), len_bytes, read | write, flags).map_err(io::Error::other)?;
-        Ok(Self { region })
+        let own = PAGE as u64;
+        if !stays && !Process::own().read((&raw const own).addr() as u64, &mut [0; 8]) {
+            let text = "memory that can go away, and the system does not let this process copy its own";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
+        Ok(Self { region, stays })
+    }
+
+    /// Cuts an access into pieces and moves each by `through`, where the system moves them.
+    fn each_guarded(&self, at_bytes: u64, len: usize, mut through: impl FnMut(u64, Range<usize>) -> bool) -> bool {
+        let (mut at, mut done) = (usize::try_from(at_bytes).unwrap_or(usize::MAX), 0);
+        while done < len {
+            let left = len.saturating_sub(done);
+            let of_page = left.min(PAGE.saturating_sub(at % PAGE));
+            let bytes = if of_page >= LONG && at.is_multiple_of(8) { of_page & !7 } else { piece(at, left) };
+            let end = done.saturating_add(bytes);
+            let inside = at.checked_add(bytes).is_some_and(|end| end <= self.region.size());
+            let address = self.region.as_ptr().addr().saturating_add(at);
+            if !inside || !through(address as u64, done..end) {
+                return false;
+            }
+            (at, done) = (at.saturating_add(bytes), end);
+        }
+        true
     }
 
     fn load(&self, at: usize, into: &mut [u8]) {
@@ -93,7 +133,12 @@ const fn piece(at: usize, left: usize) -> usize {
 }
 
 impl Backing for SharedFile {
-    fn read(&self, at_bytes: u64, into: &mut [u8]) {
+    fn read(&self, at_bytes: u64, into: &mut [u8]) -> bool {
+        if !self.stays {
+            return self.each_guarded(at_bytes, into.len(), |address, part| {
+                Process::own().read(address, into.get_mut(part).unwrap_or_default())
+            });
+        }
         let mut at = usize::try_from(at_bytes).unwrap_or(usize::MAX);
         let mut rest = into;
         while !rest.is_empty() {
@@ -103,9 +148,16 @@ impl Backing for SharedFile {
             at = at.saturating_add(bytes);
             rest = later;
         }
+        true
     }
 
-    fn write(&self, at_bytes: u64, from: &[u8]) {
+    fn write(&self, at_bytes: u64, from: &[u8]) -> bool {
+        if !self.stays {
+            // No piece leaves its page.
+            return self.each_guarded(at_bytes, from.len(), |address, part| {
+                Process::own().write(address, from.get(part).unwrap_or_default())
+            });
+        }
         let mut at = usize::try_from(at_bytes).unwrap_or(usize::MAX);
         let mut rest = from;
         while !rest.is_empty() {
@@ -114,96 +166,10 @@ impl Backing for SharedFile {
             at = at.saturating_add(now.len());
             rest = later;
         }
+        true
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use core::sync::atomic::AtomicBool;
-    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-
-    fn file(len: u64) -> File {
-        let file = memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
-        ftruncate(&file, len).unwrap();
-        File::from(file)
-    }
-
-    #[test]
-    fn a_file_that_cannot_shrink_is_told_from_one_that_can() {
-        let sealed = File::from(memfd_create("test", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap());
-        assert!(!is_sealed(&sealed));
-        rustix::fs::fcntl_add_seals(&sealed, SealFlags::SHRINK).unwrap();
-        assert!(is_sealed(&sealed) && !is_sealed(&file(4096)));
-        assert!(!is_sealed(&File::open(std::env::current_exe().unwrap()).unwrap()), "it is no memfd");
-    }
-
-    const BOTH: Protection = Protection { read: true, write: true };
-
-    #[test]
-    fn bytes_are_moved_at_every_alignment_and_length() {
-        let memory = SharedFile::new(file(8192), 4096, 4096, BOTH).unwrap();
-        let mut model = [0u8; 64];
-        let mut value = 0u8;
-        for at in 0..40 {
-            for len in 0..24 {
-                let bytes: Vec<u8> = (0..len).map(|n| value.wrapping_add(n)).collect();
-                value = value.wrapping_add(31);
-                memory.write(at as u64, &bytes);
-                model[at..at + bytes.len()].copy_from_slice(&bytes);
-                let mut all = [0; 64];
-                memory.read(0, &mut all);
-                assert_eq!(all, model, "{at} {len}");
-            }
-        }
-    }
-
-    /// Somebody writes all ones and all zeros in turns: a read that is cut into bytes sees both.
-    #[test]
-    fn a_word_is_read_and_written_at_once() {
-        let file = file(4096);
-        let other = SharedFile::new(file.try_clone().unwrap(), 0, 4096, BOTH).unwrap();
-        let memory = SharedFile::new(file, 0, 4096, BOTH).unwrap();
-        let over = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let writer = scope.spawn(|| {
-                let mut turns = 0u32;
-                while !over.load(Ordering::Relaxed) {
-                    let byte = if turns.is_multiple_of(2) { 0xFF } else { 0 };
-                    other.write(64, &[byte; 12]);
-                    turns = turns.wrapping_add(1);
-                }
-                turns
-            });
-            let (mut changes, mut last, mut torn) = (0, 0, None);
-            while changes < 1000 && torn.is_none() {
-                let (mut wide, mut word) = ([0; 8], [0; 4]);
-                memory.read(64, &mut wide);
-                memory.read(72, &mut word);
-                torn = (wide != [wide[0]; 8] || word != [word[0]; 4]).then_some((wide, word));
-                changes += u32::from(wide[0] != last);
-                last = wide[0];
-            }
-            over.store(true, Ordering::Relaxed);
-            assert!(writer.join().unwrap() > 1);
-            assert_eq!(torn, None);
-        });
-    }
-
-    #[test]
-    fn two_mappings_of_a_file_are_the_same_memory() {
-        let file = file(4096);
-        let other = SharedFile::new(file.try_clone().unwrap(), 0, 4096, BOTH).unwrap();
-        let memory = SharedFile::new(file, 0, 4096, Protection { write: false, ..BOTH }).unwrap();
-        other.write(100, &[1, 2, 3]);
-        let mut bytes = [0; 3];
-        memory.read(100, &mut bytes);
-        assert_eq!(bytes, [1, 2, 3]);
-    }
-
-    #[test]
-    fn a_range_outside_of_the_file_is_refused() {
-        assert!(SharedFile::new(file(4096), 4096, 4096, BOTH).is_err());
-        assert!(SharedFile::new(file(4096), 0, 8192, BOTH).is_err());
-    }
-}
+#[path = "guest_memory_tests.rs"]
+mod tests;

@@ -41,7 +41,7 @@ use guest_memory::{Protection, SharedFile};
 use line::MessageLine;
 use pace::{Engines, WallClock};
 use protocol_log::ProtocolLog;
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fs::File;
@@ -144,11 +144,13 @@ fn simulated(options: &Options) -> Result<Sim, Failure> {
     Ok(sim)
 }
 
-/// Puts the GGTT of every tile in a file that a peer can map: one as long as BAR 0, with holes where registers are.
+/// Puts the GGTT of every tile in a file that a peer can map, and cannot cut short: one as long as BAR 0, with holes where
+/// registers are.
 fn shared_ggtt(sim: &Sim) -> io::Result<File> {
     let platform = sim.platform();
-    let file = File::from(memfd_create("barexe-ggtt", MemfdFlags::CLOEXEC)?);
+    let file = File::from(memfd_create("barexe-ggtt", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
     ftruncate(&file, u64::from(platform.bar0_bytes()))?;
+    fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     for tile in 0..platform.tiles.max(1) {
         let len = usize::try_from(regions::BLOCK_BYTES - regions::GGTT).map_err(io::Error::other)?;
         let at = u64::from(tile) * regions::BLOCK_BYTES + regions::GGTT;

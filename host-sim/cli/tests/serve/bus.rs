@@ -130,6 +130,26 @@ fn the_device_reaches_no_memory_without_leave() {
     }
 }
 
+/// The device meets what it would meet if nothing were mapped there, and the server lives.
+#[test]
+fn a_peer_that_cuts_its_memory_short_is_told_so_and_no_file_of_the_server_can_be_cut() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let ram = Ram::new();
+    ram.map(&mut client);
+    let ggtt = client.region(BAR0).unwrap().file_offset.as_ref().unwrap().file();
+    assert_eq!(ggtt.set_len(0).unwrap_err().kind(), std::io::ErrorKind::PermissionDenied);
+    command(&mut client, 6);
+    ram.cut();
+    submit(&mut client);
+    assert_eq!(read32(&mut client, CONFIG, 0), 0x9A49_8086, "the server lives");
+    drop(client);
+    let ended = server.end();
+    assert_eq!(ended.status, Some(0), "{}", ended.err);
+    let why = "address 0x100000040, whose memory its owner has taken away";
+    assert!(ended.broken_rules().iter().any(|rule| rule.contains(why)), "{:?}", ended.broken_rules());
+}
+
 #[test]
 fn a_server_may_want_memory_that_does_not_shrink() {
     for (sealed, complaints) in [(false, 1), (true, 0)] {

@@ -41,6 +41,11 @@ impl Ram {
         fcntl_add_seals(&self.file, SealFlags::SHRINK).unwrap();
     }
 
+    /// Takes it away, also where it is mapped. Nobody may touch it any more.
+    pub(crate) fn cut(&self) {
+        ftruncate(&self.file, 0).unwrap();
+    }
+
     /// Hands it to the device, in pieces that do not end where buffers do: accesses straddle them.
     pub(crate) fn map(&self, client: &mut Client) {
         let mut at = 0;

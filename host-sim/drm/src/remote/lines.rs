@@ -1,19 +1,26 @@
 //! Connections of a process to its server: a thread has one for as long as it asks.
+//!
+//! Whoever waits may never come back: a signal handler can leave the wait by a jump. So what waits owns nothing. The list owns
+//! all connections, a [`Lease`] is the number of one in it, and the next call of a thread that waited closes what that
+//! wait used. If the thread is still in the handler, its wait finds no connection of its number when it comes back.
+#![expect(unsafe_code, reason = "a descriptor is waited for by whoever does not own it")]
 
 use crate::locked::Locked;
 use crate::node::Refusal;
 use crate::remote::Patience;
 use crate::wire::{Kind, MOST_ANSWERED, Message};
+use core::sync::atomic::{AtomicU64, Ordering};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{Shutdown, shutdown};
 use rustix::thread::{Pid, gettid};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// A connection, and who has it.
 #[derive(Debug)]
 struct Line {
+    id: u64,
     socket: Arc<OwnedFd>,
     busy: bool,
     /// The thread that waits on it with signals let in: it may never come back.
@@ -24,6 +31,7 @@ struct Line {
 #[derive(Debug)]
 pub(super) struct Lines {
     all: Locked<Vec<Line>>,
+    last: AtomicU64,
 }
 
 /// Connections have high numbers, so that the program's own descriptors are what they would be without.
@@ -36,7 +44,7 @@ pub(super) fn high(socket: OwnedFd) -> OwnedFd {
 
 impl Lines {
     pub(super) const fn new() -> Self {
-        Self { all: Locked::new(Vec::new()) }
+        Self { all: Locked::new(Vec::new()), last: AtomicU64::new(0) }
     }
 
     /// A connection that nobody uses; a new one if there is none.
@@ -44,15 +52,16 @@ impl Lines {
         self.drop_abandoned();
         if let Some(line) = self.all.lock().iter_mut().find(|line| !line.busy) {
             line.busy = true;
-            return Ok(Lease { lines: self, socket: Arc::clone(&line.socket) });
+            return Ok(Lease { lines: self, id: line.id });
         }
         let socket = Arc::new(high(connect()?));
-        self.all.lock().push(Line { socket: Arc::clone(&socket), busy: true, waits: None });
-        Ok(Lease { lines: self, socket })
+        let id = self.last.fetch_add(1, Ordering::Relaxed);
+        self.all.lock().push(Line { id, socket, busy: true, waits: None });
+        Ok(Lease { lines: self, id })
     }
 
-    /// Hangs up where this thread waited and left by a jump out of a signal handler. If it is still in that handler, its
-    /// wait ends when it comes back, as one that was interrupted.
+    /// Hangs up and closes where this thread waited and left by a jump out of a signal handler. If it is still in that
+    /// handler, its wait ends when it comes back, as one that was interrupted.
     fn drop_abandoned(&self) {
         let own = gettid();
         let mut all = self.all.lock();
@@ -63,19 +72,17 @@ impl Lines {
         abandoned.iter().for_each(|line| hang_up(&line.socket));
     }
 
-    fn with(&self, socket: &Arc<OwnedFd>, change: impl FnOnce(&mut Line)) -> bool {
+    /// Does something with the connection of this number, if it is there.
+    fn with<T>(&self, id: u64, work: impl FnOnce(&mut Line) -> T) -> Option<T> {
         let mut all = self.all.lock();
-        let found = all.iter_mut().find(|line| Arc::ptr_eq(&line.socket, socket));
-        found.map(change).is_some()
+        all.iter_mut().find(|line| line.id == id).map(work)
     }
 
-    /// Takes it out of the list; false if it is not there any more.
-    fn remove(&self, socket: &Arc<OwnedFd>) -> bool {
+    /// Takes it out of the list, if it is there.
+    fn remove(&self, id: u64) -> Option<Line> {
         let mut all = self.all.lock();
-        let at = all.iter().position(|line| Arc::ptr_eq(&line.socket, socket));
-        let gone = at.map(|at| all.swap_remove(at));
-        drop(all);
-        gone.is_some()
+        let at = all.iter().position(|line| line.id == id)?;
+        Some(all.swap_remove(at))
     }
 
     pub(super) fn before_fork(&self) {
@@ -102,7 +109,7 @@ fn hang_up(socket: &OwnedFd) {
 #[derive(Debug)]
 pub(super) struct Lease<'l> {
     lines: &'l Lines,
-    socket: Arc<OwnedFd>,
+    id: u64,
 }
 
 impl Lease<'_> {
@@ -113,18 +120,22 @@ impl Lease<'_> {
     pub(super) fn ask(&self, question: &Message, patience: &mut dyn Patience) -> Result<Message, Refusal> {
         match self.exchange(question, patience) {
             Ok(answer) => Ok(answer),
-            Err(_) if self.lines.remove(&self.socket) => {
-                hang_up(&self.socket);
-                Err(Refusal::NO_DEVICE)
-            }
-            Err(_) => Err(Refusal::INTERRUPTED),
+            Err(_) => Err(self.lines.remove(self.id).map_or(Refusal::INTERRUPTED, |line| {
+                hang_up(&line.socket);
+                Refusal::NO_DEVICE
+            })),
         }
     }
 
+    /// The connection, for as long as no signal can come.
+    fn socket(&self) -> io::Result<Arc<OwnedFd>> {
+        self.lines.with(self.id, |line| Arc::clone(&line.socket)).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
     fn exchange(&self, question: &Message, patience: &mut dyn Patience) -> io::Result<Message> {
-        question.send(&self.socket)?;
+        question.send(self.socket()?)?;
         loop {
-            let answer = Message::receive(&self.socket, MOST_ANSWERED)?;
+            let answer = Message::receive(self.socket()?, MOST_ANSWERED)?;
             let answer = answer.ok_or(io::ErrorKind::UnexpectedEof)?;
             if matches!(answer.kind, Kind::Done | Kind::Refused) {
                 return Ok(answer);
@@ -141,15 +152,21 @@ impl Lease<'_> {
         let waits = Some(gettid());
         let mut told = false;
         loop {
-            self.lines.with(&self.socket, |line| line.waits = waits);
-            let interrupted = patience.until_readable(self.socket.as_fd());
-            self.lines.with(&self.socket, |line| line.waits = None);
+            let begun = self.lines.with(self.id, |line| {
+                line.waits = waits;
+                line.socket.as_raw_fd()
+            });
+            let descriptor = begun.ok_or(io::ErrorKind::NotConnected)?;
+            // SAFETY: the list keeps it open until another call of this thread begins, in a handler that interrupts the wait
+            // or after a jump out of one. Then it is not looked at any more: the list is asked first.
+            let interrupted = patience.until_readable(unsafe { BorrowedFd::borrow_raw(descriptor) });
+            self.lines.with(self.id, |line| line.waits = None).ok_or(io::ErrorKind::NotConnected)?;
             if !interrupted {
                 return Ok(());
             }
             if !told {
                 told = true;
-                Message::new(Kind::Interrupt, &[]).send(&self.socket)?;
+                Message::new(Kind::Interrupt, &[]).send(self.socket()?)?;
             }
         }
     }
@@ -157,6 +174,6 @@ impl Lease<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.lines.with(&self.socket, |line| line.busy = false);
+        self.lines.with(self.id, |line| line.busy = false);
     }
 }

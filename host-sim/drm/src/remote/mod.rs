@@ -1,7 +1,7 @@
 //! A client of a node in another process (see [`server`](crate::server)).
 //!
 //! Signals are held back by the caller, and let in while it waits through a [`Patience`]: a handler may leave a waiting
-//! call by `longjmp`. The call's connection is then hung up at the next call of the thread, and the server gives the wait up.
+//! call by `longjmp`. The call's connection is then closed at the next call of the thread, and the server gives the wait up.
 
 mod beside;
 mod lines;

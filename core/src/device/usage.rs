@@ -5,7 +5,7 @@ use super::DeviceState;
 use super::objects::client::{Client, ClientId};
 use crate::Error;
 use crate::exec::queue::{ExecPart, Queue};
-use crate::gt::access::ALL_ONES;
+use crate::gt::registers::access::ALL_ONES;
 use crate::gt::{EngineClass, Registers, regs};
 use crate::mem::bo::Bo;
 use crate::pool::Handle;

@@ -3,11 +3,11 @@
 use crate::blocks::function_reset;
 use crate::blocks::pcode;
 use crate::blocks::self_clearing::{self, Deferred};
+use crate::config::SimConfig;
 use crate::cs::{CsSpec, State, Streamer};
 use crate::fault::{Action, Occasion};
 use crate::guc::{self, Guc};
 use crate::shared::Shared;
-use crate::sim::SimConfig;
 use crate::spec::{EngineClass, EngineSpec, Platform};
 use crate::trace::Event;
 

@@ -10,7 +10,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `sim`, `hal` | [`Sim`], the device held from outside; [`SimHal`], the driver's handle of it |
+//! | `sim`, `config`, `hal` | [`Sim`], the device held from outside, and how it is made; [`SimHal`], the driver's handle of it |
 //! | `function` | [`PciFunction`], the device as a PCI bus sees it, for drivers in other processes |
 //! | [`trace`], `snapshot` | what happened, as text and as a trace file; the whole state, for comparing |
 //! | `fault` | what goes wrong on demand: at a numbered call, always, or by [`Rule`] |
@@ -79,6 +79,7 @@ mod accesses;
 mod blocks;
 pub mod bus;
 mod clients;
+mod config;
 pub mod cs;
 mod engines;
 mod fault;
@@ -105,12 +106,13 @@ pub use blocks::forcewake::AckMode;
 pub use blocks::unknown::UnknownRegister;
 pub use clients::outside::ClientPages;
 pub use clients::stores::{Author, StoreWatch, Stored};
+pub use config::SimConfig;
 pub use fault::{Action, EngineName, Fault, Occasion, Rule};
 pub use function::{PciFunction, Reaction};
 pub use hal::{INJECTED, SimHal};
 pub use memory::{Backing, BufferSource, Coherence, MapError, Mapping};
 pub use running::RunReport;
-pub use sim::{Sim, SimConfig};
+pub use sim::Sim;
 pub use snapshot::{BufferState, DeviceSnapshot, GgttRun};
 pub use spec::Platform;
 pub use trace::timeline::Timeline;

@@ -1,9 +1,9 @@
 //! The `barexe` command: the driver core on a simulated GPU.
 //!
-//! `barexe demo` walks one request through the driver and checks every result; `barexe replay` gives the core the
-//! calls of a recorded client and compares what comes back; `barexe decode --page-tables` shows the page tables that either
-//! of them makes. This is the one place that knows both the core and the
-//! simulator; neither knows the other.
+//! `barexe demo` walks one request through the driver and checks every result; `barexe replay` gives the core the calls
+//! of a recorded client and compares what comes back; `barexe decode --page-tables` shows the page tables that either of
+//! them makes; `barexe serve` and `barexe drm` give the device to other processes. Beside `barexe-drm` this is the one
+//! place that knows both the core and the simulator; neither knows the other.
 //!
 //! | module | what it does |
 //! |---|---|

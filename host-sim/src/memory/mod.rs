@@ -14,7 +14,7 @@ mod source;
 
 use crate::bus::BusError;
 use crate::clients::user::FIRST_FRAME;
-use crate::sim::SimConfig;
+use crate::config::SimConfig;
 use crate::snapshot::BufferState;
 use barexe_hal::{BusAddr, DmaBuffer, DmaOwner, DmaRequest, HalError, HalErrorKind};
 use block::{CpuSide, Quarantine};

@@ -3,6 +3,15 @@
 //! Starts each subtest of each program as a process that has the preloaded library, reads from what it says how that went,
 //! prints a table, and compares with a file of expected results. Exit status: 0 if all is as expected, 1 if not, 2 if
 //! something could not be run.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `args` | command line |
+//! | `program` | the programs: where they are, what subtests they have, how each is started and judged |
+//! | `runner`, `process` | many subtests, several at a time; one of them as a process, with an end to its time |
+//! | `server` | one server for all programs of a platform |
+//!
+//! What it shares with the runner of `tests/linux` is in the library.
 
 mod args;
 mod process;

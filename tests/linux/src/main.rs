@@ -4,6 +4,16 @@
 //! expected results. Exit status: 0 if all is as expected, 1 if not, 2 if something could not be run.
 //!
 //! How a result is judged and what is expected is told by the library of `tests/clients`: they are the same programs.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `args` | command line |
+//! | `run` | a run: one guest after the other, until the plan is done |
+//! | `faults`, `scenario` | runs with a fault in the device, and what must come of each |
+//! | `plan`, `log` | what a guest is to do, what it told of it; warnings in the kernel's log |
+//! | `machine` | the server with the simulated GPU, and QEMU |
+//! | `initramfs`, `cpio`, `firmware` | the guest's root: what is in it, its format, a firmware container with nothing in it |
+//! | `platform` | what depends on the part that is simulated |
 
 mod args;
 mod cpio;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::family::{GEN12, XE2};
+use barexe_hal::GpuVa;
 
 fn pat(index: u8) -> PatIndex {
     PatIndex::new(index).unwrap()

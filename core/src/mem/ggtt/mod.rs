@@ -7,6 +7,8 @@
 //!
 //! The ranges in use of a tile form one list, ordered by address, through nodes in lent storage; holes are what lies between.
 
+mod nodes;
+
 use crate::gt::{DeviceInfo, GtFormat, MAX_TILES, Registers};
 use crate::mem::format::{GgttCaching, PtFormat};
 use crate::num::{low8, u64_of};
@@ -15,16 +17,14 @@ use crate::{Capacity, Error, Handle, Pool, Slot};
 use barexe_hal::{BusAddr, DmaBuffer, DmaCaching, DmaMemory, DmaOwner, DmaRequest, GgttAddr, Mmio, RegOffset};
 use core::num::NonZeroU32;
 use core::ops::Range;
+use nodes::{User, find_firmware_of_all, insert_after};
+
+pub use nodes::GgttNode;
 
 /// Bytes of a GGTT page.
 pub const PAGE_BYTES: u64 = 4096;
 /// End of what the GuC can reach: nothing is placed at or above (engines sheet §1.3).
 const TOP: u32 = 0xFEE0_0000;
-/// Bit of an entry that says it maps something.
-const PRESENT: u64 = 1;
-/// Entries read at once during set-up: half a kilobyte of stack.
-const SCAN_ENTRIES: usize = 64;
-
 /// A limit on entry writes under way (22019338487).
 #[derive(Clone, Copy, Debug)]
 pub struct WriteFence {
@@ -43,29 +43,6 @@ pub struct GgttRegisters {
     pub write_fence: Option<WriteFence>,
     /// Writes that invalidate the GGTT's TLB, on each GT (page-tables sheet §8.4).
     pub invalidate: &'static [(RegOffset, u32)],
-}
-
-/// Who uses a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum User {
-    Firmware,
-    Driver,
-}
-
-/// A range in use. Storage for the GGTT is a slice of slots of these.
-#[derive(Debug)]
-pub struct GgttNode {
-    first: u32,
-    pages: u32,
-    user: User,
-    previous: Option<Handle<Self>>,
-    next: Option<Handle<Self>>,
-}
-
-impl GgttNode {
-    const fn end(&self) -> u32 {
-        self.first.saturating_add(self.pages)
-    }
 }
 
 /// A range of the GGTT that belongs to its holder. Give it back with [`Ggtt::free`].
@@ -217,8 +194,8 @@ impl<'a> Ggtt<'a> {
     /// As [`alloc`](Self::alloc), of any tile.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no pages, a bad alignment or a tile that there is not, [`Error::Exhausted`] with [`Capacity::GgttSpace`] or
-    /// [`Capacity::GgttNodes`].
+    /// [`Error::Invalid`] for no pages, a bad alignment or a tile that there is not, [`Error::Exhausted`] with
+    /// [`Capacity::GgttSpace`] or [`Capacity::GgttNodes`].
     pub fn alloc_on(&mut self, tile: u8, pages: u32, align_pages: u32) -> Result<GgttRange, Error> {
         self.alloc_for(Owner::NOBODY, tile, pages, align_pages)
     }
@@ -348,86 +325,6 @@ const fn scratch_request(last_addr: BusAddr) -> DmaRequest {
         caching: DmaCaching::WriteBack,
         owner: DmaOwner::Driver,
     }
-}
-
-/// Links a new node behind `previous`, or in front of all.
-fn insert_after(
-    (nodes, owner): (&mut Pool<'_, GgttNode>, Owner),
-    head: &mut Option<Handle<GgttNode>>,
-    previous: Option<Handle<GgttNode>>,
-    (first, pages, user): (u32, u32, User),
-) -> Result<Handle<GgttNode>, Error> {
-    let next = match previous.and_then(|previous| nodes.get(previous)) {
-        Some(previous) => previous.next,
-        None => *head,
-    };
-    let node = nodes
-        .insert_for(owner, GgttNode { first, pages, user, previous, next })
-        .map_err(|_| Error::Exhausted(Capacity::GgttNodes))?;
-    match previous.and_then(|previous| nodes.get_mut(previous)) {
-        Some(previous) => previous.next = Some(node),
-        None => *head = Some(node),
-    }
-    if let Some(next) = next.and_then(|next| nodes.get_mut(next)) {
-        next.previous = Some(node);
-    }
-    Ok(node)
-}
-
-/// The firmware's ranges on every tile.
-fn find_firmware_of_all<H: Mmio>(
-    regs: &mut Registers<'_, H>,
-    tiles: u8,
-    window: Hole,
-    nodes: &mut Pool<'_, GgttNode>,
-) -> Result<heapless::Vec<Option<Handle<GgttNode>>, MAX_TILES>, Error> {
-    let mut heads = heapless::Vec::new();
-    for tile in 0..tiles {
-        // There are no more tiles than places.
-        let _ = heads.push(find_firmware(&mut regs.of_tile(tile), window, nodes)?);
-    }
-    Ok(heads)
-}
-
-/// Reads the window in runs and makes one node of each run of present entries.
-fn find_firmware<H: Mmio>(
-    regs: &mut Registers<'_, H>,
-    (first, end): Hole,
-    nodes: &mut Pool<'_, GgttNode>,
-) -> Result<Option<Handle<GgttNode>>, Error> {
-    let (mut head, mut last) = (None, None::<Handle<GgttNode>>);
-    let mut page = first;
-    while page < end {
-        let mut entries = [0; SCAN_ENTRIES];
-        let count = crate::num::usize_of(end.saturating_sub(page)).min(SCAN_ENTRIES);
-        let (run, _) = entries.split_at_mut_checked(count).unwrap_or_default();
-        regs.read_entries(page, run);
-        for (at, entry) in (page..).zip(run.iter()) {
-            match *entry {
-                u64::MAX => return Err(Error::DeviceGone),
-                entry if entry & PRESENT == 0 => {}
-                _ => last = Some(note_firmware_page(nodes, (&mut head, last), at)?),
-            }
-        }
-        page = page.saturating_add(crate::num::u32_capped(count));
-    }
-    Ok(head)
-}
-
-/// Lengthens the last node by a page that follows it, or starts a new one.
-fn note_firmware_page(
-    nodes: &mut Pool<'_, GgttNode>,
-    (head, last): (&mut Option<Handle<GgttNode>>, Option<Handle<GgttNode>>),
-    page: u32,
-) -> Result<Handle<GgttNode>, Error> {
-    if let Some(handle) = last
-        && let Some(node) = nodes.get_mut(handle)
-        && node.end() == page
-    {
-        node.pages = node.pages.saturating_add(1);
-        return Ok(handle);
-    }
-    insert_after((nodes, Owner::NOBODY), head, last, (page, 1, User::Firmware))
 }
 
 #[cfg(test)]

@@ -13,18 +13,22 @@
 //! Whether bit 8 (64K group) does anything on graphics 12.00 is not determined; the reference driver sets it there
 //! too, and so do we.
 
+mod leaf;
+mod level;
+
 use super::pat::PatIndex;
-use crate::num::{low32, usize_of};
-use barexe_hal::{BusAddr, GpuVa};
+use crate::num::usize_of;
+use barexe_hal::BusAddr;
+
+pub use leaf::{AtomicPolicy, LeafBits, LeafLayout, LeafRequest, LeafTarget};
+pub use level::{
+    COMPACT_ENTRIES, COMPACT_ENTRY_BYTES, Level, compact_index, entry_bytes, index, shift, table_span_bytes,
+};
 
 /// Bytes of a page table, and of the smallest page.
 pub const TABLE_BYTES: u64 = 4096;
 /// Entries of a page table.
 pub const TABLE_ENTRIES: usize = 512;
-/// Entries of a compact level-0 table that are used; the rest of its page is never read.
-pub const COMPACT_ENTRIES: usize = 32;
-/// Bytes one entry of a compact level-0 table covers.
-pub const COMPACT_ENTRY_BYTES: u64 = 1 << 16;
 
 const PRESENT: u64 = 1 << 0;
 const WRITABLE: u64 = 1 << 1;
@@ -34,190 +38,6 @@ const GROUP_64K: u64 = 1 << 8;
 const NULL: u64 = 1 << 9;
 const ATOMICS: u64 = 1 << 10;
 const LAST_ADDRESS_BIT: u32 = 51;
-
-/// A level of the tree: 0 next to memory, the root on top.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Level {
-    /// Pages.
-    L0,
-    /// Directories of level-0 tables, or 2 MiB leaves.
-    L1,
-    /// Directories, or 1 GiB leaves.
-    L2,
-    /// Directories.
-    L3,
-    /// Directories; the root of five-level trees.
-    L4,
-}
-
-impl Level {
-    /// All levels, the lowest first.
-    pub const ALL: [Self; 5] = [Self::L0, Self::L1, Self::L2, Self::L3, Self::L4];
-
-    /// The level with this number, `None` above 4.
-    #[must_use]
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            0 => Some(Self::L0),
-            1 => Some(Self::L1),
-            2 => Some(Self::L2),
-            3 => Some(Self::L3),
-            4 => Some(Self::L4),
-            _ => None,
-        }
-    }
-
-    /// Its number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::L0 => 0,
-            Self::L1 => 1,
-            Self::L2 => 2,
-            Self::L3 => 3,
-            Self::L4 => 4,
-        }
-    }
-
-    /// The level of the tables its entries point to, `None` for level 0.
-    #[must_use]
-    pub const fn below(self) -> Option<Self> {
-        match self {
-            Self::L0 => None,
-            Self::L1 => Some(Self::L0),
-            Self::L2 => Some(Self::L1),
-            Self::L3 => Some(Self::L2),
-            Self::L4 => Some(Self::L3),
-        }
-    }
-
-    /// The level of the tables that point to it, `None` for level 4.
-    #[must_use]
-    pub const fn above(self) -> Option<Self> {
-        match self {
-            Self::L0 => Some(Self::L1),
-            Self::L1 => Some(Self::L2),
-            Self::L2 => Some(Self::L3),
-            Self::L3 => Some(Self::L4),
-            Self::L4 => None,
-        }
-    }
-
-    /// Whether an entry of this level may map memory itself (page-tables sheet §1.1).
-    #[must_use]
-    pub const fn may_hold_leaves(self) -> bool {
-        matches!(self, Self::L0 | Self::L1 | Self::L2)
-    }
-}
-
-/// Lowest address bit an entry of `level` decodes: 12, 21, 30, 39, 48.
-#[must_use]
-pub const fn shift(level: Level) -> u32 {
-    // Nine bits a level; a table of constants would be a look-up on every step of every walk.
-    12u32.wrapping_add((level.number() as u32).wrapping_mul(9))
-}
-
-/// Bytes one entry of `level` covers.
-#[must_use]
-pub const fn entry_bytes(level: Level) -> u64 {
-    1 << shift(level)
-}
-
-/// Bytes a whole table of `level` covers: 512 entries.
-#[must_use]
-pub const fn table_span_bytes(level: Level) -> u64 {
-    entry_bytes(level) << 9
-}
-
-/// Index of the entry for `va` in its table of `level`, below 512.
-#[must_use]
-pub const fn index(level: Level, va: GpuVa) -> usize {
-    usize_of(low32(va.get() >> shift(level)) & 511)
-}
-
-/// Index of the entry for `va` in a compact level-0 table, below 32.
-#[must_use]
-pub const fn compact_index(va: GpuVa) -> usize {
-    usize_of(low32(va.get() >> 16) & 31)
-}
-
-/// What a leaf maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeafTarget {
-    /// System memory at a bus address. Address bits below the size of the leaf are dropped.
-    System(BusAddr),
-    /// Nothing: reads give zero, writes are dropped.
-    Null,
-}
-
-/// How a leaf of level 0 takes part in the two 64 KiB mechanisms; [`Plain`](Self::Plain) above it (page-tables sheet
-/// §1.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeafLayout {
-    /// Neither.
-    Plain,
-    /// One of sixteen 4 KiB entries that together map an aligned 64 KiB block.
-    Group64K,
-    /// An entry of a compact table: 64 KiB by itself.
-    Compact,
-}
-
-/// Which atomics a mapping asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AtomicPolicy {
-    /// Nothing asked for: the platform's default.
-    Undefined,
-    /// From the device.
-    Device,
-    /// From device and CPU.
-    Global,
-    /// From the CPU only.
-    Cpu,
-}
-
-/// Description of a leaf of a client's mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LeafRequest {
-    /// Level of the table it stands in.
-    pub level: Level,
-    /// What it maps.
-    pub target: LeafTarget,
-    /// 64 KiB layout; only looked at on level 0.
-    pub layout: LeafLayout,
-    /// Whether writes fault.
-    pub read_only: bool,
-    /// Row of the PAT.
-    pub pat: PatIndex,
-    /// Atomics.
-    pub atomics: AtomicPolicy,
-}
-
-/// Everything but the address in the leaves of one mapping; see [`PtFormat::leaf_bits`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LeafBits {
-    /// In level 0.
-    page: u64,
-    /// Above it.
-    large: u64,
-    /// In leaves that map memory.
-    atomics: u64,
-}
-
-impl LeafBits {
-    /// The bits of a leaf of `level`; `null` if it maps nothing.
-    #[inline]
-    #[must_use]
-    pub const fn of(self, level: Level, layout: LeafLayout, null: bool) -> u64 {
-        let target = if null { NULL } else { self.atomics };
-        let shape = match (level, layout) {
-            (Level::L0, LeafLayout::Group64K) => self.page | GROUP_64K,
-            (Level::L0, LeafLayout::Plain | LeafLayout::Compact) => self.page,
-            _ => self.large,
-        };
-        shape | target
-    }
-}
 
 /// When the atomics bit is set in leaves of system memory (page-tables sheet §2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -436,5 +256,4 @@ impl PtFormat {
 }
 
 #[cfg(test)]
-#[path = "format_tests.rs"]
 mod tests;

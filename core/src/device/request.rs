@@ -249,6 +249,8 @@ impl QueueProperties {
 
     /// Longest time slice a client may ask for, in microseconds; the shortest is 1.
     pub const MAX_TIMESLICE_US: u32 = 10_000_000;
+    /// Both.
+    pub const TIMESLICE_LIMITS_US: [u32; 2] = [1, Self::MAX_TIMESLICE_US];
 
     /// Checks both against what the client may ask for.
     ///

@@ -14,6 +14,8 @@ pub struct Scheduling {
     pub job_timeout: Nanos,
     /// Time slice of queues that ask for none, in microseconds.
     pub timeslice_us: u32,
+    /// Shortest and longest time slice that a client may ask for which is not privileged, in microseconds.
+    pub timeslice_limits_us: [u32; 2],
     /// How long a context may take to leave its engine.
     pub preempt_timeout: Nanos,
 }
@@ -24,7 +26,9 @@ pub(super) type OfEngines = heapless::Vec<Scheduling, 27>;
 impl Scheduling {
     fn new(config: &Config) -> Self {
         let timeslice_us = QueueProperties::default().timeslice_us;
-        Self { job_timeout: config.job_timeout, timeslice_us, preempt_timeout: config.preempt_timeout }
+        let timeslice_limits_us = QueueProperties::TIMESLICE_LIMITS_US;
+        let Config { job_timeout, preempt_timeout, .. } = *config;
+        Self { job_timeout, timeslice_us, timeslice_limits_us, preempt_timeout }
     }
 
     pub(super) fn of_engines(info: &DeviceInfo, config: &Config) -> OfEngines {
@@ -39,6 +43,10 @@ impl Scheduling {
     fn check(&self) -> Result<(), Error> {
         if self.timeslice_us == 0 || self.timeslice_us > QueueProperties::MAX_TIMESLICE_US {
             return Err(Error::invalid("time slice in microseconds", u64::from(self.timeslice_us)));
+        }
+        let [shortest, longest] = self.timeslice_limits_us;
+        if shortest == 0 || shortest > longest || longest > QueueProperties::MAX_TIMESLICE_US {
+            return Err(Error::invalid("shortest time slice in microseconds", u64::from(shortest)));
         }
         if self.job_timeout == Nanos::ZERO || self.preempt_timeout == Nanos::ZERO {
             return Err(Error::invalid("time limit in nanoseconds", 0));
@@ -61,7 +69,7 @@ impl<H: Hal> Device<'_, H> {
     /// Changes that. Queues that are there keep what they have.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a limit or time slice that is none, or as [`scheduling`](Self::scheduling).
+    /// [`Error::Invalid`] for limits or a time slice that are none, or as [`scheduling`](Self::scheduling).
     pub fn set_scheduling(&mut self, gt: u16, class: EngineClass, to: Scheduling) -> Result<(), Error> {
         to.check()?;
         self.scheduling(gt, class)?;
@@ -80,6 +88,15 @@ impl<H: Hal> Device<'_, H> {
     pub fn new_queue(&self, engine: &EngineRef) -> Result<QueueProperties, Error> {
         let timeslice_us = self.scheduling(engine.gt, engine.class)?.timeslice_us;
         Ok(QueueProperties { timeslice_us, ..QueueProperties::default() })
+    }
+
+    /// Shortest and longest time slice that a client may ask for on an engine, in microseconds.
+    ///
+    /// # Errors
+    /// As [`scheduling`](Self::scheduling).
+    pub fn timeslice_limits(&self, engine: &EngineRef, privileged: bool) -> Result<[u32; 2], Error> {
+        let of_class = self.scheduling(engine.gt, engine.class)?.timeslice_limits_us;
+        Ok(if privileged { QueueProperties::TIMESLICE_LIMITS_US } else { of_class })
     }
 
     /// Begins to reset all engines of a GT. What runs there begins its oldest job anew, and no queue is blamed for it.

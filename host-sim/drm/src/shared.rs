@@ -46,6 +46,12 @@ impl Table {
         token
     }
 
+    /// How many things there are.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
+    }
+
     /// The buffers.
     pub(crate) fn buffers(&self) -> Vec<Arc<Shared>> {
         self.all.values().filter(|shared| matches!(&***shared, Shared::Bo(_))).cloned().collect()

@@ -1,8 +1,8 @@
 //! Files that are not what the system has there: those that act, and what the system says of the device's descriptors.
 //!
 //! Whoever opens one gets a descriptor with the text that stood there at that moment, so that reads need no help, by
-//! whatever function. Writes go to the device. What reaches the descriptor by another way, as from a buffered stream of
-//! the C library, is refused by the system (EPERM) and not lost in silence.
+//! whatever function. Writes go to the device, those of streams as well (`cookie`). What reaches the descriptor by another
+//! way, as by `dprintf`, is refused by the system (EPERM) and not lost in silence.
 
 use crate::node::node;
 use crate::paths::{original, path_of};

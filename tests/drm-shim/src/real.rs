@@ -92,5 +92,6 @@ real! {
     opendir(path: Path) -> *mut c_void, else core::ptr::null_mut();
     scandir(path: Path, list: *mut c_void, filter: *mut c_void, order: *mut c_void) -> c_int, else missing();
     fopen(path: Path, mode: Path) -> *mut c_void, else core::ptr::null_mut();
+    fdopen(fd: c_int, mode: Path) -> *mut c_void, else core::ptr::null_mut();
     fclose(stream: *mut c_void) -> c_int, else missing();
 }

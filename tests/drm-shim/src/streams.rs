@@ -1,6 +1,7 @@
-//! fopen and fclose.
+//! fopen, fdopen and fclose.
 
 use crate::acting::{may_be_one, stand_in};
+use crate::cookie;
 use crate::folders::Found;
 use crate::paths::bytes;
 use crate::real;
@@ -52,6 +53,20 @@ unsafe fn open_stream(path: *const c_char, mode: *const c_char) -> *mut c_void {
         real::fail(error);
         return core::ptr::null_mut();
     }
+    if cookie::is_wanted(other) {
+        // SAFETY: an open stream, used no more.
+        unsafe { real::fclose(stream) };
+        // SAFETY: the caller's promise.
+        let acts = unsafe { cookie::stream(other, mode) };
+        if acts.is_null() {
+            let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::ENOMEM);
+            table::remove(other);
+            // SAFETY: the descriptor is new and nobody else's.
+            unsafe { real::close(other) };
+            real::fail(error);
+        }
+        return acts;
+    }
     // SAFETY: the caller's promise.
     exchange(other, fd, flags_of(unsafe { bytes(mode) }) & libc::O_CLOEXEC);
     stream
@@ -88,6 +103,20 @@ pub(crate) unsafe extern "C" fn fopen(path: *const c_char, mode: *const c_char) 
 pub(crate) unsafe extern "C" fn fopen64(path: *const c_char, mode: *const c_char) -> *mut c_void {
     // SAFETY: the caller's promise.
     unsafe { open_stream(path, mode) }
+}
+
+/// The C library's function of this name.
+///
+/// # Safety
+/// As there.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn fdopen(fd: c_int, mode: *const c_char) -> *mut c_void {
+    if cookie::is_wanted(fd) {
+        // SAFETY: the caller's promise.
+        return unsafe { cookie::stream(fd, mode) };
+    }
+    // SAFETY: what the caller gave.
+    unsafe { real::fdopen(fd, mode) }
 }
 
 /// The C library's function of this name.

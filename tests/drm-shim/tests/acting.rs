@@ -132,13 +132,47 @@ fn a_folder_and_a_stream_lead_to_the_same_files() {
     // SAFETY: an open stream, and a place for the number.
     assert_eq!(unsafe { libc::fscanf(stream, c"%d".as_ptr(), &raw mut found) }, 1);
     assert_eq!(found, 123);
-    // A stream's writes do not come by here: they are refused, and not lost in silence.
+    // What a stream has taken is written when it is flushed; a refusal is told then.
     // SAFETY: an open stream and C strings.
-    let written = unsafe { libc::fputs(c"77".as_ptr(), stream) >= 0 && libc::fflush(stream) == 0 };
-    assert_eq!((written, Error::last_os_error().raw_os_error()), (false, Some(libc::EPERM)));
+    let written =
+        |text: &core::ffi::CStr| unsafe { libc::fputs(text.as_ptr(), stream) >= 0 && libc::fflush(stream) == 0 };
+    assert!(written(c"77"));
+    assert_eq!(read("bcs/timeslice_duration_us"), "77\n");
+    assert_eq!((written(c"0"), Error::last_os_error().raw_os_error()), (false, Some(libc::EINVAL)));
     // SAFETY: an open stream.
     unsafe { libc::fclose(stream) };
-    assert_eq!(read("bcs/timeslice_duration_us"), "123\n");
+    assert_eq!(read("bcs/timeslice_duration_us"), "77\n");
+    streams_are_closed_with_what_they_took(&path);
+}
+
+/// `fopen` or `fdopen`, then `fprintf`, then `fclose`, which writes: what that answers.
+fn put(path: &std::ffi::CStr, opens: bool, number: i32) -> Result<(), i32> {
+    let stream = if opens {
+        // SAFETY: C strings.
+        unsafe { libc::fopen(path.as_ptr(), c"w".as_ptr()) }
+    } else {
+        // SAFETY: a C string.
+        let fd = unsafe { libc::open(path.as_ptr(), libc::O_WRONLY) };
+        // SAFETY: the descriptor is the stream's from here on.
+        unsafe { libc::fdopen(fd, c"w".as_ptr()) }
+    };
+    assert!(!stream.is_null());
+    // SAFETY: an open stream, a C string and what it asks for.
+    assert!(unsafe { libc::fprintf(stream, c"%d\n".as_ptr(), number) } > 0);
+    // SAFETY: an open stream.
+    if unsafe { libc::fclose(stream) } == 0 { Ok(()) } else { Err(Error::last_os_error().raw_os_error().unwrap()) }
+}
+
+fn streams_are_closed_with_what_they_took(path: &std::ffi::CStr) {
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    for opens in [true, false] {
+        assert_eq!(put(path, opens, 321), Ok(()));
+        assert_eq!(read("bcs/timeslice_duration_us"), "321\n");
+        assert_eq!(put(path, opens, 0), Err(libc::EINVAL));
+        assert_eq!(read("bcs/timeslice_duration_us"), "321\n");
+    }
+    assert_eq!(descriptors(), before);
 }
 
 #[test]
@@ -155,6 +189,8 @@ fn what_a_program_writes_steers_the_device_of_all() {
             if unsafe { libc::geteuid() == 0 && libc::setresuid(NOBODY, NOBODY, NOBODY) == 0 } {
                 assert_eq!(write(RESET, "1"), Err(libc::EACCES), "it is for root, and for the user of the server");
                 assert_eq!(set("rcs/job_timeout_ms", "200"), Err(libc::EACCES));
+                let read = fs::File::open(RESET).and_then(|mut file| file.read(&mut [0]));
+                assert_eq!(read.map_err(|error| error.raw_os_error()), Err(Some(libc::EACCES)), "reading resets, too");
             }
             return;
         }

@@ -70,6 +70,9 @@ fn what_no_engine_could_keep_is_refused_and_changes_nothing() {
         let wrong = [
             Scheduling { timeslice_us: 0, ..before },
             Scheduling { timeslice_us: QueueProperties::MAX_TIMESLICE_US + 1, ..before },
+            Scheduling { timeslice_limits_us: [0, 1], ..before },
+            Scheduling { timeslice_limits_us: [3, 2], ..before },
+            Scheduling { timeslice_limits_us: [1, QueueProperties::MAX_TIMESLICE_US + 1], ..before },
             Scheduling { job_timeout: Nanos::ZERO, ..before },
             Scheduling { preempt_timeout: Nanos::ZERO, ..before },
         ];

@@ -151,7 +151,8 @@ fn create_bind_queue<H: Hal>(
     device.check_vm_live(client, request.vm)?;
     let privileged = device.client_is_privileged(client)?;
     // A bind queue has no use for its properties, but they must be right.
-    extension::queue_properties(memory, request.extensions, privileged, QueueProperties::default())?;
+    let limits = QueueProperties::TIMESLICE_LIMITS_US;
+    extension::queue_properties(memory, request.extensions, (privileged, limits), QueueProperties::default())?;
     device.bind_queue_create(client, request.vm)
 }
 
@@ -165,8 +166,9 @@ fn create_exec_queue<H: Hal>(
     let placements = find_engines(device, request)?;
     device.check_vm_live(client, request.vm)?;
     let privileged = device.client_is_privileged(client)?;
-    let unset = placements.first().map_or(Ok(QueueProperties::default()), |first| device.new_queue(first))?;
-    let properties = extension::queue_properties(memory, request.extensions, privileged, unset)?;
+    let first = placements.first().ok_or(Error::invalid("number of placements", 0))?;
+    let (unset, limits) = (device.new_queue(first)?, device.timeslice_limits(first, privileged)?);
+    let properties = extension::queue_properties(memory, request.extensions, (privileged, limits), unset)?;
     let queue = QueueRequest { vm: request.vm, placements: &placements, width: request.width, properties };
     device.exec_queue_create(client, &queue)
 }

@@ -50,14 +50,15 @@ fn walk(
     if at == 0 { Ok(()) } else { Err(Error::ChainTooLong(MAX_LINKS)) }
 }
 
-/// The properties a chain gives an exec queue or bind queue; `unset`: those it has nothing to say of.
+/// The properties a chain gives an exec queue or bind queue; `unset`: those it has nothing to say of; `limits`: shortest and
+/// longest time slice that it may ask for.
 ///
 /// # Errors
 /// Row 6f of the sheet's table, link by link. Properties from 2 on belong to facilities that this core leaves out.
 pub(in crate::uapi) fn queue_properties(
     memory: &SharedMemory<'_>,
     first: u64,
-    privileged: bool,
+    (privileged, limits): (bool, [u32; 2]),
     unset: QueueProperties,
 ) -> Result<QueueProperties, Error> {
     let mut properties = unset;
@@ -65,7 +66,13 @@ pub(in crate::uapi) fn queue_properties(
         match property {
             // A value that does not fit is as wrong as the largest that does.
             QUEUE_PRIORITY => properties.priority = u32::try_from(value).unwrap_or(u32::MAX),
-            QUEUE_TIMESLICE => properties.timeslice_us = u32::try_from(value).unwrap_or(u32::MAX),
+            QUEUE_TIMESLICE => {
+                let [shortest, longest] = limits;
+                properties.timeslice_us = u32::try_from(value).unwrap_or(u32::MAX);
+                if properties.timeslice_us < shortest || properties.timeslice_us > longest {
+                    return Err(Error::invalid("time slice in microseconds", value));
+                }
+            }
             unknown => return Err(Error::invalid("queue property", u64::from(unknown))),
         }
         properties.check(privileged)

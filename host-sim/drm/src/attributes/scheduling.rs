@@ -134,15 +134,18 @@ impl Classes {
         if !fits {
             return Err(Refusal::INVALID);
         }
-        match field {
-            Field::Value => {
-                let gt = place.0.into();
-                let now = device.scheduling(gt, place.1)?;
-                device.set_scheduling(gt, place.1, property.change(now, value))?;
-            }
-            Field::Lower => class.set_limits(property, [value, upper]),
-            Field::Upper => class.set_limits(property, [lower, value]),
+        let gt = place.0.into();
+        let now = device.scheduling(gt, place.1)?;
+        let limits = match field {
+            Field::Value => return Ok(device.set_scheduling(gt, place.1, property.change(now, value))?),
+            Field::Lower => [value, upper],
+            Field::Upper => [lower, value],
+        };
+        // The others hold for these files only.
+        if property == Property::Timeslice {
+            device.set_scheduling(gt, place.1, Scheduling { timeslice_limits_us: limits, ..now })?;
         }
+        class.set_limits(property, limits);
         Ok(())
     }
 }

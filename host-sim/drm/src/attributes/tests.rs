@@ -1,4 +1,6 @@
 use super::*;
+use crate::node::FileId;
+use crate::process::{Caller, Process};
 use crate::settings::Settings;
 
 const ENGINES: &str = "/sys/devices/pci0000:00/0000:00:02.0/tile0/gt0/engines";
@@ -98,4 +100,38 @@ fn a_reset_is_carried_out() {
     assert_eq!(node.show(file("force_reset_sync")).unwrap(), "");
     let other = Attribute::Reset { gt: 9, wait: true };
     assert_eq!(node.store(other, b"1"), Err(Refusal::INVALID));
+}
+
+/// A queue on the copy engine whose time slice is asked for by a chain, or not.
+fn queue(node: &Node, (file, vm): (FileId, u32), privileged: bool, timeslice_us: Option<u64>) -> Result<u32, i32> {
+    let chain = [0, 0, 1, timeslice_us.unwrap_or(0), 0, 0];
+    let engine = [1u64];
+    let chain_at = timeslice_us.map_or(0, |_| chain.as_ptr().addr() as u64);
+    let words = [chain_at, 0x1_0001 | u64::from(vm) << 32, 0, engine.as_ptr().addr() as u64, 0, 0];
+    let mut arg: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let caller = Caller { privileged, ..Caller::own() };
+    node.call((file, caller), 0xC030_6446, &mut arg, &mut |_| false).map_err(|refusal| refusal.0)
+}
+
+#[test]
+fn who_may_do_nothing_special_asks_for_time_slices_within_the_limits_of_the_class() {
+    let node = node();
+    let client = node.open_file(Process::own(), false).unwrap();
+    let mut create = [0; 32];
+    node.call((client, Caller::own()), 0xC020_6443, &mut create, &mut |_| false).unwrap();
+    let vm = u32::from_le_bytes(create[12..16].try_into().unwrap());
+    let ask = |privileged, slice| queue(node, (client, vm), privileged, slice);
+    assert_eq!(
+        [ask(false, Some(1)), ask(false, Some(10_000_000)), ask(false, Some(0))],
+        [Ok(0), Ok(0), Err(libc::EINVAL)]
+    );
+    node.store(file("bcs/timeslice_duration_min"), b"2000").unwrap();
+    node.store(file("bcs/timeslice_duration_max"), b"3000").unwrap();
+    for (slice, fits) in [(1999, false), (2000, true), (3000, true), (3001, false), (1 << 32 | 2500, false)] {
+        assert_eq!(ask(false, Some(slice)).is_ok(), fits, "{slice}");
+        assert_eq!(ask(true, Some(slice)).is_ok(), slice < 1 << 32, "{slice}, privileged");
+    }
+    assert_eq!(ask(false, None), Ok(0), "who asks for none gets that of the class, whatever the limits are");
+    assert_eq!(node.show(file("bcs/timeslice_duration_us")).unwrap(), "1000\n");
+    node.close_file(client);
 }

@@ -93,24 +93,26 @@ pub(super) fn answer(connection: &mut Connection, asked: Message) -> io::Result<
         Kind::Change => return change(connection, a, b),
         Kind::Changed => return changed(connection),
         Kind::Signaled => signaled(server, Key(a)).into(),
-        Kind::Merge => merge(server, Key(a), Key(b)).into(),
+        Kind::Merge => merge(connection, Key(a), Key(b)).into(),
         Kind::Sketch => return json(&server.node.with_info(Sketch::of)),
         Kind::State => return json(&server.state()),
-        Kind::Fork => held(server.hold_session(Some(session)), &[]).into(),
+        Kind::Fork => held(server.hold_session(connection.process(), Some(session)), &[]).into(),
         Kind::Settle => {
             server.settle();
             Answer::Done(done(&[]))
         }
         Kind::Adopt => adopt(server, asked).into(),
+        // Some act when they are read.
+        Kind::Show if acts(a) && !is_administrator(asked.sender) => Refusal::NO_ACCESS.into(),
         Kind::Show => show(server, a).into(),
         Kind::Store if !is_administrator(asked.sender) => Refusal::NO_ACCESS.into(),
         Kind::Store => store(server, a, &asked.bytes).into(),
         Kind::Usage => usage(server, Key(a)).into(),
         Kind::AddFence => add_fence(server, Key(a), b, Key(c)).into(),
-        Kind::FenceOf => fence_of(server, Key(a), b).into(),
+        Kind::FenceOf => fence_of(connection, Key(a), b).into(),
         Kind::Line => {
             let [line]: [OwnedFd; 1] = asked.descriptors.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
-            server.admit(UnixStream::from(line), connection.inherited.clone());
+            server.admit_line(UnixStream::from(line), connection.process(), connection.inherited.clone());
             Answer::Done(done(&[]))
         }
         Kind::Hello | Kind::Interrupt | Kind::Done | Kind::Refused | Kind::Waiting => return nonsense(),
@@ -130,7 +132,7 @@ fn hello(connection: &mut Connection, (version, session): (u64, Key), sender: Op
         let known = server.books().has_session(session);
         return if known { Ok(Answer::Done(done(&[session.0]))) } else { nonsense() };
     }
-    let (key, leash) = server.hold_session(None)?;
+    let (key, leash) = server.hold_session(connection.process(), None)?;
     connection.session = Some(key);
     let arena = server.node.arena().as_fd().try_clone_to_owned()?;
     Ok(Answer::Done(done(&[key.0]).with(vec![leash, arena])))
@@ -144,7 +146,7 @@ fn held(held: io::Result<(Key, OwnedFd)>, more: &[u64]) -> Result<Message, Refus
 }
 
 fn open(connection: &Connection, primary: bool) -> Result<Message, Refusal> {
-    let (server, process) = (connection.server, connection.process);
+    let (server, process) = (connection.server, connection.process());
     if !server.books().may_open(process) {
         // Files that were just closed may be in the way.
         server.settle();
@@ -166,7 +168,7 @@ fn call(
     if arg.len() != request::size_bytes(code) {
         return nonsense();
     }
-    let (server, caller) = (connection.server, Caller { process: connection.process, privileged, back: None });
+    let (server, caller) = (connection.server, Caller { process: connection.process(), privileged, back: None });
     let given = server.books().shared(given).map_or(NOTHING, |(token, _)| token);
     let Some(id) = connection.file(file) else { return Ok(Answer::Refused(Refusal::BAD_FILE, arg)) };
     let mut idle = |longest| connection.idle(longest);
@@ -177,7 +179,7 @@ fn call(
     };
     let message = match left {
         None => done(&[u64::from(value)]),
-        Some((token, kind)) => match leave(server, (token, kind)) {
+        Some((token, kind)) => match leave(connection, (token, kind)) {
             // The value stands where the key does in other answers.
             Ok(message) => {
                 let [key, kind, size, ..] = message.words;
@@ -190,9 +192,9 @@ fn call(
 }
 
 /// Something leaves the device.
-fn leave(server: &Server, (token, kind): (Token, SharedKind)) -> Result<Message, Refusal> {
+fn leave(connection: &Connection, (token, kind): (Token, SharedKind)) -> Result<Message, Refusal> {
     let (number, size) = number(kind);
-    held(server.hold_shared(token, kind), &[number, size])
+    held(connection.server.hold_shared(connection.process(), (token, kind)), &[number, size])
 }
 
 fn map(connection: &Connection, session: Key, file: Key, (offset, len): (u64, u64)) -> Result<Message, Refusal> {
@@ -226,7 +228,7 @@ fn change(connection: &mut Connection, addr: u64, len: u64) -> io::Result<Answer
     if connection.changing.is_some() {
         return nonsense();
     }
-    let (node, process) = (connection.server.node, connection.process);
+    let (node, process) = (connection.server.node, connection.process());
     let ticket = node.pages_change(process, addr, len, &mut |longest| connection.idle(longest));
     connection.changing = ticket;
     Ok(Answer::Done(done(&[])))
@@ -248,10 +250,11 @@ fn signaled(server: &Server, key: Key) -> Result<Message, Refusal> {
     Ok(done(&[u64::from(signaled)]))
 }
 
-fn merge(server: &Server, one: Key, other: Key) -> Result<Message, Refusal> {
+fn merge(connection: &Connection, one: Key, other: Key) -> Result<Message, Refusal> {
+    let server = connection.server;
     let both = [one, other].map(|key| server.books().shared(key).map(|(token, _)| token));
     let [Some(one), Some(other)] = both else { return Err(Refusal(libc::ENOENT)) };
-    leave(server, (server.node.merge(one, other)?, SharedKind::SyncFile))
+    leave(connection, (server.node.merge(one, other)?, SharedKind::SyncFile))
 }
 
 fn adopt(server: &Server, asked: Message) -> Result<Message, Refusal> {
@@ -263,6 +266,11 @@ fn adopt(server: &Server, asked: Message) -> Result<Message, Refusal> {
         Known::Shared(kind) => number(kind),
     };
     Ok(done(&[key.0, kind, size]))
+}
+
+/// Whether a file of this number acts also when it is read.
+fn acts(code: u64) -> bool {
+    matches!(Attribute::of_code(code), Some(Attribute::Reset { .. }))
 }
 
 /// A file that acts; of a number that is none's: there is no such file.
@@ -288,10 +296,11 @@ fn add_fence(server: &Server, buffer: Key, about: u64, file: Key) -> Result<Mess
     server.node.add_fence(buffer, u32::try_from(about).map_err(|_| Refusal::INVALID)?, file).map(|()| done(&[]))
 }
 
-fn fence_of(server: &Server, buffer: Key, wants: u64) -> Result<Message, Refusal> {
+fn fence_of(connection: &Connection, buffer: Key, wants: u64) -> Result<Message, Refusal> {
+    let server = connection.server;
     let (buffer, _) = server.books().shared(buffer).ok_or(Refusal::BAD_FILE)?;
     let wants = u32::try_from(wants).map_err(|_| Refusal::INVALID)?;
-    leave(server, (server.node.fence_of(buffer, wants)?, SharedKind::SyncFile))
+    leave(connection, (server.node.fence_of(buffer, wants)?, SharedKind::SyncFile))
 }
 
 fn json(value: &impl Serialize) -> io::Result<Answer> {

@@ -92,6 +92,9 @@ pub struct Books {
     mappings: HashMap<Key, Mapping>,
     /// Connections of each process.
     connections: HashMap<libc::pid_t, u32>,
+    /// Who got what is on a leash, and how many such things each process got.
+    holders: HashMap<Key, libc::pid_t>,
+    held: HashMap<libc::pid_t, usize>,
 }
 
 impl Books {
@@ -120,12 +123,44 @@ impl Books {
         self.files.values().filter(|file| file.process == process).count() < MOST_FILES
     }
 
-    pub(super) fn insert_file(&mut self, key: Key, leash: Leash, (id, process, primary): (FileId, Process, bool)) {
-        self.files.insert(key, File { id, process, primary, leash: Some(leash), mappings: 0 });
+    /// Whether a process may get one thing more on a leash.
+    pub(super) fn may_hold(&self, process: Process, most: usize) -> bool {
+        self.held.get(&process.0).is_none_or(|held| *held < most)
     }
 
-    pub(super) fn insert_shared(&mut self, key: Key, leash: Leash, (token, kind): (Token, SharedKind)) {
+    /// It got one.
+    pub(super) fn holds(&mut self, key: Key, process: Process) {
+        self.holders.insert(key, process.0);
+        let held = self.held.entry(process.0).or_default();
+        *held = held.saturating_add(1);
+    }
+
+    /// The leash is gone.
+    fn holds_no_more(&mut self, key: Key) {
+        let Some(process) = self.holders.remove(&key) else { return };
+        let left = self.held.remove(&process).unwrap_or(0).saturating_sub(1);
+        if left > 0 {
+            self.held.insert(process, left);
+        }
+    }
+
+    /// False, and nothing has changed, if the process has as many as it may have.
+    pub(super) fn insert_file(
+        &mut self,
+        key: Key,
+        leash: Leash,
+        (id, process, primary): (FileId, Process, bool),
+    ) -> bool {
+        let fits = self.may_open(process);
+        if fits {
+            self.files.insert(key, File { id, process, primary, leash: Some(leash), mappings: 0 });
+        }
+        fits
+    }
+
+    pub(super) fn insert_shared(&mut self, key: Key, leash: Leash, (token, kind): (Token, SharedKind)) -> bool {
         self.out.insert(key, Out { token, kind, leash, told: false });
+        true
     }
 
     pub(super) fn insert_session(&mut self, key: Key, leash: Leash, like: Option<Key>) {
@@ -223,6 +258,7 @@ impl Books {
 
     /// The leash of a thing hung up: it is dropped.
     pub(super) fn slack(&mut self, key: Key) -> Vec<Gone> {
+        self.holds_no_more(key);
         if let Some(file) = self.files.get_mut(&key) {
             file.leash = None;
             return self.close_if_unused(key).into_iter().collect();

@@ -31,13 +31,34 @@ impl fmt::Debug for Inherited {
     }
 }
 
+/// One of the connections that a process may have. It has it until the socket is closed, which takes as long as whatever
+/// lies in that unread.
+#[derive(Debug)]
+pub(super) struct Place {
+    server: &'static Server,
+    process: Process,
+}
+
+impl Place {
+    /// One for a process, if it may have one more.
+    pub(super) fn of(server: &'static Server, process: Process) -> Option<Self> {
+        server.arrives(process).then_some(Self { server, process })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.server.leaves(self.process);
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) server: &'static Server,
     socket: UnixStream,
-    /// Whose it is: whoever made it, until somebody says hello on it; that process then, and no other.
-    pub(super) process: Process,
+    /// Of the process whose it is: whoever made it, until somebody says hello on it; that process then, and no other.
+    place: Place,
     /// The session of its process, once it said so.
     pub(super) session: Option<Key>,
     /// Files of the server's own process that a child of it has.
@@ -51,13 +72,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) const fn new(
-        server: &'static Server,
-        socket: UnixStream,
-        process: Process,
-        inherited: Inherited,
-    ) -> Self {
-        Self { server, socket, process, inherited, session: None, changing: None, told: false, lost: false }
+    pub(super) const fn new(server: &'static Server, socket: UnixStream, place: Place, inherited: Inherited) -> Self {
+        Self { server, socket, place, inherited, session: None, changing: None, told: false, lost: false }
+    }
+
+    /// Whose it is.
+    pub(super) const fn process(&self) -> Process {
+        self.place.process
     }
 
     /// The file that the client names.
@@ -92,7 +113,7 @@ impl Connection {
             Answer::Refused(refusal, bytes) => refused(refusal).with_bytes(bytes),
         };
         if let Some(last) = answer.words.last_mut() {
-            *last = u64::from(self.server.node.processes.ever_pinned_of(self.process));
+            *last = u64::from(self.server.node.processes.ever_pinned_of(self.process()));
         }
         if !self.lost {
             answer.send(&self.socket)?;
@@ -104,18 +125,12 @@ impl Connection {
     /// asks there would be about its parent's memory.
     fn is_from_its_process(&self, asked: &Message) -> bool {
         let sender = asked.sender.map(|sender| sender.process);
-        sender.is_some() && (self.session.is_none() || sender == Some(self.process))
+        sender.is_some() && (self.session.is_none() || sender == Some(self.process()))
     }
 
     /// The connection is of this process from now on, if that one may have one more.
     pub(super) fn becomes(&mut self, process: Process) -> bool {
-        process == self.process || {
-            let fits = self.server.arrives(process);
-            if fits {
-                self.server.leaves(core::mem::replace(&mut self.process, process));
-            }
-            fits
-        }
+        process == self.process() || Place::of(self.server, process).map(|place| self.place = place).is_some()
     }
 
     /// Lets time pass for a call that waits; whether the client wants it back.
@@ -150,6 +165,5 @@ impl Drop for Connection {
         if let Some(ticket) = self.changing.take() {
             self.server.node.pages_changed(ticket);
         }
-        self.server.leaves(self.process);
     }
 }

@@ -6,7 +6,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
+use rustix::net::{AddressFamily, SendFlags, Shutdown, SocketFlags, SocketType, send, shutdown, socketpair};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
@@ -42,12 +42,14 @@ impl Leash {
     }
 }
 
-/// A leash, and its other end.
+/// A leash, and its other end. Nothing goes up a leash: a descriptor that a client sent there would be closed together with
+/// it, by whoever drops it, and closing can take as long as the client likes.
 ///
 /// # Errors
 /// The system's: too many descriptors.
 pub fn pair() -> io::Result<(Leash, OwnedFd)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    shutdown(&ours, Shutdown::Read)?;
     Ok((Leash { ours, theirs: Identity::of(&theirs)? }, theirs))
 }
 
@@ -76,7 +78,7 @@ impl Leashes {
     /// # Errors
     /// The system's.
     pub fn add(&self, leash: &Leash, key: Key) -> io::Result<()> {
-        // That the other end hung up is always told; nothing else matters. What is written there stays there.
+        // That the other end hung up is always told; nothing else matters.
         Ok(epoll::add(&self.all, &leash.ours, EventData::new_u64(key.0), EventFlags::empty())?)
     }
 

@@ -35,10 +35,11 @@ use crate::shared::{SharedKind, Token};
 use crate::state::NodeState;
 pub use books::Key;
 use books::{Books, Gone};
-use connection::Connection;
 pub use connection::Inherited;
-use leashes::Leashes;
+use connection::{Connection, Place};
+use leashes::{Leash, Leashes};
 use rustix::net::sockopt::set_socket_passcred;
+use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -51,6 +52,9 @@ const MOST_CONNECTIONS: usize = 4096;
 const MOST_OF_ONE: u32 = 1024;
 /// Most open files of one process: half of those that there can be.
 pub const MOST_FILES: usize = 128;
+/// Most things of one process on leashes: files, what left the device, sessions of it and of its children. At most a quarter
+/// of the descriptors that there are.
+const MOST_HELD: usize = 8192;
 /// Room for the calls of a connection's thread.
 const STACK_BYTES: usize = 1 << 20;
 
@@ -60,6 +64,8 @@ pub struct Server {
     pub(crate) node: &'static Node,
     books: Mutex<Books>,
     leashes: Leashes,
+    /// Most things that one process holds.
+    most_of_one: usize,
 }
 
 impl Server {
@@ -69,7 +75,11 @@ impl Server {
     /// The system's.
     pub fn start(node: &'static Node) -> io::Result<&'static Self> {
         let (books, leashes) = (Mutex::default(), Leashes::new()?);
-        let server: &'static Self = Box::leak(Box::new(Self { node, books, leashes }));
+        let descriptors = getrlimit(Resource::Nofile)
+            .current
+            .map_or(MOST_HELD, |most| usize::try_from(most / 4).unwrap_or(MOST_HELD));
+        let server: &'static Self =
+            Box::leak(Box::new(Self { node, books, leashes, most_of_one: descriptors.min(MOST_HELD) }));
         thread::Builder::new().name("barexe-leashes".into()).spawn(|| server.leashes.watch(|key| server.slack(key)))?;
         Ok(server)
     }
@@ -81,7 +91,7 @@ impl Server {
     pub fn serve(&'static self, listener: &UnixListener) -> io::Result<()> {
         loop {
             match listener.accept() {
-                Ok((socket, _)) => self.admit(socket, Inherited::default()),
+                Ok((socket, _)) => self.begin(socket, None, Inherited::default()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Too many descriptors: some will be closed, and who waits to connect waits on.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => {
@@ -98,19 +108,32 @@ impl Server {
         self.books().arrives(process, MOST_CONNECTIONS, MOST_OF_ONE)
     }
 
-    /// Gives a connection a thread; one too many, and one of a process that cannot be seen, is closed.
+    /// Gives a connection a thread, which closes one too many, and one of a process that cannot be seen: what lies in it
+    /// unread can keep whoever closes it.
     ///
-    /// `inherited`: files of this process, which the client is a child of.
-    pub fn admit(&'static self, socket: UnixStream, inherited: Inherited) {
-        let Some(process) = Process::at_other_end(&socket) else { return };
-        // Without it nobody says who sends.
-        if set_socket_passcred(&socket, true).is_err() || !self.arrives(process) {
-            return;
-        }
-        let connection = Connection::new(self, socket, process, inherited);
+    /// `of`: whose it is; nothing: of whoever made it.
+    fn begin(&'static self, socket: UnixStream, of: Option<Process>, inherited: Inherited) {
         let thread = thread::Builder::new().name("barexe-client".into()).stack_size(STACK_BYTES);
+        let serve = move || {
+            let process = of.or_else(|| Process::at_other_end(&socket));
+            let place = process.and_then(|process| Place::of(self, process));
+            // Without it nobody says who sends.
+            if let Some(place) = place.filter(|_| set_socket_passcred(&socket, true).is_ok()) {
+                Connection::new(self, socket, place, inherited).run();
+            }
+        };
         // Without a thread the closure is dropped, and the connection with it.
-        drop(thread.spawn(move || connection.run()));
+        drop(thread.spawn(serve));
+    }
+
+    /// Serves a child of this process, which has `inherited` from it.
+    pub fn admit(&'static self, socket: UnixStream, inherited: Inherited) {
+        self.begin(socket, None, inherited);
+    }
+
+    /// Serves a connection that a client made for somebody else: it is one of its own until that one says hello.
+    pub(crate) fn admit_line(&'static self, socket: UnixStream, of: Process, inherited: Inherited) {
+        self.begin(socket, Some(of), inherited);
     }
 
     pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
@@ -125,33 +148,54 @@ impl Server {
         }
     }
 
-    /// A file for a process, on a leash.
+    /// A file for a process, on a leash, if it may have one more.
     pub(crate) fn hold_file(&self, id: FileId, process: Process, primary: bool) -> io::Result<(Key, OwnedFd)> {
-        let held = self.hold(|books, key, leash| books.insert_file(key, leash, (id, process, primary)));
+        let held = self.hold(process, |books, key, leash| books.insert_file(key, leash, (id, process, primary)));
         held.inspect_err(|_| self.node.close_file(id))
     }
 
     /// Something shared, on a leash.
-    pub(crate) fn hold_shared(&self, token: Token, kind: SharedKind) -> io::Result<(Key, OwnedFd)> {
-        let held = self.hold(|books, key, leash| books.insert_shared(key, leash, (token, kind)));
+    pub(crate) fn hold_shared(
+        &self,
+        process: Process,
+        (token, kind): (Token, SharedKind),
+    ) -> io::Result<(Key, OwnedFd)> {
+        let held = self.hold(process, |books, key, leash| books.insert_shared(key, leash, (token, kind)));
         held.inspect_err(|_| self.node.close_shared(token))
     }
 
     /// A session, on a leash, with the mappings of another one or none.
-    pub(crate) fn hold_session(&self, like: Option<Key>) -> io::Result<(Key, OwnedFd)> {
-        self.hold(|books, key, leash| books.insert_session(key, leash, like))
+    pub(crate) fn hold_session(&self, process: Process, like: Option<Key>) -> io::Result<(Key, OwnedFd)> {
+        self.hold(process, |books, key, leash| {
+            books.insert_session(key, leash, like);
+            true
+        })
     }
 
-    fn hold(&self, insert: impl FnOnce(&mut Books, Key, leashes::Leash)) -> io::Result<(Key, OwnedFd)> {
+    /// `insert`: false if the process may not have it after all.
+    fn hold(
+        &self,
+        process: Process,
+        insert: impl FnOnce(&mut Books, Key, Leash) -> bool,
+    ) -> io::Result<(Key, OwnedFd)> {
+        let full = || io::Error::from_raw_os_error(libc::EMFILE);
+        if !self.books().may_hold(process, self.most_of_one) {
+            // What was just closed may be in the way.
+            self.settle();
+        }
         let key = Key::random()?;
         let (leash, theirs) = leashes::pair()?;
         let mut books = self.books();
-        // In the books first: its other end may be gone already.
-        let watched = self.leashes.add(&leash, key);
-        if watched.is_ok() {
-            insert(&mut books, key, leash);
+        if !books.may_hold(process, self.most_of_one) {
+            return Err(full());
         }
-        watched.map(|()| (key, theirs))
+        // In the books first: its other end may be gone already.
+        self.leashes.add(&leash, key)?;
+        if !insert(&mut books, key, leash) {
+            return Err(full());
+        }
+        books.holds(key, process);
+        Ok((key, theirs))
     }
 
     /// Notices what was closed until now.

@@ -8,6 +8,12 @@ const MASKED_IN_WINDOW: [u32; 12] =
     [0x050, 0x09C, 0x0C0, 0x0C4, 0x0D4, 0x0D8, 0x0E0, 0x0EC, 0x200, 0x244, 0x29C, 0x580];
 /// The same outside the windows.
 const MASKED: [u32; 2] = [0x1_4800, 0x1_4804];
+/// And those that nobody looks at: workarounds and tuning, as Linux's tables of registers name them (`XE_REG_OPTION_MASKED`).
+const MASKED_UNUSED: [u32; 33] = [
+    0x5588, 0x6204, 0x6208, 0x62A8, 0x7004, 0x7010, 0x7018, 0x703C, 0x7044, 0x7300, 0x7304, 0x731C, 0x83A4, 0x83A8,
+    0x83B4, 0xB01C, 0xDAF8, 0xE188, 0xE18C, 0xE194, 0xE420, 0xE48C, 0xE49C, 0xE4C4, 0xE4CC, 0xE4F0, 0xE4F4, 0xE528,
+    0xE52C, 0xE53C, 0xE5F0, 0xE5F4, 0xE7F0,
+];
 /// Invalidation of the auxiliary table: done at once, as far as anyone can see (commands sheet §1.9).
 const DONE_AT_ONCE: [u32; 3] = [0x4208, 0x4218, 0x4238];
 /// Bits that stand until a one is written to them: interrupts of units that are not simulated (PCU, `GU_MISC`; engines
@@ -61,7 +67,7 @@ impl Registers {
             || self.is_semaphore(offset)
             || DONE_AT_ONCE.contains(&offset)
             || CLEARED_BY_ONES.contains(&offset)
-            || self.is_masked(offset)
+            || self.is_masked_and_used(offset)
     }
 
     /// What was written and is not zero: the part of the state that a driver is answerable for.
@@ -127,6 +133,10 @@ impl Registers {
     }
 
     fn is_masked(&self, offset: u32) -> bool {
+        MASKED_UNUSED.contains(&offset) || self.is_masked_and_used(offset)
+    }
+
+    fn is_masked_and_used(&self, offset: u32) -> bool {
         MASKED.contains(&offset)
             || self
                 .engines
@@ -148,6 +158,19 @@ mod tests {
         assert_eq!(registers.read(0x2_229C), 0x2008);
         registers.write(0x2_2098, 0xFFFF_FFFF);
         assert_eq!(registers.read(0x2_2098), 0xFFFF_FFFF);
+    }
+
+    #[test]
+    fn masked_registers_outside_of_windows_are_masked_and_those_that_nobody_reads_stay_unknown() {
+        let mut registers = Registers::new(&Platform::tgl());
+        for (offset, has_rule) in [(0x1_4800, true), (0xE18C, false), (0xE48C, false), (0xE4F4, false), (0xDAF8, false)]
+        {
+            registers.write(offset, 0x8020_8020);
+            registers.write(offset, 0x8001_0001);
+            assert_eq!((registers.read(offset), registers.has_rule(offset)), (0x21, has_rule), "{offset:#x}");
+        }
+        registers.write(0xE4F0 - 4, 0x8020_8020);
+        assert_eq!(registers.read(0xE4F0 - 4), 0x8020_8020, "its neighbour is not");
     }
 
     #[test]

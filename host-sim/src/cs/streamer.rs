@@ -145,6 +145,8 @@ pub struct Streamer {
     /// The last command was an arbitration point.
     pub(super) at_arbitration: bool,
     pub(super) elapsed_ns: u64,
+    /// Runs so far, whatever came of them.
+    turns: u64,
     raised: u16,
     /// Room for the dwords of a command.
     pub(super) cmd: Vec<u32>,
@@ -182,6 +184,7 @@ impl Streamer {
             rounds: 0,
             at_arbitration: false,
             elapsed_ns: 0,
+            turns: 0,
             raised: 0,
             cmd: Vec::new(),
             begun: BTreeMap::new(),
@@ -249,7 +252,12 @@ impl Streamer {
     pub fn reset(&mut self) {
         let fresh = Self::new(self.spec, self.class, self.instance, self.base);
         let missing = core::mem::take(&mut self.missing);
-        *self = Self { missing, tlb_outlives_restore: self.tlb_outlives_restore, ..fresh };
+        *self = Self { missing, tlb_outlives_restore: self.tlb_outlives_restore, turns: self.turns, ..fresh };
+    }
+
+    /// How often it could have done something: time alone gets nobody on, if somebody else has the processor.
+    pub(crate) const fn turns(&self) -> u64 {
+        self.turns
     }
 
     /// Does nothing from now on, until it is reset.
@@ -294,6 +302,7 @@ impl Streamer {
     /// context.
     pub(crate) fn run_turn(&mut self, bus: &mut dyn Bus, budget: u32, longest: u32) -> Progress {
         (self.raised, self.elapsed_ns) = (0, 0);
+        self.turns = self.turns.wrapping_add(1);
         let mut commands = 0;
         let stopped = bus.mmio_read(self.base + MI_MODE) & STOP_RING != 0;
         while (commands < budget || commands < longest && self.is_in_ring())

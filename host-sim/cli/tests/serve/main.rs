@@ -18,3 +18,13 @@ mod hal;
 mod ram;
 mod server;
 mod time;
+mod turns;
+
+/// The driver of the GuC's own protocol that the simulator's tests have.
+#[expect(dead_code, reason = "the simulator's own tests use the rest")]
+#[path = "../../../tests/guc"]
+mod guc {
+    pub(crate) mod host;
+    pub(crate) mod port;
+    pub(crate) mod queue;
+}

@@ -70,7 +70,7 @@ impl Scheduler {
             let stay = context.and_then(|context| Some((context.policies, context.stay?)));
             stay.is_some_and(|(policies, stay)| {
                 let over = policies.quantum_ns.is_some_and(|ns| stay.since_ns.saturating_add(ns) <= now_ns);
-                policies.to_idle && over && stay.leaving == Leaving::No
+                policies.to_idle && over && stay.leaving == Leaving::No && self.had_a_turn(world, *index)
             })
         };
         let over: Vec<u32> = self.on_engines().into_iter().filter(is_over).collect();
@@ -117,7 +117,16 @@ impl Scheduler {
         let waits = self.yields_on_wait && self.waits(world, holder);
         let quantum = if waits { Some(WAIT_NS) } else { context.policies.quantum_ns };
         let Some(until) = quantum.map(|ns| stay.since_ns.saturating_add(ns)) else { return for_ever };
-        if until <= world.now_ns() { Chance::Yields } else { Chance::Occupied(core::cmp::Reverse(until)) }
+        let over = until <= world.now_ns() && self.had_a_turn(world, holder);
+        if over { Chance::Yields } else { Chance::Occupied(core::cmp::Reverse(until)) }
+    }
+
+    /// Whether the engines of a context had a turn since it came, or since it was asked to leave. Behind a bus time goes on
+    /// by itself: without this a server that is held up would send away who never ran, and reset engines on which a
+    /// context had no chance to leave.
+    pub(super) fn had_a_turn(&self, world: &World<'_>, index: u32) -> bool {
+        let seats = self.seats.get(self.range(index)).unwrap_or_default();
+        seats.iter().all(|seat| world.engines.get(seat.engine).is_none_or(|engine| engine.turns() != seat.turns))
     }
 
     /// Whether a context does nothing but wait for semaphores.
@@ -140,6 +149,7 @@ impl Scheduler {
         for seat in self.seats.get_mut(range).unwrap_or_default() {
             seat.late_ns = None;
             if let Some(engine) = world.engines.get_mut(seat.engine) {
+                seat.turns = engine.turns();
                 engine.leave_soon();
             }
         }
@@ -153,6 +163,7 @@ impl Scheduler {
         let range = self.range(index);
         for seat in self.seats.get_mut(range).unwrap_or_default() {
             seat.holder = Some(index);
+            seat.turns = world.engines.get(seat.engine).map_or(0, Streamer::turns);
         }
         self.load(world, index);
     }

@@ -28,6 +28,8 @@ pub(super) struct Seat {
     pub(super) descriptor: u64,
     /// A load that was delayed comes at this instant.
     pub(super) late_ns: Option<u64>,
+    /// Turns that the engine had had when its context came, or was asked to leave.
+    pub(super) turns: u64,
     /// The host knows that the context met a fault.
     pub(super) told: bool,
 }
@@ -63,7 +65,17 @@ pub(super) fn of(machine: &mut Machine<'_>) -> Vec<Seat> {
 pub(super) fn among(engines: &[Streamer], own: impl Fn(EngineClass) -> bool) -> Vec<Seat> {
     let seat = |(engine, streamer): (usize, &Streamer)| {
         let (class, instance) = streamer.engine();
-        let free = Seat { engine, class, instance, number: 0, holder: None, descriptor: 0, late_ns: None, told: false };
+        let free = Seat {
+            engine,
+            class,
+            instance,
+            number: 0,
+            holder: None,
+            descriptor: 0,
+            late_ns: None,
+            turns: 0,
+            told: false,
+        };
         own(class).then_some(free)
     };
     let mut seats: Vec<Seat> = engines.iter().enumerate().filter_map(seat).collect();

@@ -88,7 +88,7 @@ impl Scheduler {
         let now_ns = world.now_ns();
         let Some(stay) = self.contexts.get(&index).and_then(|context| context.stay) else { return false };
         match stay.leaving {
-            Leaving::Until(Some(until)) if until <= now_ns && self.resets_engines => {
+            Leaving::Until(Some(until)) if until <= now_ns && self.resets_engines && self.had_a_turn(world, index) => {
                 self.tell_hang(world, index);
                 true
             }

@@ -1,6 +1,7 @@
 //! Contexts with small programs on the engines of a part.
 
 mod gangs;
+mod held_up;
 mod noise;
 mod recovery;
 mod sharing;

@@ -101,7 +101,7 @@ mod tests {
     fn a_struct_that_ends_in_its_descriptor_names_nothing_of_others_and_lets_nothing_leave() {
         let node = Node::open(&Settings::parse("tgl", ["on", "on"]).unwrap()).unwrap();
         let call = |file, request: u32, arg: &mut [u8]| {
-            let request = request | (arg.len() as u32) << 16;
+            let request = request | u32::try_from(arg.len()).unwrap() << 16;
             node.call_with((file, Caller::own()), request, arg, NOTHING, &mut |_| true)
         };
         let [owner, other] = [(); 2].map(|()| node.open_file(Process::own(), false).unwrap());

@@ -5,7 +5,7 @@
 //! them: its clients say with each call what it waits for.
 
 use crate::node::{FileId, Node, NodeDevice, Refusal};
-use crate::shared::Token;
+use crate::shared::{Table, Token};
 use barexe_core::device::{ClientId, SyncFile, TicketState};
 use barexe_core::uapi::Shared;
 use std::sync::Arc;
@@ -22,6 +22,29 @@ pub(crate) struct BufferFence {
     writes: bool,
 }
 
+impl Table {
+    /// Puts a fence on a buffer and takes off those that leave; what is let go. One that is there already is there once. It
+    /// comes back if the buffer has gone meanwhile: nobody would take it off any more.
+    fn put_fence(
+        &mut self,
+        (buffer, id): (Token, u32),
+        fence: BufferFence,
+        leaves: impl Fn(&BufferFence) -> bool,
+    ) -> Result<Vec<BufferFence>, BufferFence> {
+        if !self.has(buffer) {
+            return Err(fence);
+        }
+        let fences = self.fences.entry(id).or_default();
+        let again = |one: &BufferFence| Arc::ptr_eq(&one.file, &fence.file);
+        let writes = fence.writes || fences.iter().any(|one| again(one) && one.writes);
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            core::mem::take(fences).into_iter().partition(|one| again(one) || leaves(one));
+        *fences = kept;
+        fences.push(BufferFence { writes, ..fence });
+        Ok(gone)
+    }
+}
+
 impl Node {
     /// Puts the fence of a sync file on a buffer. `about`: [`READS`], [`WRITES`] or both, which is as writing alone.
     ///
@@ -35,14 +58,15 @@ impl Node {
             self.let_go(file);
             return Err(Refusal::INVALID);
         }
-        let fence = BufferFence { file, writes: about & WRITES != 0 };
-        let (mut over, mut pending): (Vec<_>, Vec<_>) =
-            self.fences_of(id).into_iter().partition(|fence| self.is_over(fence));
-        pending.push(fence);
+        let all = self.fences_of(id);
         // Nobody has to wait any more for what is over.
-        over.extend(self.shared().fences.insert(id, pending).into_iter().flatten());
-        self.let_fences_go(over);
-        Ok(())
+        let over: Vec<&BufferFence> = all.iter().filter(|fence| self.is_over(fence)).collect();
+        let leaves = |one: &BufferFence| over.iter().any(|over| Arc::ptr_eq(&over.file, &one.file));
+        let put = self.shared().put_fence((buffer, id), BufferFence { file, writes: about & WRITES != 0 }, leaves);
+        self.let_fences_go(all);
+        let is_there = put.is_ok();
+        self.let_fences_go(put.unwrap_or_else(|refused| vec![refused]));
+        if is_there { Ok(()) } else { Err(Refusal::BAD_FILE) }
     }
 
     /// A sync file of what somebody has to wait for who wants to read a buffer, or to write it: writers wait for all,
@@ -181,7 +205,10 @@ mod tests {
         };
         assert!(is_free(buffer, READS) && is_free(buffer, WRITES), "nobody uses it");
         let ((reading, reads), (writing, writes)) = (outside(node), outside(node));
-        node.add_fence(buffer, READS, reading).unwrap();
+        for _ in 0..5 {
+            node.add_fence(buffer, READS, reading).unwrap();
+        }
+        assert_eq!(node.fences_of(node.buffer_id(other).unwrap()).len(), 1, "the same one is there once");
         assert_eq!([READS, WRITES].map(|wants| is_free(other, wants)), [true, false], "by any of its descriptors");
         node.add_fence(other, READS | WRITES, writing).unwrap();
         assert_eq!([READS, WRITES].map(|wants| is_free(buffer, wants)), [false, false]);

@@ -46,6 +46,11 @@ impl Table {
         token
     }
 
+    /// Whether there is such a thing.
+    pub(crate) fn has(&self, token: Token) -> bool {
+        self.all.contains_key(&token)
+    }
+
     /// How many things there are.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {

@@ -146,7 +146,7 @@ fn a_folder_and_a_stream_lead_to_the_same_files() {
 }
 
 /// `fopen` or `fdopen`, then `fprintf`, then `fclose`, which writes: what that answers.
-fn put(path: &std::ffi::CStr, opens: bool, number: i32) -> Result<(), i32> {
+fn put(path: &core::ffi::CStr, opens: bool, number: i32) -> Result<(), i32> {
     let stream = if opens {
         // SAFETY: C strings.
         unsafe { libc::fopen(path.as_ptr(), c"w".as_ptr()) }
@@ -163,7 +163,7 @@ fn put(path: &std::ffi::CStr, opens: bool, number: i32) -> Result<(), i32> {
     if unsafe { libc::fclose(stream) } == 0 { Ok(()) } else { Err(Error::last_os_error().raw_os_error().unwrap()) }
 }
 
-fn streams_are_closed_with_what_they_took(path: &std::ffi::CStr) {
+fn streams_are_closed_with_what_they_took(path: &core::ffi::CStr) {
     let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
     let before = descriptors();
     for opens in [true, false] {

@@ -17,6 +17,10 @@ const BATCHES: u32 = 0x8000;
 /// One batch, bytes; jobs in flight have one each.
 const BATCH: u32 = 0x100;
 const WORDS: u32 = 0xC000;
+/// Work of contexts side by side: the state of their queue, and its items.
+const WORK_STATE: u32 = 0xD000;
+const WORK: u32 = 0xE000;
+const WORK_BYTES: u32 = 0x400;
 const RING_BYTES: u32 = 0x1000;
 const JOB_BYTES: u32 = 14 * 4;
 /// Jobs that may be in flight.
@@ -44,7 +48,7 @@ pub(crate) enum Batch {
     Ticks(u32),
 }
 
-/// A context.
+/// A context, or two side by side.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
     pub(crate) index: u32,
@@ -52,12 +56,16 @@ pub(crate) struct Queue {
     pub(crate) engines: u32,
     /// Jobs given to the ring.
     pub(crate) given: u32,
+    /// The one beside it.
+    beside: Option<Box<Self>>,
+    /// End of what its queue of work has.
+    work: u32,
 }
 
 impl Queue {
     /// Makes a context's image.
     pub(crate) fn new<P: Port>(host: &Host<P>, index: u32, class: u32, engines: u32) -> Self {
-        let queue = Self { index, class, engines, given: 0 };
+        let queue = Self { index, class, engines, given: 0, beside: None, work: 0 };
         let base = ENGINES.iter().find(|engine| engine.0 == class).unwrap().2;
         let mut dwords = [0u32; 0x40];
         let first = [0x244, 0x34, 0x30, 0x38, 0x3C, 0x168, 0x140, 0x110, 0x1C0, 0x1C4, 0x1C8, 0x180, 0x2B4];
@@ -78,6 +86,18 @@ impl Queue {
         queue
     }
 
+    /// Makes two contexts that run side by side, the second with the next index.
+    pub(crate) fn two<P: Port>(host: &Host<P>, index: u32, class: u32) -> Self {
+        let (first, second) = (Self::new(host, index, class, 1), Self::new(host, index + 1, class, 1));
+        host.put(first.at(WORK_STATE), &[0, 0, 0, 1]);
+        Self { beside: Some(Box::new(second)), ..first }
+    }
+
+    /// Numbers of the engines that it may be on.
+    pub(crate) const fn mask(&self) -> u32 {
+        if self.beside.is_some() { self.engines | self.engines << 1 } else { self.engines }
+    }
+
     pub(crate) const fn at(&self, inside: u32) -> u32 {
         CONTEXTS + self.index * STRIDE + inside
     }
@@ -89,9 +109,14 @@ impl Queue {
 
     /// Tells the GuC of it.
     pub(crate) fn register<P: Port>(&self, host: &mut Host<P>) {
-        let image = self.descriptor();
-        let rest = [0, self.index, self.class, self.engines, 0, 0, 0, 0, 0, image as u32, (image >> 32) as u32];
-        host.send(false, 0x4502, &rest);
+        let (image, all) = (self.descriptor(), [0, self.index, self.class, self.engines]);
+        let halves = |image: u64| [image as u32, (image >> 32) as u32];
+        let Some(beside) = &self.beside else {
+            return host.send(false, 0x4502, &[all.as_slice(), &[0; 5], &halves(image)].concat());
+        };
+        let queue = [self.at(WORK_STATE), 0, self.at(WORK), 0, WORK_BYTES, 2];
+        let images = [halves(image), halves(beside.descriptor())].concat();
+        host.send(false, 0x4601, &[all.as_slice(), &queue, &images].concat());
     }
 
     /// Sets policies: quantum and limit of preemption in microseconds, priority.
@@ -143,8 +168,26 @@ impl Queue {
         }
     }
 
-    /// Puts a job into the ring and moves the tail. Nobody is told.
+    /// Puts a job into the ring and moves the tail, or has it moved by the queue of work. Nobody is told.
     pub(crate) fn give<P: Port>(&mut self, host: &Host<P>, batch: Batch) {
+        self.write(host, batch);
+        let tail = self.given * JOB_BYTES % RING_BYTES;
+        let image = self.at(0) | 0x19;
+        let Some(beside) = &mut self.beside else { return host.put(self.at(TAIL), &[tail]) };
+        beside.write(host, batch);
+        let (bytes, left) = (20, WORK_BYTES - self.work);
+        if left < bytes {
+            host.put(self.at(WORK + self.work), &[4 | (left / 4 - 1) << 16]);
+            self.work = 0;
+        }
+        let item = [5 | 4 << 16, image, self.index | tail / 8 << 18, 0, tail / 8];
+        host.put(self.at(WORK + self.work), &item);
+        self.work = (self.work + bytes) % WORK_BYTES;
+        host.put(self.at(WORK_STATE + 4), &[self.work]);
+    }
+
+    /// Writes a job into the ring.
+    fn write<P: Port>(&mut self, host: &Host<P>, batch: Batch) {
         let job = self.given;
         host.put(self.word(job), &[1, 0, 0]);
         host.put(self.slot(job), &self.batch(job, batch));
@@ -169,23 +212,27 @@ impl Queue {
             host.put(self.at(RING + place % RING_BYTES), &[*dword]);
         }
         self.given = number;
-        host.put(self.at(TAIL), &[number * JOB_BYTES % RING_BYTES]);
     }
 
     /// Lets the batch of a job end.
     pub(crate) fn release<P: Port>(&self, host: &Host<P>, job: u32) {
         host.put(self.word(job), &[0, 1]);
+        if let Some(beside) = &self.beside {
+            beside.release(host, job);
+        }
     }
 
     /// Jobs that are done, and that have begun.
     pub(crate) fn done<P: Port>(&self, host: &Host<P>) -> (u32, u32) {
-        let begun = host.get(self.at(BEGUN));
-        (host.get(self.at(SEQNO)), begun)
+        let own = (host.get(self.at(SEQNO)), host.get(self.at(BEGUN)));
+        let other = self.beside.as_ref().map_or(own, |beside| beside.done(host));
+        (own.0.min(other.0), own.1.max(other.1))
     }
 
     /// The clock as it lies in memory; none while it is on an engine.
     pub(crate) fn clock<P: Port>(&self, host: &Host<P>) -> Option<u32> {
-        Some(host.get(self.at(CLOCK))).filter(|clock| *clock != ACTIVE)
+        let off = self.beside.as_ref().is_none_or(|beside| beside.clock(host).is_some());
+        Some(host.get(self.at(CLOCK))).filter(|clock| off && *clock != ACTIVE)
     }
 
     /// Head and tail in the image.

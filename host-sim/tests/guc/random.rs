@@ -24,18 +24,23 @@ impl Case {
     fn new(number: u64) -> Self {
         let mut noise = Noise::new(number + 1);
         let count = 2 + noise.below(5);
-        let world = World::new(pages(count), Noise::new(number + 77), number % 2 == 1);
-        let mut case = Self { number, host: Host::new(world, pages(count)), subjects: Vec::new(), noise, user: [0; 4] };
+        let world = World::new(pages(2 * count), Noise::new(number + 77), number % 2 == 1);
+        let mut case =
+            Self { number, host: Host::new(world, pages(2 * count)), subjects: Vec::new(), noise, user: [0; 4] };
         for index in 0..count {
-            let subject = case.register(index);
+            let subject = case.register(2 * index);
             case.subjects.push(subject);
         }
         case
     }
 
+    /// A context, or two, with indices of its own.
     fn register(&mut self, index: u32) -> Subject {
-        let (class, engines) = self.noise.one(&[(3, 1), (3, 1), (1, 1), (1, 2), (1, 3), (2, 1)]);
-        let queue = Queue::new(&self.host, index, class, engines);
+        let (class, engines) = self.noise.one(&[(3, 1), (3, 1), (1, 1), (1, 2), (1, 3), (2, 1), (1, 0)]);
+        let queue = match engines {
+            0 => Queue::two(&self.host, index, class),
+            _ => Queue::new(&self.host, index, class, engines),
+        };
         queue.register(&mut self.host);
         let policies = self.any_policies();
         queue.policies(&mut self.host, policies.quantum_us, policies.limit_us, policies.priority);
@@ -201,7 +206,7 @@ impl Case {
         for (engine, (class, number, ..)) in ENGINES.iter().enumerate() {
             if self.user[engine] != self.host.user[engine] {
                 let here =
-                    |subject: &&mut Subject| subject.queue.class == *class && subject.queue.engines >> number & 1 != 0;
+                    |subject: &&mut Subject| subject.queue.class == *class && subject.queue.mask() >> number & 1 != 0;
                 for subject in self.subjects.iter_mut().filter(here) {
                     subject.heard = subject.queue.done(&self.host).0;
                 }
@@ -213,14 +218,14 @@ impl Case {
     fn told(&mut self, told: Told) {
         let (Told::Mode(index, _) | Told::Gone(index) | Told::Reset(index) | Told::Other(index)) = told;
         let now = self.host.port.time_ns();
-        let Some(subject) = self.subjects.get_mut(index as usize) else { self.fail(&format!("{told:?}")) };
+        let Some(subject) = self.subjects.get_mut(index as usize / 2) else { self.fail(&format!("{told:?}")) };
         match (told, subject.pending) {
             (Told::Mode(_, on), Some((Pending::Mode(wanted), _))) if on == wanted => {
                 (subject.enabled, subject.pending, subject.since_ns) = (on, None, now);
             }
             (Told::Gone(_), Some((Pending::Gone, _))) => {
                 let fresh = self.register(index);
-                self.subjects[index as usize] = fresh;
+                self.subjects[index as usize / 2] = fresh;
             }
             (Told::Reset(_), _) if subject.is_stubborn() => subject.lost = true,
             _ => self.fail(&format!("nobody waits for {told:?}")),
@@ -260,7 +265,7 @@ impl Case {
         let share = |other: &&Subject| {
             other.queue.index != subject.queue.index
                 && other.queue.class == subject.queue.class
-                && other.queue.engines & subject.queue.engines != 0
+                && other.queue.mask() & subject.queue.mask() != 0
                 && other.may_hold()
         };
         let mut bound = SLACK_NS;

@@ -2,6 +2,11 @@
 //!
 //! It sleeps while nothing is to be done, and lets accesses of the peer go first: no batch, however long, keeps a
 //! register from being read.
+//!
+//! Nothing is waited for under the device's lock. The thread sleeps outside it, until the instant that its last turn named;
+//! an access that gives the device something to do wakes it, and one that comes between the turn and the sleep ends the
+//! sleep before it begins. What a driver stores without an access, such as the word that ends a spinner, is seen because a
+//! device with an engine that spins or waits asks for another turn within a tenth of a millisecond.
 
 use super::line::MessageLine;
 use barexe_hal::Nanos;

@@ -18,6 +18,21 @@
 //! What the firmware does where its interface is silent is an assumption of this model: a context is put on an engine by
 //! priority, then by age; one whose time is over goes behind those of its priority only if one of them waits; contexts
 //! side by side keep all their engines until the last is done; a context that was reset waits for new work.
+//!
+//! # What must hold
+//!
+//! - A registered context that may run and has work is on its engines, or among those that are ready, or asked about. One
+//!   that leaves because it had to is ready at once: whether it was at its end shows when it is loaded again.
+//! - Whatever makes a context runnable asks about it (new work, a mode, the end of a reset), and what is asked is done at
+//!   the next look. The doorbell looks itself.
+//! - After every turn of the engines there is a look, so an engine that became free is seen. While somebody is ready, the
+//!   end of the time of who is on an engine is due; so is the end of the time in which one must leave. What is due in
+//!   the past waits for a turn of the engines, which comes because an engine has something to do.
+//! - Who is ready waits at most for the quantum, and the time to leave, of each of its priority that shares an engine.
+//! - Time that passes without a turn of an engine is held against nobody on it.
+//! - A context's clock stands in its image while it is off, and in the engine's register while it is on; it goes on
+//!   exactly while it is on. Its image says which of the two only if its batch at the restore marks it: Linux's does, and
+//!   takes a job for stuck whose clock showed the same in two looks, five seconds apart, while its fence was not heard of.
 
 mod activity;
 mod context;

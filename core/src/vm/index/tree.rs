@@ -46,10 +46,6 @@ impl Tree {
         let mut node = self.root;
         for level in 0..self.height {
             let Some(branch) = nodes.get(node) else { break };
-            if level > 0 {
-                // The root is in the cache; of other branches, samples and keys come at once.
-                prefetch(branch);
-            }
             let (slot, child, next) = branch.child_at(addr);
             path.set(level, node, slot);
             // Past its last child a branch ends where the branch above says.
@@ -83,6 +79,13 @@ impl Tree {
         let Some(leaf) = nodes.get(path.leaf()) else { return Place { path, first: 0, last: 0 } };
         // Nearly all of a leaf is needed sooner or later; searched first and read then, it comes in two steps.
         prefetch(leaf);
+        // The branch above has been searched. All of it comes near now, beside the leaf, for a later search in another part
+        // of it: before its own search that would only delay it.
+        if path.height > 1
+            && let Some(branch) = nodes.get(path.node(path.height.wrapping_sub(1)))
+        {
+            prefetch(branch);
+        }
         let (first, last) = overlaps(leaf, range);
         Place { path, first, last }
     }

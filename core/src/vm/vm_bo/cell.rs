@@ -13,15 +13,49 @@ const NUMBER: u64 = (1 << 27) - 1;
 const NEXT_SHIFT: u32 = 27;
 const EMPTY_SHIFT: u32 = 57;
 /// All places are empty.
-const ALL: u64 = 0x7F;
+pub(super) const ALL_PLACES: u32 = 0x7F;
+const ALL: u64 = ALL_PLACES as u64;
 /// Those of a first cell.
-const ALL_OF_FIRST: u64 = ALL << HEAD & ALL;
+const ALL_OF_FIRST: u32 = ALL_PLACES << HEAD & ALL_PLACES;
+
+/// Two numbers of cells, and a bit for each of seven places.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub(super) struct Links(u64);
+
+impl Links {
+    /// Of no cell.
+    pub(super) const NONE: Self = Self::new(u32::MAX, u32::MAX, 0);
+
+    #[inline]
+    pub(super) const fn new(previous: u32, next: u32, empty: u32) -> Self {
+        Self(previous as u64 & NUMBER | (next as u64 & NUMBER) << NEXT_SHIFT | (empty as u64 & ALL) << EMPTY_SHIFT)
+    }
+
+    /// The cell before; in a hand, the cell where it stands.
+    #[inline]
+    pub(super) const fn previous(self) -> u32 {
+        low32(self.0 & NUMBER)
+    }
+
+    /// The cell after.
+    #[inline]
+    pub(super) const fn next(self) -> u32 {
+        low32(self.0 >> NEXT_SHIFT & NUMBER)
+    }
+
+    /// Bit i set: place i is empty.
+    #[inline]
+    pub(super) const fn empty(self) -> u32 {
+        low32(self.0 >> EMPTY_SHIFT)
+    }
+}
 
 /// A cell: 64 bytes.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct VmBoCell {
-    links: u64,
+    links: Links,
     words: [u64; 7],
 }
 
@@ -34,90 +68,104 @@ pub(super) const fn two(high: u32, low: u32) -> u64 {
 
 impl VmBoCell {
     /// Filler for lent storage.
-    pub const EMPTY: Self = Self { links: 0, words: [0; 7] };
+    pub const EMPTY: Self = Self { links: Links(0), words: [0; 7] };
 
-    /// A cell of empty places between two.
-    pub(super) fn between(previous: u32, next: u32) -> Self {
-        let links = u64::from(previous) & NUMBER | u64::from(next) << NEXT_SHIFT | ALL << EMPTY_SHIFT;
-        Self { links, words: [0; 7] }
+    /// A cell between two, all of whose places the hand has taken.
+    pub(super) const fn between(previous: u32, next: u32) -> Self {
+        Self { links: Links::new(previous, next, 0), words: [0; 7] }
     }
 
-    /// The first cell of an object, whose number is `id`.
-    pub(super) fn first(id: u32, names: u64, uses: u64) -> Self {
-        let links = u64::from(id) & NUMBER | u64::from(id) << NEXT_SHIFT | ALL_OF_FIRST << EMPTY_SHIFT;
-        let mut cell = Self { links, words: [0; 7] };
-        let [its_names, its_uses, current] = cell.head();
-        (*its_names, *its_uses, *current) = (names, uses, u64::from(id));
-        cell
+    /// The first cell of an object, whose number is `id`. The hand stands there.
+    pub(super) const fn first(id: u32, names: u64, uses: u64) -> Self {
+        let Links(hand) = Links::new(id, id, ALL_OF_FIRST);
+        Self { links: Links::new(id, id, 0), words: [names, uses, hand, 0, 0, 0, 0] }
     }
 
+    /// The cells beside it, and its empty places but for those that the hand has taken.
     #[inline]
-    pub(super) const fn previous(&self) -> u32 {
-        low32(self.links & NUMBER)
+    pub(super) const fn links(&self) -> Links {
+        self.links
     }
 
+    pub(super) const fn set_previous(&mut self, previous: u32) {
+        self.links = Links::new(previous, self.links.next(), self.links.empty());
+    }
+
+    pub(super) const fn set_next(&mut self, next: u32) {
+        self.links = Links::new(self.links.previous(), next, self.links.empty());
+    }
+
+    /// Its empty places are the hand's from here on; which they were.
     #[inline]
-    pub(super) const fn next(&self) -> u32 {
-        low32(self.links >> NEXT_SHIFT & NUMBER)
+    pub(super) const fn take_empty(&mut self) -> u32 {
+        let empty = self.links.empty();
+        self.links = Links(self.links.0 & ((1 << EMPTY_SHIFT) - 1));
+        empty
     }
 
-    pub(super) fn set_previous(&mut self, previous: u32) {
-        self.links = self.links & !NUMBER | u64::from(previous) & NUMBER;
-    }
-
-    pub(super) fn set_next(&mut self, next: u32) {
-        self.links = self.links & !(NUMBER << NEXT_SHIFT) | (u64::from(next) & NUMBER) << NEXT_SHIFT;
-    }
-
-    /// Bit i set: place i is empty.
-    #[inline]
-    pub(super) const fn empty(&self) -> u32 {
-        low32(self.links >> EMPTY_SHIFT)
-    }
-
-    /// Whether all words are empty places; a first cell's never are.
+    /// Whether all words are empty places and none is the hand's; a first cell's never are.
     #[inline]
     pub(super) const fn is_empty(&self) -> bool {
-        self.links >> EMPTY_SHIFT == ALL
+        self.links.empty() == ALL_PLACES
     }
 
-    /// Gives a place, below seven, to a mapping.
+    /// Notes where the mapping at a place, below seven, begins.
     #[inline]
-    pub(super) fn fill(&mut self, place: u32, start: u64) {
-        self.links &= !(1 << EMPTY_SHIFT << (place & 7));
+    pub(super) fn put(&mut self, place: u32, start: u64) {
         if let Some(word) = self.words.get_mut(usize_of(place)) {
             *word = start;
         }
     }
 
-    /// Empties a place, below seven.
+    /// Gives a place, below seven, to a mapping.
+    pub(super) fn fill(&mut self, place: u32, start: u64) {
+        self.links.0 &= !(1 << EMPTY_SHIFT << (place & 7));
+        self.put(place, start);
+    }
+
+    /// Empties places.
     #[inline]
-    pub(super) const fn clear(&mut self, place: u32) {
-        self.links |= 1 << EMPTY_SHIFT << (place & 7);
+    pub(super) const fn clear(&mut self, places: u32) {
+        self.links.0 |= (places as u64 & ALL) << EMPTY_SHIFT;
     }
 
     /// Has no empty place from here on.
     pub(super) const fn close(&mut self) {
-        self.links &= !(ALL << EMPTY_SHIFT);
+        self.links.0 &= !(ALL << EMPTY_SHIFT);
     }
 
-    /// Where the mapping at a place began, if there is one.
+    /// Where the mapping at a place began, if there is one, or if the hand has taken the place.
     pub(super) fn began(&self, place: u32) -> Option<u64> {
         let word = self.words.get(usize_of(place))?;
-        (self.empty() >> (place & 7) & 1 == 0).then_some(*word)
+        (self.links.empty() >> (place & 7) & 1 == 0).then_some(*word)
     }
 
-    /// In a first cell: positions of VM and object, uses and next part of the object, current cell.
+    /// In a first cell: positions of VM and object, uses and next part of the object, the hand.
     #[inline]
-    pub(super) const fn head(&mut self) -> [&mut u64; 3] {
-        let [names, uses, current, ..] = &mut self.words;
-        [names, uses, current]
+    const fn head(&mut self) -> [&mut u64; 3] {
+        let [names, uses, hand, ..] = &mut self.words;
+        [names, uses, hand]
+    }
+
+    /// In a first cell: uses, and the next part of the object.
+    #[inline]
+    pub(super) const fn uses(&mut self) -> &mut u64 {
+        let [_, uses, _] = self.head();
+        uses
+    }
+
+    /// In a first cell: the cell where the hand stands, the one after it, and places that it has taken there and not
+    /// given to anything yet.
+    #[inline]
+    pub(super) const fn hand(&self) -> Links {
+        let [_, _, hand, ..] = self.words;
+        Links(hand)
     }
 
     #[inline]
-    pub(super) const fn current(&self) -> u32 {
-        let [_, _, current, ..] = self.words;
-        low32(current)
+    pub(super) const fn set_hand(&mut self, hand: Links) {
+        let [_, _, word] = self.head();
+        *word = hand.0;
     }
 
     /// In a first cell: positions of VM and object.

@@ -5,25 +5,27 @@
 //! one store to one line, and cutting its front none at all: it begins where its place says or later.
 //!
 //! ```text
-//! first cell   links | owner, vm, bo | uses, next of bo | current | start start start start
+//! first cell   links | owner, vm, bo | uses, next of bo | hand | start start start start
 //! others       links | start start start start start start start
 //! ```
 //!
-//! `current` goes round the ring like the hand of a clock: places are taken in its cell, then in the next one if that
-//! has lost a few mappings since, else in a new one.
+//! The hand goes round the ring like that of a clock. It takes what is empty in its cell; when that is given away, in the
+//! next one if that has lost a few mappings since, else in a new one. What it has taken and not given yet stands in the
+//! first cell, which every change of the object's mappings writes to anyway: so a place is known without waiting for the
+//! cell that it is in, and that cell is only written to. A cell stays while the hand has places in it.
 
 mod cell;
+mod hand;
 
 pub use cell::VmBoCell;
+pub(super) use hand::Made;
 
 use super::slab::{NONE, Slab};
 use crate::num::{high32, low32};
 use crate::shares::{Ledger, Owner};
 use barexe_hal::cache::prefetch;
-use cell::{HEAD, WORDS, two};
+use cell::{HEAD, Links, WORDS, two};
 
-/// Empty places that make the next cell worth going to, so that the hand does not stop at every cell.
-const WORTH: u32 = 3;
 /// Place of a mapping that has none: 30 bits.
 pub(super) const NO_PLACE: u32 = u32::MAX >> 2;
 /// Cells that places can name.
@@ -33,28 +35,6 @@ const VM_BITS: u32 = 16;
 const VM_MASK: u32 = (1 << VM_BITS) - 1;
 /// Mappings that are still to be taken out, see [`VmBos::leave`].
 const LEAVING: usize = 4;
-
-/// In [`Made`], above the bits of a place.
-const HAND_MOVED: u32 = 1 << 30;
-
-/// A place that was taken, with what it takes to undo that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Made(u32);
-
-impl Made {
-    /// No place was.
-    pub(super) const NOTHING: Self = Self(NO_PLACE);
-
-    /// The place.
-    pub(super) const fn place(self) -> u32 {
-        self.0 & NO_PLACE
-    }
-
-    /// Whether the cell before it was the current one.
-    const fn has_moved_hand(self) -> bool {
-        self.0 & HAND_MOVED != 0
-    }
-}
 
 /// Names the part that a VM has in a buffer object. It exists while there are mappings of the object, in the VM or in
 /// binds that are not over.
@@ -114,6 +94,12 @@ impl<'a> VmBos<'a> {
         live
     }
 
+    /// The empty places of a cell of a part that its hand has taken.
+    fn taken(&self, index: u32, id: VmBoId) -> u32 {
+        let hand = self.cells.get(id.0).map_or(Links::NONE, VmBoCell::hand);
+        if hand.previous() == index { hand.empty() } else { 0 }
+    }
+
     /// From here on cells are counted in `ledger`. None is in use.
     pub(super) const fn count_in(&mut self, ledger: Ledger<'a>) {
         self.cells.count_in(ledger);
@@ -159,12 +145,13 @@ impl<'a> VmBos<'a> {
     /// Ends a part that has no uses.
     pub(super) fn end(&mut self, list: &mut VmBoList, id: VmBoId) {
         self.settle_those(|of| of == id);
-        let Some((next_of_bo, mut cell)) = self.cells.get(id.0).map(|cell| (cell.next_of_bo(), cell.next())) else {
+        let Some((next_of_bo, mut cell)) = self.cells.get(id.0).map(|cell| (cell.next_of_bo(), cell.links().next()))
+        else {
             return;
         };
         let owner = self.owner_of(id);
         while cell != id.0 {
-            let Some(next) = self.cells.get(cell).map(VmBoCell::next) else { break };
+            let Some(next) = self.cells.get(cell).map(|cell| cell.links().next()) else { break };
             self.cells.give(owner, cell);
             cell = next;
         }
@@ -176,7 +163,7 @@ impl<'a> VmBos<'a> {
         let mut at = list.0;
         while let Some(cell) = self.cells.get_mut(at) {
             at = cell.next_of_bo();
-            let [_, uses, _] = cell.head();
+            let uses = cell.uses();
             if at == id.0 {
                 *uses = two(next_of_bo, low32(*uses));
                 return;
@@ -193,18 +180,10 @@ impl<'a> VmBos<'a> {
     #[inline]
     pub(super) fn count(&mut self, id: VmBoId, change: i32) -> u32 {
         let Some(cell) = self.cells.get_mut(id.0) else { return 0 };
-        let [_, uses, _] = cell.head();
+        let uses = cell.uses();
         let now = low32(*uses).wrapping_add_signed(change);
         *uses = two(high32(*uses), now);
         now
-    }
-
-    /// Cells that up to three more places can take.
-    pub(super) fn cells_needed(&self, id: VmBoId, places: u32) -> u32 {
-        let current = self.cells.get(id.0).and_then(|first| self.cells.get(first.current()));
-        let Some(current) = current else { return 0 };
-        let next = self.cells.get(current.next()).map_or(0, |next| next.empty().count_ones());
-        u32::from(current.empty().count_ones() < places && next < WORTH)
     }
 
     /// A mapping of the part is going to be asked a place for: its first cell is asked for.
@@ -213,84 +192,12 @@ impl<'a> VmBos<'a> {
         let _ = self.cells.get(id.0).map(prefetch);
     }
 
-    /// It is going to be soon: the current cell is asked for.
-    #[inline]
-    pub(super) fn expect_soon(&self, id: VmBoId) {
-        let current = self.cells.get(id.0).map(VmBoCell::current);
-        let _ = current.and_then(|current| self.cells.get(current)).map(prefetch);
-    }
-
     /// The cells of mappings that are leaving are asked for.
     #[inline]
     pub(super) fn expect_leaving(&self) {
         for (place, _) in &self.leaving {
             let _ = self.cells.get(place >> 3).map(prefetch);
         }
-    }
-
-    /// Gives a new mapping that begins at `start` a place.
-    #[inline]
-    pub(super) fn insert(&mut self, id: VmBoId, start: u64) -> Option<Made> {
-        let mut cell = self.cells.get(id.0)?.current();
-        let mut empty = self.cells.get(cell)?.empty();
-        let mut moved = 0;
-        if empty == 0 {
-            cell = self.go_on(id, cell)?;
-            empty = self.cells.get(cell)?.empty();
-            moved = HAND_MOVED;
-        }
-        let word = empty.trailing_zeros();
-        let found = self.cells.get_mut(cell)?;
-        found.fill(word, start);
-        let next = found.next();
-        if empty & empty.wrapping_sub(1) == 0 {
-            // That was the last place here: the next cell is asked for now.
-            let _ = self.cells.get(next).map(prefetch);
-        }
-        self.count(id, 1);
-        Some(Made(cell << 3 | word | moved))
-    }
-
-    /// Undoes an [`insert`](Self::insert), whatever was inserted since being undone already.
-    pub(super) fn take_back(&mut self, id: VmBoId, made: Made) {
-        if made == Made::NOTHING {
-            return;
-        }
-        self.clear(made.place());
-        self.count(id, -1);
-        // The hand was one cell further back then.
-        let before = self.cells.get(made.place() >> 3).map(VmBoCell::previous).filter(|_| made.has_moved_hand());
-        if let (Some(before), Some(first)) = (before, self.cells.get_mut(id.0)) {
-            let [_, _, hand] = first.head();
-            *hand = u64::from(before);
-        }
-    }
-
-    /// Gives the cell back that an insertion took, all of it since being undone. The newest is first, so that free cells
-    /// come to be in the order they were in.
-    pub(super) fn tidy_made(&mut self, id: VmBoId, made: Made) {
-        if made != Made::NOTHING && made.has_moved_hand() {
-            self.tidy(made.place(), id);
-        }
-    }
-
-    /// Moves the hand to a cell with empty places.
-    fn go_on(&mut self, id: VmBoId, current: u32) -> Option<u32> {
-        let next = self.cells.get(current)?.next();
-        let cell =
-            if self.cells.get(next)?.empty().count_ones() >= WORTH { next } else { self.link(id, current, next)? };
-        let [_, _, hand] = self.cells.get_mut(id.0)?.head();
-        *hand = u64::from(cell);
-        Some(cell)
-    }
-
-    /// Puts a new cell between two that follow each other.
-    fn link(&mut self, id: VmBoId, previous: u32, next: u32) -> Option<u32> {
-        let index = self.cells.take(self.owner_of(id))?;
-        *self.cells.get_mut(index)? = VmBoCell::between(previous, next);
-        self.cells.get_mut(previous)?.set_next(index);
-        self.cells.get_mut(next)?.set_previous(index);
-        Some(index)
     }
 
     /// Takes a mapping out, but not at once: its cell is asked for by the next plan, see
@@ -322,7 +229,7 @@ impl<'a> VmBos<'a> {
     #[inline]
     fn remove(&mut self, place: u32, id: VmBoId) {
         let Some(cell) = self.cells.get_mut(place >> 3) else { return };
-        cell.clear(place & 7);
+        cell.clear(1 << (place & 7));
         if cell.is_empty() {
             self.unlink(place >> 3, id);
         }
@@ -332,7 +239,7 @@ impl<'a> VmBos<'a> {
     #[inline]
     pub(super) fn clear(&mut self, place: u32) {
         if let Some(cell) = self.cells.get_mut(place >> 3) {
-            cell.clear(place & 7);
+            cell.clear(1 << (place & 7));
         }
     }
 
@@ -362,7 +269,7 @@ impl<'a> VmBos<'a> {
         let Some(cell) = self.cells.get_mut(index) else { return };
         // So that it is not given back twice.
         cell.close();
-        let (previous, next) = (cell.previous(), cell.next());
+        let (previous, next) = (cell.links().previous(), cell.links().next());
         self.cells.give(self.owner_of(id), index);
         if let Some(cell) = self.cells.get_mut(previous) {
             cell.set_next(next);
@@ -370,9 +277,12 @@ impl<'a> VmBos<'a> {
         if let Some(cell) = self.cells.get_mut(next) {
             cell.set_previous(previous);
         }
-        if let Some(first) = self.cells.get_mut(id.0).filter(|first| first.current() == index) {
-            let [_, _, hand] = first.head();
-            *hand = u64::from(previous);
+        let Some(first) = self.cells.get_mut(id.0) else { return };
+        let hand = first.hand();
+        if hand.previous() == index {
+            first.set_hand(Links::new(previous, next, 0));
+        } else if hand.next() == index {
+            first.set_hand(Links::new(hand.previous(), next, hand.empty()));
         }
     }
 
@@ -383,11 +293,14 @@ impl<'a> VmBos<'a> {
         let cells = core::iter::from_fn(move || {
             let index = at?;
             let cell = self.cells.get(index)?;
-            at = Some(cell.next()).filter(|next| *next != id.0);
+            at = Some(cell.links().next()).filter(|next| *next != id.0);
             Some((index, cell, core::mem::take(&mut skipped)))
         });
-        let places = cells.flat_map(|(index, cell, skipped)| {
-            (skipped..WORDS).filter_map(move |word| Some((index << 3 | word, cell.began(word)?)))
+        let places = cells.flat_map(move |(index, cell, skipped)| {
+            let taken = self.taken(index, id);
+            let is_given = move |word: &u32| taken >> word & 1 == 0;
+            let words = (skipped..WORDS).filter(is_given);
+            words.filter_map(move |word| Some((index << 3 | word, cell.began(word)?)))
         });
         places.filter(|(place, _)| self.leaving.iter().all(|(leaving, _)| leaving != place))
     }

@@ -36,7 +36,8 @@ pub struct SimConfig {
     pub trace_accesses: bool,
     /// Where the bytes of buffers are, if not on the heap.
     pub buffers: Option<Arc<dyn BufferSource>>,
-    /// Memory of clients outside of the simulation. Without it clients have what [`Sim::user_map`](crate::Sim::user_map) gives them.
+    /// Memory of clients outside of the simulation. Without it clients have what
+    /// [`Sim::user_map`](crate::Sim::user_map) gives them.
     pub clients: Option<Arc<dyn ClientPages>>,
     /// Is told of what engines store for clients.
     pub stores: Option<Arc<dyn StoreWatch>>,

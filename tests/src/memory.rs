@@ -4,8 +4,8 @@
 use barexe_hal::{BusAddr, DmaBuffer};
 use core::ptr::NonNull;
 
-/// Runs `test` on a buffer of `qwords` times 8 bytes in which each qword is `fill`. The device side does not exist; its bus address
-/// is 0.
+/// Runs `test` on a buffer of `qwords` times 8 bytes in which each qword is `fill`. The device side does not exist; its
+/// bus address is 0.
 ///
 /// # Panics
 /// Never by itself.

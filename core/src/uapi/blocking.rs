@@ -8,7 +8,8 @@ use crate::device::ClientId;
 use crate::device::wait::{Lend, Patience, wait_for, watch};
 use barexe_hal::{ClientMemory, Hal, Nanos};
 
-/// As [`ioctl`](super::ioctl), and waits as long as the call does; its non-negative return value. The device is not held meanwhile.
+/// As [`ioctl`](super::ioctl), and waits as long as the call does; its non-negative return value. The device is not
+/// held meanwhile.
 ///
 /// A call that waits ends early when [`Lend::idle`] says so: one that only asks, always; a bind that was accepted, if
 /// the client's cookie can tell of it (R53), so that the same call made again waits on and binds nothing. Without a cookie

@@ -1,10 +1,10 @@
 //! The client interface in bytes: the Xe DRM calls, in both [dialects](Dialect), over [`Device`].
 //!
-//! [`ioctl`] takes what a client handed to its kernel, a request code and an argument struct, and answers as the
-//! driver does (bind-and-exec sheet §2.4, §2.5, §2.8, §3). A call family has a file in `calls`: layout first, as constants,
-//! then the checks in the order of the sheet's rows; `wire` has what they read and write with. What the interface knows only as bytes is checked here; what
-//! means something beyond the bytes is checked by the device, once for these clients and for those that call it
-//! directly.
+//! [`ioctl`] takes what a client handed to its kernel, a request code and an argument struct, and answers as the driver
+//! does (bind-and-exec sheet §2.4, §2.5, §2.8, §3). A call family has a file in `calls`: layout first, as constants,
+//! then the checks in the order of the sheet's rows; `wire` has what they read and write with. What the interface knows
+//! only as bytes is checked here; what means something beyond the bytes is checked by the device, once for these
+//! clients and for those that call it directly.
 //!
 //! Calls that all DRM drivers share are here as far as a driver without displays and files has them. Three things stay
 //! with the embedder: copying the argument struct in, and out again for calls that have outputs; file descriptors, see

@@ -46,8 +46,9 @@ impl Bars {
     /// are as before when this returns, whatever it returns, as far as the function takes them back.
     ///
     /// # Errors
-    /// [`PciError::HeaderType`] for a bridge, [`PciError::Bar`] with the register that is wrong, [`PciError::BarsOverlap`], [`PciError::Gone`],
-    /// [`PciError::CommandStuck`] if decode cannot be switched off, and what the access says.
+    /// [`PciError::HeaderType`] for a bridge, [`PciError::Bar`] with the register that is wrong,
+    /// [`PciError::BarsOverlap`], [`PciError::Gone`], [`PciError::CommandStuck`] if decode cannot be switched off, and
+    /// what the access says.
     pub fn read<C: ConfigAccess>(access: &mut C, function: Function) -> Result<Self, PciError> {
         check_device(access, function)?;
         let command = read_command(access, function)?;

@@ -1,8 +1,9 @@
 //! A library that is loaded before others (`LD_PRELOAD`) and answers for the device files of an Intel Xe GPU.
 //!
-//! A program that nobody changed opens `/dev/dri/renderD128`, makes its ioctls and maps its buffers; what answers is the
-//! driver core on a simulated GPU, in the same process or in a server's. This is the only place that stands in for the C library. It
-//! knows nothing of the calls that go through it, but for the few whose arguments are file descriptors.
+//! A program that nobody changed opens `/dev/dri/renderD128`, makes its ioctls and maps its buffers; what answers is
+//! the driver core on a simulated GPU, in the same process or in a server's. This is the only place that stands in for
+//! the C library. It knows nothing of the calls that go through it, but for the few whose arguments are file
+//! descriptors.
 //!
 //! | module | stands in for |
 //! |---|---|
@@ -36,9 +37,9 @@
 //!
 //! - A caller may leave a waiting call by `longjmp` out of a signal handler. So signals are held back whenever something
 //!   is locked, and let in only while a call sleeps and holds nothing.
-//! - A child of `fork` has its parent's files and mapped memory. A device in the parent's process serves the child's calls on
-//!   them, as long as that process lives (ENODEV afterwards), for one thread of the child at a time. A file that the child opens itself is
-//!   of a device of its own. With a server the child's calls work as the parent's do.
+//! - A child of `fork` has its parent's files and mapped memory. A device in the parent's process serves the child's calls
+//!   on them, as long as that process lives (ENODEV afterwards), for one thread of the child at a time. A file that the
+//!   child opens itself is of a device of its own. With a server the child's calls work as the parent's do.
 //! - A call may what its thread may at that moment: `CAP_SYS_NICE` for high priority, as a kernel asks.
 #![cfg_attr(not(test), expect(unsafe_code, reason = "functions of the C library are replaced and called"))]
 

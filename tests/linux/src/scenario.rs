@@ -9,9 +9,10 @@
 //! unload
 //! ```
 //!
-//! Steps are done in order. A subtest has `passed`, `failed` or `skipped`, or has `ended`, with or without success. Loading and unloading must
-//! succeed, and a `shell` command, too. `log` names a piece of what the kernel must say during the step above, and it may
-//! warn then; where there is none it may not, but for `may-warn`. What follows `#` at the start of a line is for readers.
+//! Steps are done in order. A subtest has `passed`, `failed` or `skipped`, or has `ended`, with or without success.
+//! Loading and unloading must succeed, and a `shell` command, too. `log` names a piece of what the kernel must say
+//! during the step above, and it may warn then; where there is none it may not, but for `may-warn`. What follows `#` at
+//! the start of a line is for readers.
 
 use crate::log::{WARNINGS, crashes, warnings};
 use crate::plan::{Step, Told};

@@ -33,8 +33,8 @@ pub fn rows(of: &Platform) -> &'static [barexe_core::gt::Platform] {
     if PLATFORMS.iter().any(|row| row.name == of.name) { &PLATFORMS } else { &TEST_PLATFORMS }
 }
 
-/// Runs `test` on a fresh device of every platform, once with page tables written by the CPU and once by the copy engine; afterwards the device is closed and the simulator must have
-/// nothing to complain about.
+/// Runs `test` on a fresh device of every platform, once with page tables written by the CPU and once by the copy
+/// engine; afterwards the device is closed and the simulator must have nothing to complain about.
 ///
 /// # Panics
 /// If `test` does, or the driver broke a rule of the hardware, or did not give every buffer back.

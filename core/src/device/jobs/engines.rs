@@ -85,7 +85,8 @@ impl<H: Hal> Device<'_, H> {
     }
 
     /// Whether the running context is to make room: its queue is banned or gone, is suspended, or has to make way for
-    /// queues of another mode; the device is to be suspended; something more urgent waits; or its time slice is over and something as urgent waits.
+    /// queues of another mode; the device is to be suspended; something more urgent waits; or its time slice is over
+    /// and something as urgent waits.
     fn must_leave(&self, engine: u8, holder: Holder, since: Nanos) -> bool {
         let Holder::Queue(handle) = holder else { return false };
         let Some(queue) = self.pools.queues.get(handle) else { return false };

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! No step waits; each looks once. On 12.00 the sheet also wants pending power-state messages of the engine waited for,
-//! but is not sure of their registers: the wait for the ring stands for it. What runs on the engines is lost, except for what their contexts saved before.
+//! but is not sure of their registers: the wait for the ring stands for it. What runs on the engines is lost, except
+//! for what their contexts saved before.
 
 use super::restore::restore_engines;
 use crate::Error;

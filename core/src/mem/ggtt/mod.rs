@@ -194,8 +194,8 @@ impl<'a> Ggtt<'a> {
     /// As [`alloc`](Self::alloc), of any tile.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no pages, a bad alignment or a tile that there is not, [`Error::Exhausted`] with [`Capacity::GgttSpace`] or
-    /// [`Capacity::GgttNodes`].
+    /// [`Error::Invalid`] for no pages, a bad alignment or a tile that there is not, [`Error::Exhausted`] with
+    /// [`Capacity::GgttSpace`] or [`Capacity::GgttNodes`].
     pub fn alloc_on(&mut self, tile: u8, pages: u32, align_pages: u32) -> Result<GgttRange, Error> {
         self.alloc_for(Owner::NOBODY, tile, pages, align_pages)
     }

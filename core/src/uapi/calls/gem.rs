@@ -1,5 +1,5 @@
-//! Calls on buffer objects: `XE_GEM_CREATE`, `XE_GEM_MMAP_OFFSET`, `GEM_CLOSE`, `GEM_FLINK`, `GEM_OPEN` (bind-and-exec sheet §2.5, §3.10,
-//! §3.11).
+//! Calls on buffer objects: `XE_GEM_CREATE`, `XE_GEM_MMAP_OFFSET`, `GEM_CLOSE`, `GEM_FLINK`, `GEM_OPEN` (bind-and-exec
+//! sheet §2.5, §3.10, §3.11).
 
 use crate::Error;
 use crate::device::request::{BoRequest, CpuCaching};

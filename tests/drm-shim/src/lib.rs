@@ -8,8 +8,7 @@
 //! | module | stands in for |
 //! |---|---|
 //! | `open`, `descriptors` | open and its kin; close, dup, fcntl |
-//! | `acting` | write and its kin, for files that act |
-//! | `streams`, `cookie` | fopen, fdopen, fclose; the streams of files that act |
+//! | `acting`, `streams` | write and its kin, for files that act; fopen, fclose |
 //! | `calls`, `sync_files` | ioctl; ioctl and poll of descriptors that came out of it |
 //! | `memory` | mmap, munmap, mremap, madvise |
 //! | `status`, `links`, `folders` | stat and its kin; readlink, realpath; opendir, access |
@@ -38,9 +37,9 @@
 //!
 //! - A caller may leave a waiting call by `longjmp` out of a signal handler. So signals are held back whenever something
 //!   is locked, and let in only while a call sleeps and holds nothing.
-//! - A child of `fork` has its parent's files and mapped memory. A device in the parent's process serves the child's calls on
-//! them, as long as that process lives (ENODEV afterwards), for one thread of the child at a time. A file that the
-//! child opens itself is of a device of its own. With a server the child's calls work as the parent's do.
+//! - A child of `fork` has its parent's files and mapped memory. A device in the parent's process serves the child's calls
+//!   on them, as long as that process lives (ENODEV afterwards), for one thread of the child at a time. A file that the
+//!   child opens itself is of a device of its own. With a server the child's calls work as the parent's do.
 //! - A call may what its thread may at that moment: `CAP_SYS_NICE` for high priority, as a kernel asks.
 #![cfg_attr(not(test), expect(unsafe_code, reason = "functions of the C library are replaced and called"))]
 
@@ -49,8 +48,6 @@
 mod acting;
 #[cfg(not(test))]
 mod calls;
-#[cfg(not(test))]
-mod cookie;
 #[cfg(not(test))]
 mod descriptors;
 #[cfg(not(test))]

@@ -6,7 +6,7 @@ use barexe_core::Errno::{EFAULT, EINVAL, ENOENT, ENOMEM, ETIME};
 use barexe_core::gt::EngineClass;
 use barexe_core::uapi::Answer;
 use barexe_core::uapi::request::{SYNCOBJ_QUERY, SYNCOBJ_TIMELINE_WAIT};
-use barexe_tests::rig::{NOOP, Rig, Spinner, on_each_platform, point};
+use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, on_each_platform, point};
 use barexe_tests::wire::{Bytes, Ram};
 
 const ALL: u32 = 1;
@@ -34,9 +34,10 @@ fn places(list: &[(u32, u64)]) -> Ram {
 }
 
 /// A timeline whose points 2 and 5 have signalled, and 9 and 12 have not before the batch ends.
-fn timeline(rig: &mut Rig<'_>) -> (u32, Spinner) {
-    let (vm, object) = (rig.vm(), rig.syncobj());
-    let spinner = Spinner::new(rig, vm, 0x9_0000, NOOP);
+fn timeline(rig: &mut Rig<'_>) -> (u32, Mapped) {
+    let (vm, spin, object) = (rig.vm(), rig.bo(0x1000), rig.syncobj());
+    rig.bind_now(vm, &[rig.map_op(spin, 0x9_0000)]);
+    rig.write(spin, 0, &[JUMP, 0x9_0000, 0]);
     let queue = rig.queue(vm, rig.engine(EngineClass::Render));
     for value in [2, 5] {
         rig.bind(vm, 0, &[], &[point(object, value, true)]).unwrap();
@@ -44,9 +45,7 @@ fn timeline(rig: &mut Rig<'_>) -> (u32, Spinner) {
     rig.exec(queue, 0x9_0000, &[point(object, 9, true)]).unwrap();
     // Over at once, but behind 9.
     rig.bind(vm, 0, &[], &[point(object, 12, true)]).unwrap();
-    // The engine has begun: what a refused call may see then is no news.
-    rig.settle();
-    (object, spinner)
+    (object, spin)
 }
 
 #[test]
@@ -76,7 +75,7 @@ fn waits_are_refused_row_by_row() {
                 .on(places(&[(object, 12), (object, 13)])),
         ];
         refuses(rig, SYNCOBJ_TIMELINE_WAIT, rows);
-        spin.end(rig);
+        rig.write(spin, 0, &[BATCH_END, 0, 0]);
     });
 }
 
@@ -94,7 +93,7 @@ fn waits_tell_the_first_that_is_there() {
         assert_eq!(first(wait(2, AVAILABLE, 0), &any(&[(object, 13), (object, 9)])), 1);
         assert_eq!(first(wait(2, FOR_SUBMIT, 0), &any(&[(object, 13), (binary, 0)])), 1);
         assert_eq!(first(wait(1, 0, 0).u64(8, 0), &handles(&[binary])), 0, "no points: the newest");
-        spin.end(rig);
+        rig.write(spin, 0, &[BATCH_END, 0, 0]);
         rig.settle();
         let all = any(&[(object, 9), (object, 12), (object, 0)]);
         assert_eq!(accepts(rig, SYNCOBJ_TIMELINE_WAIT, &wait(3, ALL, 0), &all).get_u32(32), 0xEEEE);
@@ -110,7 +109,7 @@ fn a_wait_for_a_point_is_made_again_until_it_is_there() {
             call(rig, SYNCOBJ_TIMELINE_WAIT, &mut arg, &mut memory)
         };
         assert_eq!(ask(rig), Ok(Answer::Wait { until: None }));
-        spin.end(rig);
+        rig.write(spin, 0, &[BATCH_END, 0, 0]);
         rig.settle();
         assert_eq!(ask(rig), Ok(Answer::Done(0)));
     });
@@ -138,7 +137,7 @@ fn queries_are_refused_row_by_row_and_tell_values() {
         };
         assert_eq!(ask(rig, 0), [5, 0, 0], "12 is over, but 9 is not");
         assert_eq!(ask(rig, 1), [12, 0, 0], "last submitted");
-        spin.end(rig);
+        rig.write(spin, 0, &[BATCH_END, 0, 0]);
         rig.settle();
         assert_eq!(ask(rig, 0), [12, 0, 0]);
         // A value that is not above the newest: the object then reports the larger number.

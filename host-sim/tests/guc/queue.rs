@@ -180,7 +180,7 @@ impl Queue {
             host.put(self.at(WORK + self.work), &[4 | (left / 4 - 1) << 16]);
             self.work = 0;
         }
-        let item = [5 | 4 << 16, image, self.index | tail / 8 << 18, 0, tail / 8];
+        let item = [5 | 4 << 16, image, self.index | (tail / 8) << 18, 0, tail / 8];
         host.put(self.at(WORK + self.work), &item);
         self.work = (self.work + bytes) % WORK_BYTES;
         host.put(self.at(WORK_STATE + 4), &[self.work]);

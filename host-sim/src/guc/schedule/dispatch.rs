@@ -24,6 +24,11 @@ enum Chance {
     Free,
 }
 
+impl Chance {
+    /// Who is there has no reason to make room.
+    const FOR_EVER: Self = Self::Occupied(core::cmp::Reverse(u64::MAX));
+}
+
 impl Scheduler {
     /// Rows of seats side by side on which a registration's images have room.
     pub(super) fn places(&self, registration: &Registration) -> impl Iterator<Item = Range<usize>> {
@@ -36,7 +41,8 @@ impl Scheduler {
         self.seats.windows(width.max(1)).enumerate().filter_map(fits)
     }
 
-    /// Gives engines to those that wait, by priority and age. One that has to wait keeps others from its place.
+    /// Gives engines to those that wait, by priority and age. One that has to wait keeps others from its place, unless who is
+    /// there may stay for ever: what is free of the place would then stay free for ever, too.
     pub(super) fn dispatch(&mut self, world: &mut World<'_>) -> bool {
         let mut moved = self.end_idle_time(world);
         let mut waiting = self.ready.clone();
@@ -56,6 +62,9 @@ impl Scheduler {
                     moved = true;
                 }
                 Chance::Clearing | Chance::Occupied(_) => {}
+            }
+            if chance == Chance::FOR_EVER {
+                continue;
             }
             claimed.extend(place);
         }
@@ -105,7 +114,7 @@ impl Scheduler {
 
     /// What a context of a priority can expect of one that is on an engine.
     fn chance(&self, world: &mut World<'_>, priority: u32, holder: u32) -> Chance {
-        let for_ever = Chance::Occupied(core::cmp::Reverse(u64::MAX));
+        let for_ever = Chance::FOR_EVER;
         let Some(context) = self.contexts.get(&holder) else { return Chance::Clearing };
         let Some(stay) = context.stay else { return Chance::Clearing };
         if stay.leaving != Leaving::No {

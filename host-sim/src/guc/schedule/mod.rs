@@ -29,6 +29,7 @@
 //!   end of the time of who is on an engine is due; so is the end of the time in which one must leave. What is due in
 //!   the past waits for a turn of the engines, which comes because an engine has something to do.
 //! - Who is ready waits at most for the quantum, and the time to leave, of each of its priority that shares an engine.
+//! - No engine stays free for those who wait beside it for one that may stay for ever.
 //! - Time that passes without a turn of an engine is held against nobody on it.
 //! - A context's clock stands in its image while it is off, and in the engine's register while it is on; it goes on
 //!   exactly while it is on. Its image says which of the two only if its batch at the restore marks it: Linux's does, and

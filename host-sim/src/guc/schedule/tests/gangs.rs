@@ -70,7 +70,7 @@ fn they_wait_for_all_engines_and_leave_all_of_them() {
     // On the second decoder only.
     rig.start(1, VideoDecode, 2);
     rig.spinner(1, true);
-    rig.set(1, &[Policy::Quantum(0)]);
+    rig.set(1, &[Policy::Quantum(20_000)]);
     rig.pass(MS);
     let images = gang(&mut rig);
     for context in [4, 5] {
@@ -92,6 +92,31 @@ fn they_wait_for_all_engines_and_leave_all_of_them() {
     rig.enable(4, false);
     rig.pass(MS);
     assert_eq!((rig.events(), rig.on(VideoDecode, 0)), (vec![mode(4, false)], None));
+}
+
+#[test]
+fn no_engine_is_kept_free_for_those_who_may_wait_for_ever() {
+    for reason in [Policy::Priority(1), Policy::Quantum(0)] {
+        let mut rig = Rig::tgl();
+        // On the second decoder, for as long as it likes.
+        rig.start(1, VideoDecode, 2);
+        rig.spinner(1, true);
+        rig.set(1, &[reason]);
+        rig.pass(MS);
+        let images = gang(&mut rig);
+        for context in [4, 5] {
+            rig.short(context);
+        }
+        queue(&mut rig, images, 1);
+        rig.enable(4, true);
+        rig.start(2, VideoDecode, 1);
+        rig.spinner(2, true);
+        rig.pass(MS);
+        assert_eq!((rig.on(VideoDecode, 0), rig.on(VideoDecode, 2)), (Some(2), Some(1)), "{reason:?}");
+        rig.put(Rig::lrca(1) + BATCH, &[END]);
+        rig.pass(5 * MS);
+        assert_eq!((rig.fence(1), rig.fence(4), rig.fence(5)), (1, 1, 1), "the one on the first makes room for them");
+    }
 }
 
 #[test]

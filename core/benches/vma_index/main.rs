@@ -7,22 +7,44 @@
 //! `cargo bench -p barexe-core --bench vma_index` prints Criterion's own figures and then the ratios. With
 //! `BAREXE_RATIOS_ONLY` set it prints the ratios alone; `BAREXE_ONLY` picks rows by a part of their names.
 //!
-//! Ratio to the best of the others, measured in one run on a busy machine of two cores:
+//! Ratio to the best of the others, measured in one run of 2026-11-28 on a busy machine of two cores:
 //!
 //! | ranges | overwrite | lookup | unmap | fill, random | fill, ascending | bytes per range |
 //! |---|---|---|---|---|---|---|
-//! | 10^3 | 2.36 | 3.10 | 1.89 | 1.53 | 1.49 | 117 |
-//! | 10^4 | 2.11 | 2.29 | 1.98 | 1.78 | 1.63 | 64 |
-//! | 10^5 | 2.22 | 2.31 | 1.95 | 1.59 | 1.47 | 63 |
-//! | 10^6 | 1.85 | 2.67 | 1.69 | 1.79 | 1.63 | 65 |
+//! | 10^3 | 2.19 | 3.18 | 1.84 | 1.54 | 1.54 | 127 |
+//! | 10^4 | 2.21 | 2.19 | 1.81 | 1.69 | 1.64 | 65 |
+//! | 10^5 | 2.46 | 2.46 | 2.16 | 1.75 | 1.53 | 63 |
+//! | 10^6 | 2.40 | 3.55 | 2.20 | 1.90 | 1.64 | 65 |
 //!
-//! At 10^6 overwrite is to be 2.0 and is not: 680 ns against nodit's 1216 in that run. Ratios of further runs went from
-//! 1.72 to 2.22, higher where more programs shared the processors, so a single one says little. Without lists by object
-//! it was 2.58 once, beside 1.92. Samples of the time show two waits: for the page of the leaf, which the processor's
-//! translation caches do not have, and for the leaf's lines.
+//! At 10^6 the ratio depends on who else is at the machine: nodit suffers more from company. Before the hand of an
+//! object's cells stood in its first cell, a quiet machine gave 1.86 (663 ns, nodit 1213), and busy ones 1.72 to 2.62. The
+//! change is therefore measured in pairs: both indexes and nodit in one process, a batch each in turn, the median of the
+//! batches' ratios. On a busy machine the new one takes 0.95 of the old one's time at 10^6 (724 ns for 763, nodit 1575; 232
+//! rounds), 0.97 at 10^5, 0.98 at 10^4, 1.02 at 10^3. If a quiet machine gives the same, that is 1.97: not yet 2.0.
 //!
-//! Tried and dropped; single runs in turns with what is here, on a machine with five to ten programs for its two
-//! processors. In brackets, what is here in the run after it or before:
+//! Where a put's time at 10^6 goes, found by cutting pieces out, in the same way:
+//! * null mappings, so no lists by object at all, take 0.85;
+//! * with all memory of all contenders on pages of 2 MiB a put takes 523 ns for 731, nodit 1137 for 1530: looking up pages is
+//!   more than a quarter of the time, and two fifths of what a leaf costs;
+//! * the size of a leaf hardly matters: bringing 512 bytes at random and moving half of them takes 380 ns, 2 KiB 420 ns.
+//!
+//! Tried and dropped on that day, time beside what was the newest then, pairs in one process on a busy machine:
+//!
+//! | instead | 10^6 | smaller sizes |
+//! |---|---|---|
+//! | lines of a leaf from a guessed place on, samples of the changed blocks only | 0.96 to 0.99 | 1.05 to 1.08 |
+//! | the same for the upper part of a leaf or all of it, nothing between | 0.99 | 1.01 to 1.07 |
+//! | the object's first cell keeps up to two places that have been left, so most are never emptied | 1.01 | 1.00 to 1.04 |
+//! | a branch is asked for by quarters, after its search | 1.01 | 0.98 to 1.07 |
+//! | eight mappings leave at a time, not four | 0.98, 1.00 | |
+//! | the hand passes cells with fewer than four empty places, not three; 1.7 bytes more for a range | 0.98 to 1.02 | 0.99 to 1.01 |
+//! | lines are asked for to be written | 0.99, 1.01 | |
+//! | whole mappings are told from cut ones without a branch | 0.99 to 1.03 | 0.97 to 1.02 |
+//!
+//! The first two lose by loops and branches that cannot be foreseen; each costs about 10 ns.
+//!
+//! Tried and dropped before; single runs in turns with what was there, on a machine with five to ten programs for its two
+//! processors. In brackets, what was there in the run after it or before:
 //!
 //! | instead | overwrite at 10^6, ratio | ns |
 //! |---|---|---|

@@ -4,4 +4,5 @@ mod gangs;
 mod hang;
 mod scheduling;
 mod usage;
+mod usage_failures;
 mod wrap;

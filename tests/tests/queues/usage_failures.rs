@@ -12,29 +12,23 @@ use barexe_core::device::{Config, DeviceState, MemoryUse};
 use barexe_core::gt::EngineClass;
 use barexe_hal::Nanos;
 use barexe_sim::{Action, Fault, Occasion, Platform, Rule, Sim, SimConfig};
-use barexe_tests::rig::{BATCH_END, JUMP, Mapped, Rig, on_each_platform, on_opened, platforms};
+use barexe_tests::rig::{ARB_CHECK, Rig, Spinner, on_each_platform, on_opened, platforms};
 use barexe_tests::storage::boxed;
 
 const VA: u64 = 0x1A_0000;
-/// `MI_ARB_CHECK`: here the engine may switch.
-const ARB_CHECK: u32 = 0x0280_0000;
 const CLASS: EngineClass = EngineClass::Copy;
 
-/// A batch that spins, on a queue of its own; its object.
-fn spin(rig: &mut Rig<'_>) -> Mapped {
-    let (vm, bo) = (rig.vm(), rig.bo(0x1000));
-    rig.bind_now(vm, &[rig.map_op(bo, VA)]);
-    rig.write(bo, 0, &[ARB_CHECK, JUMP, 0x1A_0000, 0]);
+/// A batch that goes round, on a queue of its own.
+fn spin(rig: &mut Rig<'_>) -> Spinner {
+    let vm = rig.vm();
+    let spinner = Spinner::new(rig, vm, VA, ARB_CHECK);
     let queue = rig.queue(vm, rig.engine(CLASS));
     rig.exec(queue, VA, &[]).unwrap();
-    bo
+    spinner
 }
 
 fn pass(rig: &mut Rig<'_>, millis: u64) {
-    let until = rig.device.now().saturating_add(Nanos::from_millis(millis));
-    while rig.device.now() < until {
-        rig.settle();
-    }
+    rig.pass(Nanos::from_millis(millis));
 }
 
 /// Ticks that the client's engines have worked.
@@ -94,7 +88,7 @@ fn figures_of_a_device_that_goes_stay_where_they_were() {
 fn one_read_of_all_ones_is_no_time_that_an_engine_has_worked() {
     for platform in platforms() {
         on_opened(&SimConfig::new(platform), Config::default(), |rig| {
-            let bo = spin(rig);
+            let spinner = spin(rig);
             pass(rig, 20);
             for skip in 0..reads_of_a_look(rig) {
                 let before = ticks(rig);
@@ -108,7 +102,7 @@ fn one_read_of_all_ones_is_no_time_that_an_engine_has_worked() {
                 let most = before + ticks_of(rig, 7);
                 assert!(before <= during && during <= after && after <= most, "{skip}: {before} {during} {after}");
             }
-            rig.write(bo, 0, &[ARB_CHECK, BATCH_END, 0, 0]);
+            spinner.end(rig);
             rig.settle();
         });
     }
@@ -118,7 +112,7 @@ fn one_read_of_all_ones_is_no_time_that_an_engine_has_worked() {
 fn resets_of_an_engine_that_two_contexts_share_give_neither_the_others_time() {
     for platform in platforms() {
         on_opened(&SimConfig::new(platform), Config::default(), |rig| {
-            let batches = [spin(rig), spin(rig)];
+            let spinners = [spin(rig), spin(rig)];
             let (gt, began) = (rig.engine(CLASS).gt, rig.device.now());
             let mut last = ticks(rig);
             let first = last;
@@ -135,7 +129,7 @@ fn resets_of_an_engine_that_two_contexts_share_give_neither_the_others_time() {
             let passed = rig.device.now().saturating_sub(began).get() / 1_000_000;
             let most = ticks_of(rig, passed + 3);
             assert!(last - first <= most, "{} ticks of {most}", last - first);
-            batches.into_iter().for_each(|bo| rig.write(bo, 0, &[ARB_CHECK, BATCH_END, 0, 0]));
+            spinners.iter().for_each(|spinner| spinner.end(rig));
             rig.settle();
         });
     }

@@ -8,7 +8,8 @@
 //! | module | stands in for |
 //! |---|---|
 //! | `open`, `descriptors` | open and its kin; close, dup, fcntl |
-//! | `acting`, `streams` | write and its kin, for files that act; fopen, fclose |
+//! | `acting` | write and its kin, for files that act |
+//! | `streams`, `cookie` | fopen, fdopen, fclose; the streams of files that act |
 //! | `calls`, `sync_files` | ioctl; ioctl and poll of descriptors that came out of it |
 //! | `memory` | mmap, munmap, mremap, madvise |
 //! | `status`, `links`, `folders` | stat and its kin; readlink, realpath; opendir, access |
@@ -48,6 +49,8 @@
 mod acting;
 #[cfg(not(test))]
 mod calls;
+#[cfg(not(test))]
+mod cookie;
 #[cfg(not(test))]
 mod descriptors;
 #[cfg(not(test))]

@@ -23,17 +23,19 @@ impl Pages {
 }
 
 impl Backing for Pages {
-    fn read(&self, at_bytes: u64, into: &mut [u8]) {
+    fn read(&self, at_bytes: u64, into: &mut [u8]) -> bool {
         for (at, byte) in (at_bytes..).zip(into) {
             *byte = self.get(at & !3).to_le_bytes()[(at & 3) as usize];
         }
+        true
     }
 
-    fn write(&self, at_bytes: u64, from: &[u8]) {
+    fn write(&self, at_bytes: u64, from: &[u8]) -> bool {
         for (at, byte) in (at_bytes..).zip(from) {
             let mut word = self.get(at & !3).to_le_bytes();
             word[(at & 3) as usize] = *byte;
             self.put(at & !3, u32::from_le_bytes(word));
         }
+        true
     }
 }

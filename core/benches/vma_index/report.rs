@@ -2,6 +2,7 @@
 
 use super::SIZES;
 use super::field::{CONTENDERS, Field, Measure};
+use super::pages;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -76,5 +77,6 @@ pub(crate) fn report() {
         }
         field.assert_same();
         storage(&field, live);
+        println!("{:<20}{live:>8} {}", "pages", pages::in_words());
     }
 }

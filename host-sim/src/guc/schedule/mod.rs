@@ -17,7 +17,7 @@
 //!
 //! What the firmware does where its interface is silent is an assumption of this model: a context is put on an engine by
 //! priority, then by age; one whose time is over goes behind those of its priority only if one of them waits; contexts
-//! side by side keep all their engines until the last is done; a context that was reset waits for new work.
+//! side by side keep all their engines until the last is done; a context that was reset is stopped.
 //!
 //! # What must hold
 //!

@@ -157,9 +157,10 @@ impl Scheduler {
             return;
         }
         world.note(|| format!("context {index} did not leave: its engines were reset"));
-        // What it had to do is lost: it waits until the host has looked at it.
+        // What it had to do is lost, and its image is from before: with the message it is stopped (i915,
+        // `__guc_reset_context`). Work that comes meanwhile waits until the host has looked at it and lets it run again.
         if let Some(context) = self.contexts.get_mut(&index) {
-            context.work = false;
+            (context.work, context.enabled) = (false, false);
             context.stay = context.stay.map(|stay| Stay { leaving: Leaving::No, ..stay });
         }
         self.events.push_back(Event::ContextReset(index));

@@ -50,7 +50,7 @@ fn one_that_does_not_leave_loses_its_engine() {
 }
 
 #[test]
-fn a_reset_context_waits_for_new_work() {
+fn a_reset_context_is_stopped_until_the_host_lets_it_run() {
     let mut rig = Rig::tgl();
     rig.start(1, Copy, 1);
     rig.spinner(1, false);
@@ -65,7 +65,10 @@ fn a_reset_context_waits_for_new_work() {
     rig.put(Rig::lrca(1) + BATCH, &[END]);
     rig.ask(Request::Schedule(1)).unwrap();
     rig.pass(MS);
-    assert_eq!(rig.fence(1), 1);
+    assert_eq!((rig.fence(1), rig.state(Copy, 0)), (0, State::Idle), "work that was under way does not bring it back");
+    rig.enable(1, true);
+    rig.pass(MS);
+    assert_eq!((rig.fence(1), rig.events()), (1, vec![mode(1, true)]));
 }
 
 #[test]
